@@ -1,0 +1,54 @@
+"""The errors that a user may want to catch; each says what was seen, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class FormulaError(ValueError):
+    """A formula that cannot be read, with a caret under the place where reading stopped.
+
+    >>> print(FormulaError("a bar needs a group on its right", "y ~ (1|)", 7))
+    a bar needs a group on its right
+      y ~ (1|)
+             ^
+    """
+
+    def __init__(self, message: str, text: str = "", position: int | None = None):
+        self.message, self.text, self.position = message, text, position
+        shown = message
+        if text and position is not None:
+            shown += f"\n  {text}\n  {' ' * position}^"
+        super().__init__(shown)
+
+    def __reduce__(self) -> tuple[type[FormulaError], tuple[str, str, int | None]]:
+        return type(self), (self.message, self.text, self.position)
+
+
+class DataError(ValueError):
+    """Data that the formula or the family cannot take."""
+
+
+class NewLevels(DataError):
+    """New data has a level that did not occur when the model was fitted."""
+
+
+class NoBackend(LookupError):
+    """No backend, or not the one asked for, can fit the request; one line a backend says why."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class FitError(ArithmeticError):
+    """A fit that cannot be finished: what went wrong numerically, and what may help."""
+
+
+class Unable(TypeError):
+    """The fit has not the ability that was asked of it."""
+
+
+class RMissing(ImportError):
+    """R, rpy2 or an R package is missing; the message holds the command that installs it."""
+
+
+class RFailed(RuntimeError):
+    """R ran and stopped with an error; the message is R's own."""

@@ -1,0 +1,59 @@
+"""What a backend is asked to fit: the one value that crosses from the front end to every backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .design import Design
+from .estimator import Estimator
+from .family import Array, Family
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One model to fit, complete: nothing is looked up elsewhere.
+
+    y (n,) is the response on the family's scale (binomial: the share of successes) and weights (n,)
+    the prior weights times the trials; the design holds X (n, p), the offset (n,) and the random terms.
+    `messages` are what the front end found (rows dropped and the like); a backend adds its own after them.
+    """
+
+    model: str  # "lm", "glm", "lmm", "glmm"
+    family: Family
+    estimator: Estimator
+    design: Design
+    y: Array
+    weights: Array
+    messages: tuple[str, ...] = ()
+
+    @property
+    def n_random(self) -> int:
+        return len(self.design.random)
+
+    @property
+    def structures(self) -> frozenset[str]:
+        return frozenset(term.structure for term in self.design.random)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and fixed columns."""
+        rows, columns = self.design.matrix.shape
+        return rows, columns
+
+    def describe(self) -> str:
+        """In words: "glmm (Gamma, 1 random term)"."""
+        n = self.n_random
+        random = f", {n} random term{'s' if n != 1 else ''}" if n else ""
+        return f"{self.model} ({self.family.name}{random})"
+
+    def with_response(self, y: Array) -> Request:
+        """The same model for another response (n,), on the family's scale."""
+        y = np.asarray(y, dtype=float)
+        if y.shape != self.y.shape:
+            raise ValueError(f"the new response has shape {y.shape}, expected {self.y.shape}")
+        return replace(self, y=y)
+
+    def with_estimator(self, estimator: Estimator) -> Request:
+        return replace(self, estimator=estimator)

@@ -1,0 +1,212 @@
+"""The finished value of every fit on a table, and the questions that it answers.
+
+A Fit is complete and frozen. Its arrays follow the design's columns; the verbs below hand back pandas
+tables indexed by R's coefficient names. What needs more than the stored numbers (refits, degrees of
+freedom) goes through `engine`, the abilities of the backend that made the fit.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import Unable
+from .family import Array
+from .request import Request
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class RandomEffect:
+    """One random term after the fit: K columns for each of L levels of a grouping factor."""
+
+    group: str
+    columns: tuple[str, ...]  # K
+    levels: tuple[str, ...]  # L
+    covariance: Array  # (K, K) of the effects, on the response's (link's) scale
+    modes: Array  # (L, K) conditional modes
+    mode_covariance: Array  # (L, K, K) their conditional covariances, those of lme4's condVar
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted model: numbers as attributes, tables and pictures as verbs.
+
+    `coef`, `se`, `vcov` are pandas values indexed by R's coefficient names; aliased coefficients stay,
+    as NaN. `deviance` is R's deviance(): the residual sum of squares of an LM, -2 log-likelihood (the REML
+    criterion) of an LMM, and the conditional deviance at the modes of a GLMM. `criterion` is what was
+    minimised: -2 log-likelihood, or the REML criterion.
+    """
+
+    request: Request
+    backend: str
+    beta: Array  # (p,)
+    covariance: Array  # (p, p)
+    loglik: float
+    deviance: float
+    criterion: float
+    n_parameters: int
+    df_resid: float
+    sigma: float  # residual standard deviation; 1 where the family has no dispersion
+    eta: Array  # (n,) linear predictor with offset and random effects
+    converged: bool
+    messages: tuple[str, ...] = ()
+    seconds: float = float("nan")
+    random: tuple[RandomEffect, ...] = ()
+    theta: Array = field(default_factory=lambda: np.empty(0))  # relative covariance factors, as lme4's
+    iterations: int = 0
+    engine: Any = None
+
+    # ---- numbers ---------------------------------------------------------------------------------
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.request.design.names
+
+    @property
+    def coef(self) -> pd.Series:
+        return pd.Series(self.beta, index=list(self.names), name="estimate")
+
+    @property
+    def vcov(self) -> pd.DataFrame:
+        return pd.DataFrame(self.covariance, index=list(self.names), columns=list(self.names))
+
+    @property
+    def se(self) -> pd.Series:
+        return pd.Series(np.sqrt(np.diag(self.covariance)), index=list(self.names), name="std_error")
+
+    @property
+    def nobs(self) -> int:
+        """Rows used; an LM does not count rows of zero weight, as in R."""
+        return int((self.request.weights > 0).sum()) if self.request.model == "lm" else len(self.request.y)
+
+    @property
+    def aic(self) -> float:
+        return -2 * self.loglik + 2 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """With log(nobs), as lme4; nlme uses log(nobs - p) under REML."""
+        return float(-2 * self.loglik + np.log(self.nobs) * self.n_parameters)
+
+    @property
+    def fitted(self) -> pd.Series:
+        """Fitted means of the rows used, indexed by the data's own row labels."""
+        mu = self.request.family.link.inverse(self.eta)
+        return pd.Series(mu, index=self.request.design.index, name="fitted")
+
+    @property
+    def aliased(self) -> tuple[str, ...]:
+        """Columns that are linear combinations of earlier ones; their coefficients are NaN."""
+        return tuple(name for name, b in zip(self.names, self.beta, strict=True) if np.isnan(b))
+
+    # ---- tables ----------------------------------------------------------------------------------
+    def tidy(
+        self,
+        df: str | None = None,
+        *,
+        vcov: None = None,
+        conf_level: float = 0.95,
+        exponentiate: bool = False,
+    ) -> pd.DataFrame:
+        """One row a coefficient: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high."""
+        from .inference.coefficients import tidy
+
+        return tidy(self, df=df, vcov=vcov, conf_level=conf_level, exponentiate=exponentiate)
+
+    def glance(self) -> pd.DataFrame:
+        """One row on the whole fit: nobs, sigma, loglik, aic, bic, deviance, df_resid, converged, ..."""
+        from .inference.coefficients import glance
+
+        return glance(self)
+
+    def varcorr(self) -> pd.DataFrame:
+        """Variances and covariances of the random effects, as lme4's as.data.frame(VarCorr(m)).
+
+        Columns: group, term, term2 (None for a variance), covariance, sd_or_correlation; the residual last.
+        """
+        from .inference.random import varcorr
+
+        return varcorr(self)
+
+    def ranef(self) -> pd.DataFrame:
+        """Conditional modes of the random effects: group, level, term, estimate, sd (conditional)."""
+        from .inference.random import ranef
+
+        return ranef(self)
+
+    def augment(self) -> pd.DataFrame:
+        """The rows used, with their fitted values and residuals beside them."""
+        from .prediction import augment
+
+        return augment(self)
+
+    def predict(
+        self, newdata: Any = None, *, type: str = "response", random: bool = True, new_levels: str = "error"
+    ) -> pd.Series:
+        """Predictions for the rows used or for new data, on the "response" or the "link" scale.
+
+        `random=False` leaves the random effects out (the population). A level of a grouping factor that
+        the fit has not seen is an error, or with `new_levels="zero"` a random effect of zero.
+        """
+        from .prediction import predict
+
+        return predict(self, newdata, type=type, random=random, new_levels=new_levels)
+
+    def simulate(self, n: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
+        """New responses from the fitted model, (rows used, n), with new random effects each time."""
+        from .prediction import simulate
+
+        return simulate(self, n, seed)
+
+    def residuals(self, type: str | None = None) -> pd.Series:
+        """Residuals: "response", "pearson", "deviance" or "working"; R's default for the model."""
+        from .prediction import residuals
+
+        return residuals(self, type)
+
+    # ---- words and pictures ----------------------------------------------------------------------
+    def summary(self) -> Summary:
+        """What R's summary() prints, in R's order and words."""
+        from .summary import summary
+
+        return Summary(summary(self))
+
+    def plot(self) -> Figure:
+        """Residuals, their normal quantiles, coefficients and random effects in one figure."""
+        from .plot import plot
+
+        return plot(self)
+
+    def report(self, path: str | os.PathLike[str]) -> str:
+        """Write one self-contained HTML page (no request leaves it); returns the path written."""
+        from .report import report
+
+        return report(self, path)
+
+    def __repr__(self) -> str:
+        from .summary import short
+
+        return short(self)
+
+
+class Summary(str):
+    """A text that shows itself unquoted, so that `m.summary()` reads well at a prompt."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def ability(fit: Fit, name: str, purpose: str) -> Any:
+    """A method of the fit's engine, or Unable naming the backend and what was wanted of it."""
+    method = getattr(fit.engine, name, None)
+    if method is None:
+        raise Unable(f"{purpose} needs a fit that can `{name}`, and {fit.backend} cannot")
+    return method
+
+
