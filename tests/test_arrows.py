@@ -1,0 +1,146 @@
+"""Who imports whom (DESIGN, section 2), read from the source, and what a bare import loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "formula_neuro"
+EXTENSIONS = sorted(path for path in [*(ROOT / "plugins").iterdir(), *(ROOT / "r_bridge").iterdir()] if path.is_dir())
+EXTENSIONS = [path for path in EXTENSIONS if path.name.startswith("formula_neuro_")]
+
+HEAVY = {"pandas", "torch", "rpy2", "scipy", "nibabel", "matplotlib", "nilearn", "statsmodels", "formulaic"}
+RESULTS = [CORE / "result.py", *sorted(CORE.glob("images*.py")), *sorted((CORE / "inference").rglob("*.py"))]
+LATE = {"torch", "nibabel", "rpy2", "matplotlib", "nilearn"}
+
+# What a module, and all that it imports, must never reach.
+FORBIDDEN = {
+    "formula": {"coding", "design", "fitting", "registry", "request", "result"},
+    "coding": {"design", "fitting", "registry", "request", "result"},
+    "design": {"fitting", "registry", "request", "result"},
+    "registry": {"formula", "coding", "design", "fitting", "result"},
+}
+
+
+# ---- reading imports -----------------------------------------------------------------------------
+def module_name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def statements(nodes: list[ast.stmt], inside_functions: bool) -> Iterator[ast.stmt]:
+    """All statements that run, blocks opened; those under `if TYPE_CHECKING` never do."""
+    for node in nodes:
+        yield node
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from statements(node.orelse, inside_functions)
+        elif inside_functions or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+                yield from statements(getattr(node, field, []), inside_functions)
+
+
+@cache
+def imports(path: Path, root: Path, inside_functions: bool = True) -> frozenset[str]:
+    """The full names of the modules that a file imports, `from . import x` as package.x."""
+    package = module_name(path, root).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    found = set()
+    for node in statements(ast.parse(path.read_text(encoding="utf-8")).body, inside_functions):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            up = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*up, *([node.module] if node.module else [])])
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def core_imports(path: Path) -> set[Path]:
+    """The files of formula_neuro that a file of it imports."""
+    candidates = {module_name(other, ROOT): other for other in files(CORE)}
+    return {candidates[name] for name in imports(path, ROOT) if name in candidates and name != "formula_neuro"}
+
+
+def reached(path: Path) -> set[Path]:
+    seen, todo = set(), [path]
+    while todo:
+        new = core_imports(todo.pop()) - seen
+        seen |= new
+        todo += new
+    return seen
+
+
+def ids(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# ---- the rules -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_formula_coding_design_and_registry_never_reach_what_builds_on_them(name):
+    names = {path.stem for path in reached(CORE / f"{name}.py")}
+    assert not names & FORBIDDEN[name]
+
+
+def test_fitting_asks_the_registry():
+    assert CORE / "registry.py" in core_imports(CORE / "fitting.py")
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=ids)
+def test_results_and_inference_know_nothing_of_backends(path):
+    assert not {found.stem for found in core_imports(path)} & {"registry", "fitting", "agreement"}
+
+
+@pytest.mark.parametrize("path", files(CORE), ids=ids)
+def test_the_core_never_imports_a_plugin(path):
+    assert not [name for name in imports(path, ROOT) if name.startswith("formula_neuro_")]
+
+
+@pytest.mark.parametrize("path", [p for p in files(CORE) if "kernels" not in p.parts], ids=ids)
+def test_the_core_imports_heavy_optional_packages_inside_functions_only(path):
+    tops = {name.split(".")[0] for name in imports(path, ROOT, inside_functions=False)}
+    assert not tops & LATE
+
+
+@pytest.mark.parametrize("path", [p for p in files(CORE) if "kernels" not in p.parts], ids=ids)
+def test_only_plugins_import_the_kernels(path):
+    assert not [name for name in imports(path, ROOT) if name.startswith("formula_neuro.kernels")]
+
+
+@pytest.mark.parametrize("folder", EXTENSIONS, ids=ids)
+def test_plugins_never_import_one_another(folder):
+    for path in files(folder):
+        tops = {name.split(".")[0] for name in imports(path, folder.parent)}
+        assert not {top for top in tops if top.startswith("formula_neuro_")} - {folder.name}, path
+
+
+# ---- what an import loads ------------------------------------------------------------------------
+def loaded_by(code: str) -> set[str]:
+    """Of the heavy packages, those that a fresh process has loaded after this code."""
+    code += "\nimport sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    return set(done.stdout.split()) & HEAVY
+
+
+def test_the_guard_sees_what_is_loaded():
+    assert loaded_by("import scipy") == {"scipy"}
+
+
+@pytest.mark.parametrize("code", ["import formula_neuro", "import formula_neuro.cli"])
+def test_a_bare_import_loads_nothing_heavy(code):
+    assert loaded_by(code) == set()
+
+
+def test_reading_the_registry_loads_nothing_heavy():
+    assert loaded_by("from formula_neuro.registry import installed; assert installed().backends") == set()
