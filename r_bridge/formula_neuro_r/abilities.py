@@ -1,0 +1,45 @@
+"""What a fit made by R can do again; each answer is a new call of R, so that a Fit stays a plain value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from formula_neuro.family import Array
+from formula_neuro.request import Request
+from formula_neuro.result import Fit
+
+from .asked import arguments
+from .engine import call
+
+METHODS = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
+
+
+@dataclass(frozen=True)
+class Refitting:
+    """An R backend by its name, and the versions that ran: "lme4 1.1-31 (R 4.2.2)"."""
+
+    backend: str
+    version: str
+
+    def refit(self, request: Request) -> Fit:
+        """Fit another request (a new response, another estimator) by the same R function."""
+        from . import fits
+
+        targets = {"r-lm": fits.lm, "r-glm": fits.glm, "lme4": fits.lme4, "lmerTest": fits.lmertest}
+        return targets[self.backend](request)
+
+
+@dataclass(frozen=True)
+class Testing(Refitting):
+    """A fit of lmerTest, which has degrees of freedom."""
+
+    def df(self, fit: Fit, L: Array, method: str = "satterthwaite") -> Array:
+        """Degrees of freedom of each row of L (q, p), "satterthwaite" or "kenward-roger" (pbkrtest)."""
+        if method not in METHODS:
+            raise ValueError(f"df={method!r} is not known to lmerTest; there are {', '.join(METHODS)}")
+        rows = np.atleast_2d(np.asarray(L, dtype=np.float64))
+        asked = {"method": METHODS[method], "rows_of": rows, "columns_of": fit.names}
+        df: Array = call("degrees", {**arguments(fit.request), **asked}).value["df"]
+        return df

@@ -1,0 +1,57 @@
+"""From a Request to the arguments that our R functions take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from formula_neuro.design import Design
+from formula_neuro.family import Array
+from formula_neuro.request import Request
+
+from .frame import columns_to_r
+
+
+def arguments(request: Request) -> dict[str, Any]:
+    """The model as R should see it: the formula as typed, the raw columns, weights and offset as given.
+
+    A request for another response than its data's (a simulated one) sends that response and the total
+    weights instead, because the formula's own left side no longer applies.
+    """
+    design = request.design
+    replaced = not _own_response(request)
+    asked = {
+        "formula": design.formula.text.strip(),
+        "columns": columns_to_r(design.data),
+        "rows": len(design.rows),
+        "family": request.family.name,
+        "link": request.family.link.name,
+        "contrasts": dict(design.contrasts) or None,
+        "weights": _double(request.weights if replaced else design.weights),
+        "offset": _double(_extra_offset(design)),
+        "response": _double(request.y) if replaced else None,
+        "reml": request.estimator.word == "reml",
+        "nodes": int(getattr(request.estimator, "nodes", 1)),
+    }
+    return {key: value for key, value in asked.items() if value is not None}
+
+
+def _own_response(request: Request) -> bool:
+    y = request.design.y
+    if y is None:
+        return False
+    if y.ndim == 2:
+        total = y.sum(axis=1)
+        y = np.divide(y[:, 0], total, out=np.zeros(len(y)), where=total > 0)
+    return bool(np.allclose(y, request.y, rtol=1e-12, atol=0))  # only the division of cbind() can round
+
+
+def _extra_offset(design: Design) -> Array | None:
+    """The offset given beside the formula; R adds the formula's own itself."""
+    extra: Array | None = getattr(design, "extra_offset", None)
+    return extra if extra is not None and np.any(extra) else None
+
+
+def _double(values: Array | None) -> Array | None:
+    return None if values is None else np.ascontiguousarray(values, dtype=np.float64)

@@ -1,0 +1,46 @@
+"""The record of an R backend: what the core asks before anything of R is loaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from formula_neuro.registry import Backend
+
+if TYPE_CHECKING:
+    from formula_neuro.request import Request
+
+NO_R = "needs R, found neither by R_HOME nor on the PATH: apt-get install r-base-core   (conda: conda install r-base)"
+# Kept in the order of the requests they are asked for, so that the reason names one thing to do.
+ESTIMATORS_OF = {"lmm": ("reml", "ml"), "glmm": ("laplace", "agq"), "lm": ("ml",), "glm": ("ml",)}
+
+
+@dataclass(frozen=True)
+class RBackend(Backend):
+    """A backend that runs in R; it needs R itself besides rpy2."""
+
+    requires: tuple[str, ...] = ("rpy2",)
+    extra: str = "r"
+    language: str = "R"
+
+    def unready(self) -> str | None:
+        """Why this backend cannot run on this machine, or None; R packages are looked for when it runs."""
+        return Backend.unready(self) if r_is_here() else NO_R
+
+    def refuses(self, request: Request) -> str | None:
+        """As for any backend; quadrature is taken for families without a dispersion alone."""
+        takes = ESTIMATORS_OF.get(request.model, ())
+        word = request.estimator.word
+        if request.model in self.models and word not in takes:
+            return f"does not fit a {request.model} by {word!r} (takes {', '.join(takes)})"
+        if word == "agq" and request.family.dispersed:
+            return f"takes quadrature for binomial and poisson, not for {request.family.name}"
+        return Backend.refuses(self, request)
+
+
+def r_is_here() -> bool:
+    """Whether an R can be found, without starting it (Windows keeps it in the registry: rpy2 looks there)."""
+    return bool(os.environ.get("R_HOME")) or shutil.which("R") is not None or sys.platform == "win32"

@@ -1,0 +1,43 @@
+"""Requests fitted by R: the targets of the backends."""
+
+from __future__ import annotations
+
+import time
+
+from formula_neuro.request import Request
+from formula_neuro.result import Fit
+
+from .abilities import Refitting, Testing
+from .asked import arguments
+from .engine import call
+from .received import fit_from
+
+
+def lm(request: Request) -> Fit:
+    """R's lm()."""
+    return _fit(request, "r-lm", "fit_lm", ("stats",))
+
+
+def glm(request: Request) -> Fit:
+    """R's glm()."""
+    return _fit(request, "r-glm", "fit_glm", ("stats",))
+
+
+def lme4(request: Request) -> Fit:
+    """lmer() or glmer() of lme4."""
+    return _fit(request, "lme4", "fit_glmer" if request.model == "glmm" else "fit_lmer", ("lme4",))
+
+
+def lmertest(request: Request) -> Fit:
+    """lmer() of lmerTest, whose fit can give Satterthwaite and Kenward-Roger degrees of freedom."""
+    return _fit(request, "lmerTest", "fit_lmertest", ("lme4", "lmerTest"))
+
+
+def _fit(request: Request, backend: str, function: str, packages: tuple[str, ...]) -> Fit:
+    """Load, then fit: `seconds` is the fit with its hand-over, without R's start."""
+    version = call("load_packages", {"packages": packages}).value["version"][0]
+    start = time.perf_counter()
+    answer = call(function, arguments(request))
+    seconds = time.perf_counter() - start
+    make = Testing if backend == "lmerTest" else Refitting
+    return fit_from(request, backend, answer, seconds, make(backend, version))

@@ -1,0 +1,140 @@
+"""From what R returned to a Fit, with everything put in the design's own order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formula_neuro.design import RandomTerm
+from formula_neuro.errors import FitError
+from formula_neuro.estimator import AGQ
+from formula_neuro.family import Array
+from formula_neuro.request import Request
+from formula_neuro.result import Fit, RandomEffect
+
+from .abilities import Refitting
+from .engine import Answer
+
+
+def fit_from(request: Request, backend: str, answer: Answer, seconds: float, engine: Refitting) -> Fit:
+    """The Fit of an answer; raises FitError where R coded the formula otherwise than we did."""
+    value = answer.value
+    number = {key: float(v[0]) for key, v in value.items() if isinstance(v, np.ndarray) and v.shape == (1,)}
+    names = request.design.names
+    _check_names(names, value["names"])
+    _check_matrix(request, value["matrix"], value["columns"])
+    loglik = number["loglik"] + _constant(request)
+    criterion = -2 * loglik
+    order, random = _random(request, value.get("random") or ())
+    return Fit(
+        request=request,
+        backend=backend,
+        beta=_by_name(value["beta"], value["names"], names),
+        covariance=_square_by_name(value["covariance"], value["kept"], names),
+        loglik=loglik,
+        deviance=number["deviance"],
+        criterion=criterion,
+        n_parameters=int(number["n_parameters"]),
+        df_resid=number["df_resid"],
+        sigma=number["sigma"] if request.family.dispersed else 1.0,
+        eta=value["eta"],
+        converged=bool(number["converged"]),
+        messages=(*request.messages, *answer.messages),
+        seconds=seconds,
+        random=random,
+        theta=_theta(value.get("theta"), value.get("random") or (), order),
+        iterations=int(number["iterations"]),
+        engine=engine,
+    )
+
+
+def _constant(request: Request) -> float:
+    """What brings lme4's log-likelihood by quadrature to the scale of Laplace's: the saturated model's."""
+    estimator = request.estimator
+    if not isinstance(estimator, AGQ) or estimator.nodes == 1:
+        return 0.0
+    return request.family.loglik(request.y, request.y, request.weights, 1.0)
+
+
+# ---- fixed effects -------------------------------------------------------------------------------
+def _check_names(ours: tuple[str, ...], theirs: tuple[str, ...]) -> None:
+    if set(ours) != set(theirs):
+        raise FitError(
+            "R names the coefficients otherwise than we do, so that they cannot be compared; please report it\n"
+            f"  only here: {', '.join(n for n in ours if n not in theirs) or '-'}\n"
+            f"  only in R: {', '.join(n for n in theirs if n not in ours) or '-'}"
+        )
+
+
+def _check_matrix(request: Request, theirs: Array, columns: tuple[str, ...]) -> None:
+    """The columns that both have must hold the same numbers, to rounding."""
+    places = [request.design.names.index(name) for name in columns]
+    ours = request.design.matrix[:, places]
+    scale = np.abs(ours).max(axis=0, initial=1e-300)
+    apart = np.abs(ours - theirs).max(axis=0, initial=0.0) / scale
+    bad = [name for name, gap in zip(columns, apart, strict=True) if gap > 1e-8]
+    if bad:
+        raise FitError(
+            f"R makes other numbers of the column{'s' * (len(bad) > 1)} {', '.join(bad)} than we do. Transforms that "
+            "learn from the data (scale, poly, ns) see all rows here, but R was sent the rows without missing values: "
+            "drop these rows from the table first. If there are none, please report it"
+        )
+
+
+def _by_name(values: Array, names: tuple[str, ...], wanted: tuple[str, ...]) -> Array:
+    known = dict(zip(names, values, strict=True))
+    return np.array([known[name] for name in wanted], dtype=float)
+
+
+def _square_by_name(values: Array, names: tuple[str, ...], wanted: tuple[str, ...]) -> Array:
+    """NaN in the rows and columns of what R dropped."""
+    places = [wanted.index(name) for name in names]
+    square = np.full((len(wanted), len(wanted)), np.nan)
+    square[np.ix_(places, places)] = values.reshape(len(places), len(places))
+    return square
+
+
+# ---- random effects ------------------------------------------------------------------------------
+def _random(request: Request, items: tuple[dict[str, Any], ...]) -> tuple[list[int], tuple[RandomEffect, ...]]:
+    """R's random terms in the design's order, and where each stood in R's."""
+    free = list(range(len(items)))
+    order: list[int] = []
+    for term in request.design.random:
+        found = [i for i in free if items[i]["group"][0] == term.group and items[i]["columns"] == term.columns]
+        if not found:
+            theirs = "; ".join(f"{', '.join(item['columns'])} | {item['group'][0]}" for item in items)
+            raise FitError(
+                f"R has no random term {', '.join(term.columns)} | {term.group}; it has {theirs}. Please report it"
+            )
+        order.append(found[0])
+        free.remove(found[0])
+    effects = tuple(_effect(term, items[i]) for term, i in zip(request.design.random, order, strict=True))
+    return order, effects
+
+
+def _effect(term: RandomTerm, item: dict[str, Any]) -> RandomEffect:
+    K, L = len(term.columns), len(term.levels)
+    place = _levels(term, item["codes"].astype(np.intp) - 1, len(item["levels"]))
+    modes = item["modes"].reshape(K, -1).T[place]
+    about = item["about"].reshape(K, K, -1, order="F").transpose(2, 0, 1)[place]
+    assert modes.shape == (L, K)
+    return RandomEffect(term.group, term.columns, term.levels, item["covariance"].reshape(K, K), modes, about)
+
+
+def _levels(term: RandomTerm, theirs: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """R's place of each of our levels, found through the rows, so that no spelling of a level matters."""
+    place = np.full(len(term.levels), -1, dtype=np.intp)
+    place[term.codes] = theirs
+    if count != len(term.levels) or not np.array_equal(place[term.codes], theirs):
+        raise FitError(f"R groups the rows of {term.group} otherwise than we do ({count} levels); please report it")
+    return place
+
+
+def _theta(theta: Array | None, items: tuple[dict[str, Any], ...], order: list[int]) -> Array:
+    if theta is None or not items:
+        return np.empty(0)
+    sizes = [len(item["columns"]) * (len(item["columns"]) + 1) // 2 for item in items]
+    pieces = np.split(theta, np.cumsum(sizes)[:-1])
+    return np.concatenate([pieces[i] for i in order])
