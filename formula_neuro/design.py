@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from . import expression, grouping, notes
+from . import rows as row_rules
+from .blocks import Block, fill, plan
+from .errors import DataError, NewLevels
+from .expression import Node, label
 from .family import Array
-from .formula import Formula
+from .formula import Formula, Part, all_variables, parse
+from .table import as_table
+from .transforms import CONTRASTS, States, evaluate
+from .values import Categorical, Matrix, Value, as_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +65,13 @@ class Design:
 
     formula: Formula
     y: Array | None  # (n,), (n, 2) for cbind(successes, failures), None without a response
-    y_levels: tuple[str, str] | None  # the two levels of a factor response, the second counts as success
+    y_levels: tuple[str, ...] | None  # the levels of a factor response, whose y are the codes 0, 1, ...
     matrix: Array  # (n, p)
     names: tuple[str, ...]  # p, R's names
     terms: tuple[TermColumns, ...]
     random: tuple[RandomTerm, ...]
     offset: Array  # (n,), the sum of all offsets
+    extra_offset: Array | None  # (n,), the share of it that came from offset=, not from the formula
     weights: Array | None  # (n,) as given
     rows: NDArray[np.intp]
     index: pd.Index
@@ -74,3 +84,227 @@ class Design:
     @cached_property
     def X(self) -> pd.DataFrame:
         return pd.DataFrame(self.matrix, columns=list(self.names), index=self.index, copy=False)
+
+    def apply(self, newdata: Any) -> Design:
+        """The same columns for another table; see `apply`."""
+        return apply(self, newdata)
+
+
+# ---- building ------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Bar:
+    """How one random term is made again: its columns and its groups' levels."""
+
+    blocks: tuple[Block, ...]
+    variables: tuple[str, ...]  # labels of the crossed grouping columns, in the order of the name
+    keys: grouping.Keys  # a level of each, for every level of the term
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What training fixed: constants of transforms, levels, contrasts and column plans."""
+
+    nodes: tuple[tuple[str, Node], ...]  # label -> tree, of all fixed and random columns and groups
+    factors: tuple[tuple[str, tuple[str, ...]], ...]  # label -> levels
+    states: tuple[tuple[str, Any], ...]
+    fixed: tuple[Block, ...]
+    bars: tuple[_Bar, ...]
+    offset: Node | None  # offset= as an expression
+    free_offset: bool  # offset= was an array, so it cannot be made again
+
+
+def model_matrix(
+    formula: str | Formula,
+    data: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    contrasts: Mapping[str, str] | None = None,
+    na_action: str = "omit",
+) -> Design:
+    """The design of a formula on a table, with R's names, contrasts, rows and levels.
+
+    `weights` and `offset` are a column's name, an expression of columns, or an array with one value a row;
+    `subset` is a logical expression or an array of True/False; `contrasts` maps a factor to a contrast such
+    as "contr.sum"; `na_action` is "omit" (drop rows with a missing value, counted) or "fail".
+    Raises FormulaError, DataError.
+
+    >>> D = model_matrix("y ~ x + f + (1|g)", {"y": [1., 2, 3, 4], "x": [1., 2, 3, 5], "f": list("abab"), "g": [1, 1, 2, 2]})
+    >>> D.names, D.random[0].levels
+    (('(Intercept)', 'x', 'fb'), ('1', '2'))
+    """
+    table = as_table(data)
+    index, table = table.index, table.reset_index(drop=True).rename(columns=str)
+    parsed = formula if isinstance(formula, Formula) else parse(formula, list(table.columns))
+    asked = dict(contrasts or {})
+    states: States = {}
+    nodes = {label(node): node for node in all_variables(parsed)}
+    values = {name: evaluate(node, table, states, parsed.text) for name, node in nodes.items()}
+    extras = {
+        "weights": row_rules.extra(weights, table, "weights", states),
+        "offset": row_rules.extra(offset, table, "offset", states),
+    }
+    rows, dropped = row_rules.complete(values, extras, row_rules.subset_rows(subset, table), na_action)
+    kept = {name: row_rules.kept(name, value, rows) for name, value in values.items()}
+    _check_contrasts(asked, kept)
+    _check_levels(parsed, kept)
+    blocks = plan(parsed.fixed, kept, asked)
+    bars, random = _random(parsed, kept, asked, len(rows))
+    response = label(parsed.response) if parsed.response is not None else None
+    y, y_levels = _response(kept[response]) if response else (None, None)
+    extra_offset = row_rules.finite(extras["offset"], "offset", rows)
+    total = sum((_offset(kept[label(node)], node) for node in parsed.offsets), np.zeros(len(rows)))
+    matrix = fill(blocks, kept, len(rows))
+    named = dict.fromkeys(n.text for node in nodes.values() for n in expression.names(node))
+    used = [name for name in named if name in table.columns]
+    recipe = Recipe(
+        tuple((k, v) for k, v in nodes.items() if k != response),
+        tuple((k, v.levels) for k, v in kept.items() if isinstance(v, Categorical)),
+        tuple(states.items()),
+        blocks,
+        bars,
+        expression.read(offset) if isinstance(offset, str) else None,
+        offset is not None and not isinstance(offset, str),
+    )
+    return Design(
+        formula=parsed,
+        y=y,
+        y_levels=y_levels,
+        matrix=matrix,
+        names=tuple(name for block in blocks for name in block.columns),
+        terms=_term_columns(blocks),
+        random=random,
+        offset=total if extra_offset is None else total + extra_offset,
+        extra_offset=extra_offset,
+        weights=row_rules.checked_weights(extras["weights"], rows),
+        rows=rows,
+        index=index[rows],
+        data=table[used].iloc[rows].reset_index(drop=True) if len(rows) < len(table) else table[used],
+        dropped=dropped,
+        messages=(
+            *notes.about_rows(len(table), len(rows), dropped if subset is None else ()),
+            *notes.about_levels(values, kept),
+            *notes.about_bars(parsed, kept),
+        ),
+        contrasts=tuple(asked.items()),
+        recipe=recipe,
+    )
+
+
+def apply(design: Design, newdata: Any) -> Design:
+    """The same columns for another table, with the constants, levels and contrasts of the first.
+
+    Every row of the new table stays: a missing covariate makes its row NaN, a level of a grouping factor
+    that training has not seen gets code -1. The response need not be there. Raises NewLevels for an
+    unseen level of a fixed factor, DataError and FormulaError for columns that are missing or of another kind.
+    """
+    recipe: Recipe = design.recipe
+    table = as_table(newdata)
+    index, table = table.index, table.reset_index(drop=True).rename(columns=str)
+    states, n = dict(recipe.states), len(table)
+    if recipe.free_offset:
+        raise DataError("the fit had an offset given as an array; refit with the offset as a column to predict from")
+    values = {k: evaluate(node, table, states, design.formula.text, learn=False) for k, node in recipe.nodes}
+    trained = dict(recipe.factors)
+    fixed = {p.variable for part in (recipe.fixed, *(b.blocks for b in recipe.bars)) for bl in part for p in bl.pieces}
+    coded = {k: _recoded(k, v, trained.get(k)) if k in fixed else v for k, v in values.items()}
+    random = tuple(
+        replace(term, codes=grouping.codes_of(bar.keys, [values[v] for v in bar.variables]), basis=np.ascontiguousarray(fill(bar.blocks, coded, n)))
+        for term, bar in zip(design.random, recipe.bars, strict=True)
+    )
+    total = sum((_offset(values[label(node)], node) for node in design.formula.offsets), np.zeros(n))
+    extra = None
+    if recipe.offset is not None:
+        extra = as_numbers(evaluate(recipe.offset, table, states, learn=False), "offset")
+    return replace(
+        design,
+        y=None,
+        y_levels=None,
+        matrix=fill(recipe.fixed, coded, n),
+        random=random,
+        offset=total if extra is None else total + extra,
+        extra_offset=extra,
+        weights=None,
+        rows=np.arange(n),
+        index=index,
+        data=table,
+        dropped=(),
+        messages=(),
+    )
+
+
+# ---- parts of it ---------------------------------------------------------------------------------
+def _check_contrasts(asked: Mapping[str, str], values: Mapping[str, Value]) -> None:
+    for name, kind in asked.items():
+        if not isinstance(values.get(name), Categorical):
+            raise DataError(f"contrasts: {name} is not a factor of the formula")
+        if kind not in CONTRASTS:
+            raise DataError(f"contrasts: {kind!r} is not known; there are {', '.join(CONTRASTS)}")
+
+
+def _check_levels(formula: Formula, values: Mapping[str, Value]) -> None:
+    parts: list[Part] = [formula.fixed, *(bar.part for bar in formula.bars)]
+    for name in dict.fromkeys(label(node) for part in parts for node in part.variables):
+        value = values[name]
+        if isinstance(value, Categorical) and len(np.unique(value.codes)) < 2:
+            level = value.levels[int(value.codes[0])]
+            raise DataError(
+                f"{name}: one level only ({level}) is left in the {len(value.codes)} rows used, but a factor needs "
+                "two or more; leave it out, or look at which rows were dropped"
+            )
+
+
+def _random(
+    formula: Formula, values: Mapping[str, Value], asked: Mapping[str, str], n: int
+) -> tuple[tuple[_Bar, ...], tuple[RandomTerm, ...]]:
+    """The random terms in lme4's order, and how to make them again."""
+    bars, terms = [], []
+    for bar in formula.bars:
+        variables = tuple(label(node) for node in bar.group)
+        codes, keys = grouping.cross(grouping.group_factors(values, variables), bar.name)
+        blocks = plan(bar.part, values, asked)
+        columns = tuple(name for block in blocks for name in block.columns)
+        basis = np.ascontiguousarray(fill(blocks, values, n))
+        levels = tuple(":".join(key) for key in keys)
+        bars.append(_Bar(blocks, variables, keys))
+        terms.append(RandomTerm(bar.name, columns, levels, codes, basis, bar.structure))
+    order = grouping.order_of([len(term.levels) for term in terms])
+    return tuple(bars[i] for i in order), tuple(terms[i] for i in order)
+
+
+def _response(value: Value) -> tuple[Array, tuple[str, ...] | None]:
+    if isinstance(value, Categorical):
+        return value.codes.astype(float), value.levels
+    return (value.values if isinstance(value, Matrix) else value), None
+
+
+def _offset(value: Value, node: Node) -> Array:
+    return as_numbers(value, f"offset({label(node)})")
+
+
+def _term_columns(blocks: tuple[Block, ...]) -> tuple[TermColumns, ...]:
+    found, start = [], 0
+    for block in blocks:
+        stop = start + len(block.columns)
+        found.append(TermColumns(block.name, tuple(p.variable for p in block.pieces), start, stop))
+        start = stop
+    return tuple(found)
+
+
+def _recoded(name: str, value: Value, levels: tuple[str, ...] | None) -> Value:
+    """New data's factor on the levels of training; numbers pass."""
+    if (levels is None) != (not isinstance(value, Categorical)):
+        kinds = ("numbers", "a factor") if levels is None else ("a factor", "numbers")
+        raise DataError(f"{name} was {kinds[0]} when the model was fitted and is {kinds[1]} now")
+    if not isinstance(value, Categorical) or levels is None:
+        return value
+    value = value.without_unused()
+    strange = [level for level in value.levels if level not in levels]
+    if strange:
+        raise NewLevels(
+            f"{name}: {', '.join(strange)} did not occur when the model was fitted (known: {', '.join(levels)}); "
+            "drop these rows or refit"
+        )
+    place = np.array([levels.index(level) for level in value.levels] + [-1], dtype=np.intp)
+    return replace(value, codes=place[value.codes], levels=levels, numbers=None)

@@ -1,0 +1,93 @@
+"""R's model formulas for neuroscience: native fits on tables, checked against R.
+
+    import formula_neuro as fn
+    m = fn.fit("lick ~ dff + (1|mouseID)", "waterlick.csv", family="binomial")
+    m.summary(); m.tidy(exponentiate=True); m.report("waterlick.html"); print(fn.crosscheck(m))
+
+The public names are lazy: importing the package loads nothing heavy. `fn.backends()` lists what can fit,
+`fn.tasks()` the verbs that plugins add (also served as `fn.<task>`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import datasets, errors
+    from .agreement import crosscheck
+    from .design import model_matrix
+    from .estimator import AGQ, ML, REML, Laplace
+    from .fitting import fit
+    from .inference.anova import anova
+    from .inference.contrast import contrast
+    from .registry import backends, tasks
+
+__version__ = "0.1.0.dev0"
+
+# public name -> the module that holds it; a module is its own entry
+_PUBLIC = {
+    "fit": "fitting",
+    "model_matrix": "design",
+    "anova": "inference.anova",
+    "contrast": "inference.contrast",
+    "crosscheck": "agreement",
+    "backends": "registry",
+    "tasks": "registry",
+    "ML": "estimator",
+    "REML": "estimator",
+    "Laplace": "estimator",
+    "AGQ": "estimator",
+    "datasets": "",
+    "errors": "",
+}
+__all__ = [  # a plain list, so that type checkers and editors see it
+    "AGQ",
+    "ML",
+    "REML",
+    "Laplace",
+    "anova",
+    "backends",
+    "contrast",
+    "crosscheck",
+    "datasets",
+    "errors",
+    "fit",
+    "model_matrix",
+    "tasks",
+]
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    if name.startswith("_"):  # copy, pickle, doctest and editors probe these
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _PUBLIC:
+        module = importlib.import_module(f".{_PUBLIC[name] or name}", __name__)
+        value: Any = getattr(module, name) if _PUBLIC[name] else module
+        globals()[name] = value
+        return value  # type: ignore[no-any-return]
+    return _task(name)
+
+
+def _task(name: str) -> Callable[..., Any]:
+    """A plugin's task as an attribute; nothing of the plugin but its records is imported before."""
+    import difflib
+
+    from .registry import installed, resolve
+
+    registry = installed()
+    for task in registry.tasks:
+        if task.name == name:
+            return resolve(task.target)
+    known = [*_PUBLIC, *(task.name for task in registry.tasks)]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    failed = "".join(f"; the plugin {p.name} could not be loaded: {p.failure}" for p in registry.failures)
+    raise AttributeError(f"formula_neuro has no {name!r}{hint}{failed}")
+
+
+def __dir__() -> list[str]:
+    from .registry import installed
+
+    return sorted([*__all__, "__version__", *(task.name for task in installed().tasks)])

@@ -1,0 +1,88 @@
+"""R's rules for the columns of a model matrix: which factors are coded by contrasts, which ones, and their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import DataError
+from .family import Array
+from .values import Categorical
+
+
+@dataclass(frozen=True, eq=False)
+class Coding:
+    """A factor's columns: row i of `matrix` (levels, columns) is what level i contributes."""
+
+    matrix: Array
+    names: tuple[str, ...]  # what follows the label
+
+
+def full(levels: tuple[str, ...]) -> Coding:
+    """One indicator a level."""
+    return Coding(np.eye(len(levels)), levels)
+
+
+def contrasts(factor: Categorical, kind: str | None = None) -> Coding:
+    """The k - 1 columns of a factor with k levels; ordered factors get contr.poly, others contr.treatment."""
+    k = len(factor.levels)
+    kind = kind or factor.contrast or ("contr.poly" if factor.ordered else "contr.treatment")
+    if kind == "contr.treatment":
+        return Coding(np.eye(k)[:, 1:], factor.levels[1:])
+    if kind == "contr.SAS":
+        return Coding(np.eye(k)[:, :-1], factor.levels[:-1])
+    if kind == "contr.sum":
+        return Coding(np.vstack([np.eye(k - 1), -np.ones(k - 1)]), _numbered(k - 1))
+    if kind == "contr.helmert":
+        steps = np.arange(1, k)
+        matrix = np.where(np.arange(k)[:, None] < steps, -1.0, 0.0)
+        matrix[steps, steps - 1] = steps
+        return Coding(matrix, _numbered(k - 1))
+    if kind == "contr.poly":
+        return Coding(polynomials(k), tuple((".L", ".Q", ".C")[d - 1] if d <= 3 else f"^{d}" for d in range(1, k)))
+    raise DataError(f"contrast {kind!r} is not known; there are contr.treatment, .sum, .helmert, .poly and .SAS")
+
+
+def polynomials(k: int) -> Array:
+    """Orthonormal polynomials of degree 1..k-1 over the scores 1..k, (k, k - 1), R's contr.poly.
+
+    >>> polynomials(3).round(4).tolist()
+    [[-0.7071, 0.4082], [0.0, -0.8165], [0.7071, 0.4082]]
+    """
+    scores = np.arange(1, k + 1) - (k + 1) / 2
+    q, r = np.linalg.qr(np.vander(scores, k, increasing=True))
+    columns: Array = (q * np.sign(np.diag(r)))[:, 1:]
+    columns[np.abs(columns) < 1e-15] = 0.0  # the middle score of an odd count, whose value is exactly 0
+    return columns
+
+
+def _numbered(n: int) -> tuple[str, ...]:
+    return tuple(str(i + 1) for i in range(n))
+
+
+def coded_by_contrasts(
+    terms: tuple[tuple[int, ...], ...], factors: frozenset[int], intercept: bool
+) -> tuple[dict[int, bool], ...]:
+    """For each term, which of its factors get contrasts (True) and which all indicators (False); R's rule.
+
+    A factor gets contrasts when the term without it is empty or a subset of an EARLIER term; without
+    an intercept the first factor met gets all its indicators, whatever the rule says.
+
+    >>> coded_by_contrasts(((0,), (0, 1)), frozenset({0, 1}), True)  # a + a:b
+    ({0: True}, {0: False, 1: True})
+    """
+    found: list[dict[int, bool]] = []
+    first = not intercept
+    for j, term in enumerate(terms):
+        choice: dict[int, bool] = {}
+        for f in term:
+            if f not in factors:
+                continue
+            rest = set(term) - {f}
+            choice[f] = not rest or any(rest <= set(earlier) for earlier in terms[:j])
+            if first:
+                choice[f] = first = False
+        found.append(choice)
+    return tuple(found)
+

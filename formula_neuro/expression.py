@@ -1,0 +1,219 @@
+"""One R expression, such as `log(dff + 1)` or `I(age^2)`: text -> tree, and tree -> R's label.
+
+The tree is data: names, numbers, texts and calls. Nothing here runs anything; `transforms.evaluate`
+walks the tree and knows only the functions that it lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .errors import FormulaError
+
+
+@dataclass(frozen=True)
+class Name:
+    """A column."""
+
+    text: str
+    at: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Number:
+    value: float
+    integer: bool = False  # written 2L
+
+
+@dataclass(frozen=True)
+class Text:
+    value: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function or an operator with its arguments; ("", value) is an unnamed one, "(" is a parenthesis."""
+
+    function: str
+    arguments: tuple[tuple[str, Node], ...]
+    at: int = field(default=0, compare=False)
+
+
+Node = Name | Number | Text | Call
+
+# Binary operators by R's precedence; a higher number binds tighter. `^` alone groups to the right.
+BINARY = {"|": 1, "||": 1, "&": 2, "&&": 2, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4,
+          "+": 5, "-": 5, "*": 6, "/": 6, "%%": 7, "%/%": 7, "%in%": 7, ":": 8, "^": 10}  # fmt: skip
+UNARY = {"!": 3, "-": 9, "+": 9}
+TIGHT = {"^", ":", "/", "%%", "%/%"}  # R prints these without spaces
+_SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?![0-9]))[\w.]*|\.")
+_RESERVED = {"if", "else", "repeat", "while", "function", "for", "next", "break", "TRUE", "FALSE", "NULL",
+             "Inf", "NaN", "NA", "NA_integer_", "NA_real_", "NA_character_", "in"}  # fmt: skip
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?P<long>L?)
+    |(?P<name>(?:[^\W\d]|\.)[\w.]*)|`(?P<quoted>[^`]+)`
+    |"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'
+    |(?P<operator>%[^%\s]*%|\*\*|==|!=|<=|>=|&&|\|\||[-+*/^:<>&|!(),=])|(?P<end>$)|(?P<bad>.))""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    at: int
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    at = 0
+    while True:
+        match = _TOKEN.match(text, at)
+        assert match is not None and match.lastgroup is not None
+        kind = "number" if match.lastgroup == "long" else match.lastgroup
+        token = _Token(kind, match[kind] + (match["long"] if kind == "number" else ""), match.start(kind))
+        yield token
+        if kind == "end":
+            return
+        at = match.end()
+
+
+class _Reader:
+    """Precedence climbing over the tokens of one expression; private state, one use."""
+
+    def __init__(self, text: str, whole: str, offset: int):
+        self.tokens = list(_tokens(text))
+        self.i = 0
+        self.whole, self.offset = whole, offset
+
+    def error(self, message: str, token: _Token) -> FormulaError:
+        return FormulaError(message, self.whole, self.offset + token.at)
+
+    @property
+    def next(self) -> _Token:
+        return self.tokens[self.i]
+
+    def take(self) -> _Token:
+        self.i += 1
+        return self.tokens[self.i - 1]
+
+    def expect(self, text: str) -> None:
+        if self.next.kind != "operator" or self.next.text != text:
+            raise self.error(f"expected {text!r} here", self.next)
+        self.take()
+
+    def expression(self, least: int = 0) -> Node:
+        left = self.operand()
+        while self.next.kind == "operator":
+            token = self.next
+            operator = "^" if token.text == "**" else token.text
+            if operator not in BINARY:
+                if operator.startswith("%"):
+                    raise self.error(f"the operator {operator} is not known; there are %in%, %% and %/%", token)
+                return left
+            precedence = BINARY[operator]
+            if precedence < least:
+                return left
+            self.take()
+            right = self.expression(precedence if operator == "^" else precedence + 1)
+            left = Call(operator, (("", left), ("", right)), self.offset + token.at)
+        return left
+
+    def operand(self) -> Node:
+        token = self.take()
+        at = self.offset + token.at
+        if token.kind == "number":
+            return Number(float(token.text.rstrip("L")), token.text.endswith("L"))
+        if token.kind in ("double", "single"):
+            return Text(re.sub(r"\\(.)", r"\1", token.text))
+        if token.kind == "quoted" or token.kind == "name":
+            if token.kind == "name" and self.next.kind == "operator" and self.next.text == "(":
+                self.take()
+                return Call(token.text, self.arguments(), at)
+            return Name(token.text, at)
+        if token.kind == "operator" and token.text == "(":
+            inside = self.expression()
+            self.expect(")")
+            return Call("(", (("", inside),), at)
+        if token.kind == "operator" and token.text in UNARY:
+            return Call(token.text, (("", self.expression(UNARY[token.text])),), at)
+        if token.kind == "end":
+            raise self.error("the expression ends too early", token)
+        raise self.error(f"{token.text!r} was not expected here", token)
+
+    def arguments(self) -> tuple[tuple[str, Node], ...]:
+        found: list[tuple[str, Node]] = []
+        while not (self.next.kind == "operator" and self.next.text == ")"):
+            if found:
+                self.expect(",")
+            name = ""
+            after = self.tokens[min(self.i + 1, len(self.tokens) - 1)]
+            if self.next.kind in ("name", "quoted") and after.kind == "operator" and after.text == "=":
+                name = self.take().text
+                self.take()
+            found.append((name, self.expression()))
+        self.take()
+        return tuple(found)
+
+
+def read(text: str, whole: str | None = None, offset: int = 0) -> Node:
+    """The tree of one R expression; errors point into `whole`, where the text stands at `offset`.
+
+    >>> label(read("sin(2*pi*k/24)")), label(read("poly( x,2,raw=TRUE )"))
+    ('sin(2 * pi * k/24)', 'poly(x, 2, raw = TRUE)')
+    """
+    reader = _Reader(text, text if whole is None else whole, offset)
+    node = reader.expression()
+    if reader.next.kind != "end":
+        raise reader.error(f"{reader.next.text!r} was not expected here", reader.next)
+    return node
+
+
+def label(node: Node) -> str:
+    """R's print of the expression: what model.matrix puts in front of its column names."""
+    if isinstance(node, Name):
+        return quoted(node.text)
+    if isinstance(node, Number):
+        return number_label(node.value) + ("L" if node.integer else "")
+    if isinstance(node, Text):
+        return '"' + node.value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    values = [label(value) for _, value in node.arguments]
+    if node.function == "(":
+        return f"({values[0]})"
+    if node.function in BINARY and len(values) == 2:
+        space = "" if node.function in TIGHT else " "
+        return f"{values[0]}{space}{node.function}{space}{values[1]}"
+    if node.function in UNARY and len(values) == 1:
+        return node.function + values[0]
+    named = [f"{quoted(n)} = {v}" if n else v for (n, _), v in zip(node.arguments, values, strict=True)]
+    return f"{node.function}({', '.join(named)})"
+
+
+def quoted(name: str) -> str:
+    """The name as R prints it: in backticks where it is not syntactic."""
+    plain = _SYNTACTIC.fullmatch(name) and name not in _RESERVED
+    return name if plain or name in ("TRUE", "FALSE") else f"`{name}`"
+
+
+def number_label(value: float) -> str:
+    """R's print of a number: at most 15 digits, scientific where that is shorter.
+
+    >>> number_label(100000), number_label(0.1), number_label(1e-4), number_label(1234567)
+    ('1e+05', '0.1', '1e-04', '1234567')
+    """
+    digits = next(d for d in range(1, 16) if d == 15 or float(f"{value:.{d - 1}e}") == float(f"{value:.14e}"))
+    scientific = f"{value:.{digits - 1}e}"
+    exponent = int(scientific.partition("e")[2])
+    fixed = f"{value:.{max(0, digits - 1 - exponent)}f}"
+    return fixed if len(fixed) <= len(scientific) else scientific
+
+
+def names(node: Node) -> Iterator[Name]:
+    """All columns that the expression names, in order of appearance."""
+    if isinstance(node, Name):
+        yield node
+    elif isinstance(node, Call):
+        for _, value in node.arguments:
+            yield from names(value)

@@ -1,0 +1,124 @@
+"""fit(): formula + data -> Design -> Request -> the backend that is chosen -> Fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from . import registry
+from .design import Design, model_matrix
+from .errors import DataError, FormulaError
+from .estimator import Estimator, as_estimator
+from .expression import label
+from .family import Array, Family, as_family
+from .request import Request
+from .result import Fit
+from .values import LOGICAL
+
+
+def fit(
+    formula: str,
+    data: Any,
+    *,
+    family: str | Family = "gaussian",
+    estimator: str | Estimator | None = None,
+    backend: str | None = None,
+    weights: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    contrasts: Mapping[str, str] | None = None,
+    na_action: str = "omit",
+) -> Fit:
+    """Fit the model that an R formula describes and return the complete result.
+
+    formula: R's syntax with lme4's bars, "lick ~ dff + (1|mouseID)".
+    data: a DataFrame (or what pandas takes), or the path of a csv, tsv, txt or parquet file.
+    family: gaussian, binomial, poisson, Gamma or inverse.gaussian, the link in brackets: "binomial(probit)".
+    estimator: "ml", "reml" (default of linear mixed models), "laplace" (of generalized ones), AGQ(10).
+    backend: a name of `fn.backends()`; the best that can fit is chosen otherwise. A name never falls back.
+    weights: prior weights: a column's name or one number a row; the trials, for a binomial share.
+    offset: a column's name, an expression of columns, or one number a row, added to the linear predictor.
+    subset: rows to use, as an expression ("age > 40") or True/False a row.
+    contrasts: a contrast by factor, {"group": "contr.sum"}; R's defaults otherwise.
+    na_action: "omit" drops rows with a missing value and says how many; "fail" refuses them.
+
+    Raises FormulaError (with a caret), DataError, NoBackend, FitError, and RMissing from an R backend.
+
+    >>> import formula_neuro as fn
+    >>> m = fn.fit("lick ~ dff + (1|mouseID)", fn.datasets.waterlick(), family="binomial")
+    >>> m.backend, m.nobs, list(m.coef.index)
+    ('native-glmm', 512, ['(Intercept)', 'dff'])
+    """
+    chosen_family = as_family(family)
+    design = model_matrix(
+        formula, data, weights=weights, offset=offset, subset=subset, contrasts=contrasts, na_action=na_action
+    )
+    request = as_request(design, chosen_family, estimator)
+    return registry.run(registry.installed().choose(request, backend), request)
+
+
+def as_request(design: Design, family: Family, estimator: str | Estimator | None = None) -> Request:
+    """The request that a design and a family make, its response checked and on the family's scale."""
+    if design.formula.response is None:
+        raise FormulaError("the formula has no response; write it left of the '~'", design.formula.text, 0)
+    model = model_of(design, family)
+    how = as_estimator(estimator, model)
+    y, weights, notes = _response(design, family)
+    _check_varies(y, weights, family, how, label(design.formula.response))
+    return Request(model, family, how, design, y, weights, (*design.messages, *notes))
+
+
+def model_of(design: Design, family: Family) -> str:
+    """"lm", "glm", "lmm" or "glmm"."""
+    linear = family.name == "gaussian" and family.link.name == "identity"
+    return ("l" if linear else "gl") + ("mm" if design.random else "m")
+
+
+def _response(design: Design, family: Family) -> tuple[Array, Array, tuple[str, ...]]:
+    """y and weights (n,) on the family's scale, with notes; raises DataError outside the family's range."""
+    assert design.y is not None and design.formula.response is not None
+    name, y = label(design.formula.response), design.y
+    weights = np.ones(len(y)) if design.weights is None else design.weights
+    if y.ndim == 2:
+        return _counts(y, weights, family, name)
+    if design.y_levels is not None and design.y_levels != LOGICAL:
+        if family.name != "binomial":
+            shown = ", ".join(design.y_levels[:3])
+            raise DataError(f"{name} is text or a factor ({shown}, ...), but family={family.name!r} needs numbers")
+        if len(design.y_levels) != 2:
+            raise DataError(
+                f"{name} has {len(design.y_levels)} levels ({', '.join(design.y_levels[:5])}), but "
+                "family='binomial' takes two (the first is failure); relevel or choose rows with subset="
+            )
+        note = (f"{name}: {design.y_levels[1]!r} counts as success, {design.y_levels[0]!r} as failure",)
+        return y, weights, note
+    family.check(y, name)
+    successes = weights * y
+    if family.name == "binomial" and (np.abs(successes - np.round(successes)) > 1e-3).any():  # R's own bound
+        return y, weights, (f"{name}: shares times weights are not whole numbers of successes",)
+    return y, weights, ()
+
+
+def _counts(y: Array, weights: Array, family: Family, name: str) -> tuple[Array, Array, tuple[str, ...]]:
+    """cbind(successes, failures) as shares and trials."""
+    if family.name != "binomial" or y.shape[1] != 2:
+        raise DataError(f"{name}: cbind() gives successes and failures, for family='binomial' only")
+    if (y < 0).any() or (y != np.round(y)).any():
+        bad = y[((y < 0) | (y != np.round(y))).any(axis=1)][0]
+        raise DataError(f"{name}: counts are whole and not negative, got ({bad[0]:g}, {bad[1]:g})")
+    trials = y.sum(axis=1)
+    share = np.divide(y[:, 0], trials, out=np.zeros(len(y)), where=trials > 0)
+    return share, weights * trials, ()
+
+
+def _check_varies(y: Array, weights: Array, family: Family, how: Estimator, name: str) -> None:
+    if family.name != "binomial" or how.word not in ("ml", "laplace", "agq"):
+        return
+    seen = y[weights > 0]
+    if (seen == 0).all() or (seen == 1).all():
+        raise DataError(
+            f"{name} is {seen[0]:g} in all {len(seen)} rows used: the maximum-likelihood estimate is infinite; "
+            "look at the coding of the response, or use a bias-reduced estimator"
+        )

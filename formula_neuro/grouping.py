@@ -1,0 +1,79 @@
+"""Grouping factors: levels and codes of what stands right of a bar, in lme4's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import DataError
+from .values import Categorical, Value, as_factor
+
+Codes = NDArray[np.intp]
+Keys = tuple[tuple[str, ...], ...]
+
+
+def cross(factors: Sequence[Categorical], name: str) -> tuple[Codes, Keys]:
+    """Codes (n,) of the observed combinations, sorted by the first factor's levels, then the next; and their levels.
+
+    Raises DataError when one level only is left.
+    """
+    key = np.zeros(len(factors[0].codes), dtype=np.int64)
+    for factor in factors:
+        key = key * len(factor.levels) + factor.codes
+    found, codes = np.unique(key, return_inverse=True)
+    if len(found) < 2:
+        raise DataError(
+            f"{name}: the grouping factor has one level only in the rows used, but a variance between groups needs "
+            "two or more (five or more to be worth estimating); leave the random term out"
+        )
+    columns: list[list[str]] = []
+    for factor in reversed(factors):
+        found, place = np.divmod(found, len(factor.levels))
+        columns.insert(0, [factor.levels[i] for i in place])
+    return codes.astype(np.intp), tuple(zip(*columns, strict=True))
+
+
+def codes_of(keys: Keys, values: Sequence[Value]) -> Codes:
+    """The place of each row's combination among `keys`; -1 where training has not seen it or a part is missing."""
+    factors = [as_factor(value) for value in values]
+    n = len(factors[0].codes)
+    place = np.zeros(n, dtype=np.int64)
+    known = np.ones(n, dtype=bool)
+    trained = np.zeros(len(keys), dtype=np.int64)
+    for j, factor in enumerate(factors):
+        levels = sorted({key[j] for key in keys})
+        index = {level: i for i, level in enumerate(levels)}
+        own = np.array([index.get(level, -1) for level in factor.levels] + [-1], dtype=np.int64)[factor.codes]
+        known &= own >= 0
+        place = place * len(levels) + own
+        trained = trained * len(levels) + np.array([index[key[j]] for key in keys])
+    order = np.argsort(trained)
+    at = np.minimum(np.searchsorted(trained[order], place), len(keys) - 1)
+    known &= trained[order][at] == place
+    return np.where(known, order[at], -1).astype(np.intp)
+
+
+def order_of(counts: Sequence[int]) -> list[int]:
+    """lme4's order of random terms: as written when the counts never increase, else by falling count, ties reversed.
+
+    >>> order_of([2, 3, 2])
+    [1, 2, 0]
+    """
+    if all(a >= b for a, b in zip(counts, counts[1:], strict=False)):
+        return list(range(len(counts)))
+    return sorted(range(len(counts)), key=lambda i: counts[i])[::-1]
+
+
+def relation(a: Codes, b: Codes) -> str:
+    """How two grouping factors lie to each other: "nested", "crossed" or "partly crossed"."""
+    pairs = len(set(zip(a.tolist(), b.tolist(), strict=True)))
+    na, nb = int(a.max()) + 1, int(b.max()) + 1
+    if pairs == max(na, nb):
+        return "nested"
+    return "crossed" if pairs == na * nb else "partly crossed"
+
+
+def group_factors(values: Mapping[str, Value], labels: Sequence[str]) -> list[Categorical]:
+    return [as_factor(values[name]).without_unused() for name in labels]

@@ -1,0 +1,1 @@
+"""Questions to a finished fit: coefficients, random effects, comparisons and contrasts."""

@@ -1,0 +1,108 @@
+"""tidy() and glance(): the coefficients of a fit and the fit as a whole, as tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ..errors import Unable
+from ..family import Array
+from ..result import Fit, ability
+
+COLUMNS = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
+DF_WORDS = ("satterthwaite", "kenward-roger", "containment", "residual", "none")
+
+
+def tidy(
+    fit: Fit, df: str | None = None, vcov: None = None, conf_level: float = 0.95, exponentiate: bool = False
+) -> pd.DataFrame:
+    """One row a coefficient: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
+
+    df: "satterthwaite" (the default of linear mixed models), "residual" (of linear models), "none" (z, df is
+    inf; the default where the family has no dispersion). Where the backend can give no degrees of freedom
+    for a linear mixed model and none are asked for, df, p and the interval are NaN, as lme4 prints none.
+    vcov: None, the fit's own covariance. conf_level: of the Wald interval.
+    exponentiate: estimates and intervals as exp(...), odds or rate ratios; std_error stays on the link's scale.
+    """
+    if vcov is not None:
+        raise Unable(f"vcov={vcov!r} is not offered yet; vcov=None is the fit's own covariance")
+    if not 0 < conf_level < 1:
+        raise ValueError(f"conf_level lies between 0 and 1, got {conf_level}")
+    estimate, se = fit.beta, fit.se.to_numpy()
+    freedom = degrees_of_freedom(fit, np.eye(len(estimate)), df)
+    table = wald(list(fit.names), estimate, se, freedom, conf_level)
+    if exponentiate:
+        for column in ("estimate", "conf_low", "conf_high"):
+            table[column] = np.exp(table[column])
+    return table
+
+
+def wald(terms: list[str], estimate: Array, se: Array, df: Array, conf_level: float, null: Array | float = 0.0) -> (
+    pd.DataFrame
+):
+    """The eight columns for estimates (q,) with standard errors and degrees of freedom (inf: normal)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = (estimate - null) / se
+    p = 2 * stats.t.sf(np.abs(statistic), df)  # t with infinite df is the normal distribution
+    half = stats.t.ppf((1 + conf_level) / 2, df) * se
+    columns = [terms, estimate, se, statistic, df, p, estimate - half, estimate + half]
+    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+
+
+def degrees_of_freedom(fit: Fit, L: Array, word: str | None = None) -> Array:
+    """Denominator degrees of freedom (q,) of the contrasts L (q, p); None takes the model's default."""
+    if word is not None and word not in DF_WORDS:
+        raise ValueError(f"df={word!r} is not known; there are {', '.join(DF_WORDS)}")
+    q, model = len(L), fit.request.model
+    if word == "none" or (word is None and model in ("glm", "glmm") and not fit.request.family.dispersed):
+        return np.full(q, np.inf)
+    if word == "residual" or (word is None and model != "lmm"):
+        return np.full(q, fit.df_resid)
+    if model != "lmm":
+        raise Unable(f"df={word!r} is for linear mixed models; this is a {model}, which takes 'residual' or 'none'")
+    if word is None and not hasattr(fit.engine, "df"):
+        return np.full(q, np.nan)
+    known = ~np.isnan(fit.beta)
+    found = np.full(q, np.nan)
+    asked = ~(np.abs(L[:, ~known]) > 0).any(axis=1)  # a contrast of an aliased coefficient has no answer
+    if asked.any():
+        method = ability(fit, "df", f"df={word!r}")
+        found[asked] = method(fit, L[asked], word or "satterthwaite")
+    return found
+
+
+def glance(fit: Fit) -> pd.DataFrame:
+    """One row: model, backend, nobs, n_parameters, df_resid, sigma, loglik, aic, bic, deviance, converged."""
+    request = fit.request
+    row = {
+        "model": request.model,
+        "family": str(request.family),
+        "estimator": request.estimator.word,
+        "backend": fit.backend,
+        "nobs": fit.nobs,
+        "n_parameters": fit.n_parameters,
+        "df_resid": fit.df_resid,
+        "sigma": fit.sigma,
+        "loglik": fit.loglik,
+        "aic": fit.aic,
+        "bic": fit.bic,
+        "deviance": fit.deviance,
+        "converged": fit.converged,
+        "seconds": fit.seconds,
+    }
+    if request.model == "lm":
+        row |= _explained(fit)
+    return pd.DataFrame([row])
+
+
+def _explained(fit: Fit) -> dict[str, float]:
+    """R-squared of a linear model, plain and adjusted, about the mean when there is an intercept."""
+    w, y = fit.request.weights, fit.request.y - fit.request.design.offset
+    fitted = fit.eta - fit.request.design.offset
+    intercept = fit.request.design.formula.fixed.intercept
+    centre = np.average(fitted, weights=w) if intercept else 0.0
+    model, residual = np.sum(w * (fitted - centre) ** 2), np.sum(w * (y - fitted) ** 2)
+    share = model / (model + residual)
+    adjusted = 1 - (1 - share) * (fit.nobs - intercept) / fit.df_resid if fit.df_resid else float("nan")
+    return {"r_squared": float(share), "adj_r_squared": float(adjusted)}

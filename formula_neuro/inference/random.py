@@ -1,0 +1,50 @@
+"""varcorr() and ranef(): what a mixed model says of its random effects, as tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..result import Fit
+
+
+def varcorr(fit: Fit) -> pd.DataFrame:
+    """Variances, then covariances, term by term in lme4's order; the residual last.
+
+    Columns as lme4's as.data.frame(VarCorr(m)): group, term, term2 (None for a variance), covariance, and
+    sd_or_correlation (a standard deviation for a variance, a correlation for a covariance).
+    """
+    rows: list[tuple[str, str | None, str | None, float, float]] = []
+    for effect in fit.random:
+        V, K = effect.covariance, len(effect.columns)
+        sd = np.sqrt(np.diag(V))
+        rows += [(effect.group, effect.columns[k], None, V[k, k], sd[k]) for k in range(K)]
+        for j in range(K):
+            for k in range(j + 1, K):
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    rho = float(V[j, k] / (sd[j] * sd[k]))  # NaN where a variance is 0, as lme4
+                rows.append((effect.group, effect.columns[j], effect.columns[k], V[j, k], rho))
+    if fit.request.family.dispersed:
+        rows.append(("Residual", None, None, fit.sigma**2, fit.sigma))
+    return pd.DataFrame(rows, columns=["group", "term", "term2", "covariance", "sd_or_correlation"])
+
+
+def ranef(fit: Fit) -> pd.DataFrame:
+    """Conditional modes: one row a level and term, with group, level, term, estimate and conditional sd."""
+    parts = []
+    for effect in fit.random:
+        n, k = effect.modes.shape
+        variances = np.diagonal(effect.mode_covariance, axis1=1, axis2=2)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "group": effect.group,
+                    "level": np.repeat(list(effect.levels), k),
+                    "term": np.tile(list(effect.columns), n),
+                    "estimate": effect.modes.ravel(),
+                    "sd": np.sqrt(np.maximum(variances, 0.0)).ravel(),
+                }
+            )
+        )
+    columns = ["group", "level", "term", "estimate", "sd"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)

@@ -1,0 +1,54 @@
+"""What the front end tells the user about the data that it was given: nothing is dropped or changed in silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from .expression import Name, label, names
+from .formula import Formula
+from .values import Categorical, Value
+
+
+def about_rows(n: int, kept: int, dropped: tuple[tuple[str, int], ...]) -> list[str]:
+    """Rows lost to missing values, by column."""
+    if not dropped:
+        return []
+    shown = ", ".join(f"{name}: {count}" for name, count in dropped)
+    return [f"{n - kept} of {n} rows dropped for missing values ({shown})"]
+
+
+def about_levels(before: Mapping[str, Value], after: Mapping[str, Value]) -> list[str]:
+    """Declared levels that do not occur, and texts that look like misread numbers."""
+    found = []
+    for name, value in after.items():
+        old = before[name]
+        if not isinstance(value, Categorical) or not isinstance(old, Categorical):
+            continue
+        gone = [level for level in old.levels if level not in set(value.levels)]
+        if gone and not old.logical:
+            found.append(f"{name}: levels that do not occur in the rows used are dropped ({', '.join(gone[:5])})")
+    return found
+
+
+def about_bars(formula: Formula, values: Mapping[str, Value]) -> list[str]:
+    """Groups that also enter as numbers, `||` before a factor, repeated and intercept-free random terms."""
+    found = []
+    fixed = {n.text for node in formula.fixed.variables if isinstance(node, Name) for n in names(node)}
+    seen: Counter[tuple[str, str]] = Counter()
+    for bar in formula.bars:
+        for node in bar.group:
+            value = values[label(node)]
+            if isinstance(node, Name) and node.text in fixed and not isinstance(value, Categorical):
+                found.append(f"{node.text} enters the fixed part as a number and groups a random term as a factor")
+            if isinstance(value, np.ndarray) and (value != np.round(value)).any():
+                found.append(f"{label(node)}: fractional numbers are used as the levels of a group")
+        inside = [label(node) for node in bar.part.variables]
+        if bar.split and any(isinstance(values[name], Categorical) for name in inside):
+            found.append(f"({inside[0]} || {bar.name}) does not split a factor's columns; diag(...) would")
+        columns = (["(Intercept)"] if bar.part.intercept else []) + inside
+        seen.update((bar.name, column) for column in columns)
+    found += [f"{column} varies by {group} in more than one random term" for (group, column), n in seen.items() if n > 1]
+    return list(dict.fromkeys(found))

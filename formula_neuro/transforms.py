@@ -1,0 +1,272 @@
+"""What a formula may call: a table of functions, and the walk over an expression that applies them.
+
+Nothing else is reachable from a formula: names are looked up among the columns only, functions here only.
+A transform that learns constants from the data (scale, center, poly) returns them as its state, and is
+given them back when the formula is applied to new data.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import DataError, FormulaError
+from .expression import Call, Name, Node, Number, Text, label
+from .family import Array
+from .values import Categorical, Matrix, Value, as_factor, as_numbers, from_column, logical
+
+Argument = Value | float | str
+States = dict[str, Any]
+CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
+
+
+def evaluate(node: Node, table: pd.DataFrame, states: States, whole: str = "", learn: bool = True) -> Value:
+    """The value of a variable on every row of the table.
+
+    `states` maps the label of a learning call to its constants: filled when `learn`, read otherwise.
+    Raises FormulaError (unknown column or function, with a caret into `whole`) and DataError.
+    """
+    value = _value(node, _Scope(table, states, whole, learn))
+    if isinstance(value, (str, float)):
+        raise FormulaError(f"{label(node)} is a constant, not a column of the data", whole, 0)
+    return value
+
+
+class _Scope:
+    """What an expression can see."""
+
+    def __init__(self, table: pd.DataFrame, states: States, whole: str, learn: bool):
+        self.table, self.states, self.whole, self.learn = table, states, whole, learn
+
+    def column(self, name: Name) -> Value:
+        if name.text not in self.table.columns:
+            near = difflib.get_close_matches(name.text, [str(c) for c in self.table.columns], n=1)
+            hint = f"; did you mean {near[0]}?" if near else f" (it has {_listed(self.table.columns)})"
+            raise FormulaError(f"{name.text} is not a column of the data{hint}", self.whole, name.at)
+        return from_column(self.table[name.text], name.text)
+
+
+def _listed(columns: Any) -> str:
+    shown = [str(c) for c in columns]
+    return ", ".join(shown[:12]) + (", ..." if len(shown) > 12 else "")
+
+
+def _value(node: Node, scope: _Scope) -> Argument:
+    if isinstance(node, Number):
+        return node.value
+    if isinstance(node, Text):
+        return node.value
+    if isinstance(node, Name):
+        return scope.column(node) if node.text not in ("TRUE", "FALSE") else float(node.text == "TRUE")
+    if node.function in OPERATORS:
+        return _operate(node, [_value(v, scope) for _, v in node.arguments])
+    if node.function in LEARNING:
+        return _learnt(node, scope)
+    if node.function == "C":
+        return _with_contrast(node, scope)
+    if node.function not in FUNCTIONS:
+        known = sorted([*FUNCTIONS, *LEARNING, "C", "offset"])
+        near = difflib.get_close_matches(node.function, known, n=1)
+        hint = f"did you mean {near[0]}()?" if near else f"there are {', '.join(known)}"
+        raise FormulaError(f"{node.function}() is not a function of formulas; {hint}", scope.whole, node.at)
+    positional = [_value(v, scope) for name, v in node.arguments if not name]
+    named = {name: _value(v, scope) for name, v in node.arguments if name}
+    value = _call(node, FUNCTIONS[node.function], positional, named, scope)
+    if node.function == "cbind" and any(isinstance(v, Name) for _, v in node.arguments):
+        return Matrix(value.values, tuple(v.text if isinstance(v, Name) else "" for _, v in node.arguments))
+    return value
+
+
+def _call(
+    node: Call, function: Callable[..., Any], positional: list[Any], named: Mapping[str, Any], scope: _Scope
+) -> Any:
+    try:
+        with np.errstate(all="ignore"):  # log(-1) is a missing value, as in R; its row is dropped and counted
+            return function(*positional, **named)
+    except TypeError as error:
+        raise FormulaError(f"{label(node)}: {error}", scope.whole, node.at) from None
+    except DataError as error:
+        raise DataError(f"{label(node)}: {error}") from None
+
+
+# ---- operators -----------------------------------------------------------------------------------
+ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power,
+    "%%": np.mod, "%/%": np.floor_divide,
+}  # fmt: skip
+COMPARISON: dict[str, Callable[[Any, Any], Any]] = {
+    "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
+}  # fmt: skip
+LOGIC: dict[str, Callable[[Any, Any], Any]] = {"&": np.logical_and, "&&": np.logical_and, "|": np.logical_or,
+                                               "||": np.logical_or}  # fmt: skip
+OPERATORS = {*ARITHMETIC, *COMPARISON, *LOGIC, "(", "!"}
+
+
+def _operate(node: Call, values: list[Argument]) -> Argument:
+    sign, what = node.function, label(node)
+    if sign == "(":
+        return values[0]
+    if len(values) == 1:
+        if sign == "!":
+            number = _number(values[0], what)
+            return logical(number == 0, np.isnan(number))
+        return -_number(values[0], what) if sign == "-" else _number(values[0], what)
+    if sign in COMPARISON:
+        return _compare(sign, values[0], values[1], what)
+    left, right = (_number(v, what) for v in values)
+    with np.errstate(all="ignore"):
+        if sign in LOGIC:
+            return logical(LOGIC[sign](left, right), np.isnan(left) | np.isnan(right))
+        result = ARITHMETIC[sign](left, right)
+    return result if isinstance(result, np.ndarray) and result.ndim else float(result)
+
+
+def _compare(sign: str, left: Argument, right: Argument, what: str) -> Categorical:
+    if isinstance(left, str) and isinstance(right, Categorical):
+        left, right = right, left
+    if isinstance(left, Categorical) and isinstance(right, str):
+        if sign not in ("==", "!="):
+            raise DataError(f"{what}: levels can be compared by == and != only")
+        if right not in left.levels:
+            raise DataError(f"{what}: {right!r} is not a level (there are {', '.join(left.levels[:12])})")
+        same = left.codes == left.levels.index(right)
+        return logical(same if sign == "==" else ~same, left.codes < 0)
+    a, b = np.broadcast_arrays(_number(left, what), _number(right, what))
+    return logical(COMPARISON[sign](a, b), np.isnan(a) | np.isnan(b))
+
+
+def _number(value: Argument, what: str) -> Any:
+    if isinstance(value, str):
+        raise DataError(f"{what} needs numbers, but got the text {value!r}")
+    return value if isinstance(value, float) else as_numbers(value, what)
+
+
+# ---- functions -----------------------------------------------------------------------------------
+def _elementwise(name: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def apply(x: Argument) -> Any:
+        result = function(_number(x, name))
+        return float(result) if np.ndim(result) == 0 else result
+
+    return apply
+
+
+def _log(x: Argument, base: float = float(np.e)) -> Any:
+    return np.log(_number(x, "log")) / (1.0 if base == np.e else np.log(base))
+
+
+def _identity(x: Argument) -> Argument:
+    return x
+
+
+def _factor(x: Argument) -> Categorical:
+    if isinstance(x, (str, float)):
+        raise DataError("a factor is made of a column")
+    return as_factor(x)
+
+
+def _as_numeric(x: Argument) -> Any:
+    """Numbers as they are; a factor is refused, where R would silently give its codes."""
+    return _number(x, "as.numeric")
+
+
+def _relevel(x: Argument, ref: str | float) -> Categorical:
+    factor = _factor(x)
+    name = ref if isinstance(ref, str) else label(Number(ref))
+    if name not in factor.levels:
+        raise DataError(f"ref={name!r} is not a level (there are {', '.join(factor.levels[:12])})")
+    first = factor.levels.index(name)
+    order = [first, *(i for i in range(len(factor.levels)) if i != first)]
+    place = np.empty(len(order) + 1, dtype=np.intp)
+    place[order] = np.arange(len(order))
+    place[-1] = -1
+    numbers = factor.numbers[order] if factor.numbers is not None else None
+    return replace(factor, codes=place[factor.codes], levels=tuple(factor.levels[i] for i in order), numbers=numbers)
+
+
+def _cbind(*columns: Argument) -> Matrix:
+    arrays = [_number(c, "cbind") for c in columns]
+    if not arrays or any(not isinstance(a, np.ndarray) for a in arrays):
+        raise DataError("cbind takes columns")
+    return Matrix(np.column_stack(arrays), tuple(str(i + 1) for i in range(len(arrays))))
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{
+        name: _elementwise(name, function)
+        for name, function in {
+            "exp": np.exp, "expm1": np.expm1, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
+            "sqrt": np.sqrt, "abs": np.abs, "sin": np.sin, "cos": np.cos, "tan": np.tan, "floor": np.floor,
+            "ceiling": np.ceil, "round": np.round, "sign": np.sign,
+        }.items()
+    },
+    "log": _log, "I": _identity, "factor": _factor, "as.factor": _factor, "as.numeric": _as_numeric,
+    "relevel": _relevel, "cbind": _cbind,
+    "pmin": lambda *x: np.minimum.reduce(np.broadcast_arrays(*(_number(v, "pmin") for v in x))),
+    "pmax": lambda *x: np.maximum.reduce(np.broadcast_arrays(*(_number(v, "pmax") for v in x))),
+}  # fmt: skip
+
+
+def _with_contrast(node: Call, scope: _Scope) -> Categorical:
+    """C(a, contr.sum): the factor with its contrast by name."""
+    arguments = [value for _, value in node.arguments]
+    if len(arguments) != 2 or not isinstance(arguments[1], Name) or arguments[1].text not in CONTRASTS:
+        raise FormulaError(f"C() takes a factor and one of {', '.join(CONTRASTS)}", scope.whole, node.at)
+    return replace(_factor(_value(arguments[0], scope)), contrast=arguments[1].text)
+
+
+# ---- transforms that learn -----------------------------------------------------------------------
+def _learnt(node: Call, scope: _Scope) -> Any:
+    key = label(node)
+    positional = [_value(v, scope) for name, v in node.arguments if not name]
+    named = {name: _value(v, scope) for name, v in node.arguments if name}
+    state = None if scope.learn else scope.states[key]
+    named["state"] = state
+    value, learnt = _call(node, LEARNING[node.function], positional, named, scope)
+    if scope.learn:
+        scope.states[key] = learnt
+    return value
+
+
+def _scale(
+    x: Argument, center: float = 1.0, scale: float = 1.0, *, state: tuple[float, float] | None
+) -> tuple[Array, tuple[float, float]]:
+    """(x - mean) / sd with n - 1, skipping missing values as R does."""
+    values = _number(x, "scale")
+    if state is None:
+        mean = float(np.nanmean(values)) if center else 0.0
+        spread = np.sqrt(np.nansum((values - mean) ** 2) / (np.sum(~np.isnan(values)) - 1)) if scale else 1.0
+        if not spread > 0:
+            raise DataError("the column is constant, so it has no standard deviation to divide by")
+        state = mean, float(spread)
+    return (values - state[0]) / state[1], state
+
+
+def _center(x: Argument, *, state: float | None) -> tuple[Array, float]:
+    values = _number(x, "center")
+    mean = float(np.nanmean(values)) if state is None else state
+    return values - mean, mean
+
+
+def _poly(
+    x: Argument, degree: float = 1.0, raw: float = 0.0, *, state: dict[str, Any] | None
+) -> tuple[Matrix, dict[str, Any]]:
+    """Orthonormal polynomials by formulaic's three-term recurrence, or plain powers with raw = TRUE."""
+    from formulaic.transforms.poly import poly
+
+    values = _number(x, "poly")
+    k = int(degree)
+    if k != degree or k < 1:
+        raise DataError(f"the degree is a whole number above 0, got {degree:g}")
+    if state is None and len(np.unique(values[~np.isnan(values)])) <= k:
+        raise DataError(f"degree {k} needs more than {k} different values")
+    constants: dict[str, Any] = {} if state is None else dict(state)
+    columns = np.asarray(poly(values, degree=k, raw=bool(raw), _state=constants), dtype=float)
+    return Matrix(columns, tuple(str(i + 1) for i in range(k))), constants
+
+
+LEARNING: dict[str, Callable[..., Any]] = {"scale": _scale, "center": _center, "poly": _poly}

@@ -1,0 +1,153 @@
+"""What a variable of a formula can be: numbers (n,) or (n, k) with names, or a Categorical."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .errors import DataError
+from .expression import number_label
+from .family import Array
+
+LOGICAL = ("FALSE", "TRUE")
+
+
+@dataclass(frozen=True, eq=False)
+class Categorical:
+    """Levels by code; -1 is a missing value. `contrast` is asked for by C(a, contr.sum)."""
+
+    codes: NDArray[np.intp]  # (n,)
+    levels: tuple[str, ...]
+    ordered: bool = False
+    logical: bool = False
+    contrast: str | None = None
+    numbers: Array | None = None  # the levels as numbers, where they came from numbers
+
+    def keep(self, rows: NDArray[np.intp]) -> Categorical:
+        return replace(self, codes=self.codes[rows])
+
+    def without_unused(self) -> Categorical:
+        """Only the levels that still occur, in their order."""
+        used = np.bincount(self.codes[self.codes >= 0], minlength=len(self.levels)) > 0
+        if used.all():
+            return self
+        place = np.where(used, np.cumsum(used) - 1, -1)
+        numbers = self.numbers[used] if self.numbers is not None else None
+        levels = tuple(name for name, u in zip(self.levels, used, strict=True) if u)
+        codes = np.where(self.codes >= 0, place[self.codes], -1)
+        return replace(self, codes=codes, levels=levels, numbers=numbers)
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """A call that gives several numeric columns, such as poly(x, 2)."""
+
+    values: Array  # (n, k)
+    columns: tuple[str, ...]  # k
+
+
+Value = Array | Matrix | Categorical
+
+
+def missing(value: Value) -> NDArray[np.bool_]:
+    """Which rows have no value."""
+    if isinstance(value, Categorical):
+        return value.codes < 0
+    if isinstance(value, Matrix):
+        return np.isnan(value.values).any(axis=1)
+    return np.isnan(value)
+
+
+def keep(value: Value, rows: NDArray[np.intp]) -> Value:
+    if isinstance(value, Categorical):
+        return value.keep(rows)
+    if isinstance(value, Matrix):
+        return replace(value, values=value.values[rows])
+    return value[rows]
+
+
+def from_column(column: pd.Series, name: str) -> Array | Categorical:
+    """A table's column as numbers or a Categorical; its kind is decided here, not by a library.
+
+    Text and categories become factors (a categorical keeps its declared order, text sorts by code
+    point), True/False a logical factor. Raises DataError for dates, complex numbers, lists and mixtures.
+    """
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        levels = tuple(_level_name(level) for level in column.cat.categories)
+        if len(set(levels)) < len(levels):
+            raise DataError(f"{name}: two categories print alike ({', '.join(levels)}); rename one")
+        return Categorical(np.asarray(column.cat.codes, dtype=np.intp), levels, ordered=bool(column.cat.ordered))
+    if pd.api.types.is_bool_dtype(dtype):
+        return logical(column.fillna(False).to_numpy(bool), column.isna().to_numpy(bool))
+    if pd.api.types.is_complex_dtype(dtype):
+        raise DataError(f"{name}: complex numbers cannot be modelled; use their real part or magnitude")
+    if pd.api.types.is_numeric_dtype(dtype):
+        return np.asarray(column.to_numpy(dtype=float, na_value=np.nan), dtype=float)
+    if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+        raise DataError(f"{name}: dates and times cannot be modelled; convert them to a number such as days")
+    return _from_objects(column, name)
+
+
+def _from_objects(column: pd.Series, name: str) -> Array | Categorical:
+    gone = column.isna().to_numpy(bool)
+    given = column[~gone]
+    kinds = {type(v) for v in given}
+    if not kinds:
+        return np.full(len(column), np.nan)
+    if all(issubclass(k, (bool, np.bool_)) for k in kinds):
+        return logical(column.where(~gone, False).to_numpy(bool), gone)
+    if all(issubclass(k, (int, float, np.number)) and not issubclass(k, (bool, np.bool_)) for k in kinds):
+        return np.asarray(pd.to_numeric(column), dtype=float)
+    if not all(issubclass(k, str) for k in kinds):
+        shown = ", ".join(sorted(k.__name__ for k in kinds))
+        raise DataError(f"{name}: the cells hold {shown}; expected numbers, texts, or True/False only")
+    codes, levels = pd.factorize(column.to_numpy(dtype=object), sort=False, use_na_sentinel=True)
+    return _sorted(codes, [str(level) for level in levels])
+
+
+def _sorted(codes: Any, levels: list[str]) -> Categorical:
+    order = sorted(range(len(levels)), key=lambda i: levels[i])
+    place = np.empty(len(levels) + 1, dtype=np.intp)
+    place[order] = np.arange(len(levels))
+    place[-1] = -1
+    return Categorical(place[np.asarray(codes, dtype=np.intp)], tuple(levels[i] for i in order))
+
+
+def _level_name(level: Any) -> str:
+    if isinstance(level, (bool, np.bool_)):
+        return LOGICAL[int(level)]
+    if isinstance(level, (int, float, np.number)):
+        return number_label(float(level))
+    return str(level)
+
+
+def logical(values: NDArray[np.bool_], gone: NDArray[np.bool_]) -> Categorical:
+    return Categorical(np.where(gone, -1, values.astype(np.intp)), LOGICAL, logical=True)
+
+
+def as_factor(value: Value) -> Categorical:
+    """R's factor(): numbers in numeric order with R's print as level names."""
+    if isinstance(value, Categorical):
+        return replace(value, logical=False)
+    if isinstance(value, Matrix):
+        raise DataError("a factor is made of one column, not of several")
+    codes, numbers = pd.factorize(value, sort=True, use_na_sentinel=True)
+    levels = tuple(number_label(float(v)) for v in numbers)
+    return Categorical(np.asarray(codes, dtype=np.intp), levels, numbers=np.asarray(numbers, dtype=float))
+
+
+def as_numbers(value: Value, what: str) -> Array:
+    """Numbers (n,); a logical counts as 0 and 1. Raises DataError for texts and matrices."""
+    if isinstance(value, Matrix):
+        raise DataError(f"{what} takes one column, not {len(value.columns)}")
+    if isinstance(value, Categorical):
+        if not value.logical:
+            shown = ", ".join(value.levels[:3])
+            raise DataError(f"{what} needs numbers, but got texts or factor levels ({shown}, ...)")
+        return np.where(value.codes < 0, np.nan, value.codes.astype(float))
+    return value
