@@ -129,7 +129,8 @@ def test_plugins_never_import_one_another(folder):
 def loaded_by(code: str) -> set[str]:
     """Of the heavy packages, those that a fresh process has loaded after this code."""
     code += "\nimport sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
     return set(done.stdout.split()) & HEAVY
 
 

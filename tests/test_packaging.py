@@ -19,7 +19,8 @@ FOLDERS = sorted(p for folder in ("plugins", "r_bridge") for p in (ROOT / folder
 def built(kind: str, folder: Path) -> Path:
     """The archive that the build back end makes of this checkout."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     (archive,) = folder.iterdir()
     return archive
 
