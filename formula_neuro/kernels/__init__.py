@@ -1,0 +1,1 @@
+"""Small numerical files that several plugins share; only plugins import them."""

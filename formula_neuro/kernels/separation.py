@@ -1,0 +1,81 @@
+"""Whether a direction of the coefficients separates the responses, so that maximum likelihood is infinite.
+
+Konis (2007): maximise sum_i s_i x_i'b subject to s_i x_i'b >= 0 and |b| <= 1, with s_i = 1 for a row at
+its upper limit (a success) and -1 at the lower (a failure, a count of 0); rows in between need x_i'b = 0.
+An optimum above 0 is such a direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.linalg import null_space
+
+from ..family import Array, Family
+from .rank import column_norms
+
+SIGMOID = ("logit", "probit", "cloglog", "cauchit")
+
+
+def separating_direction(X: Array, y: Array, w: Array, family: Family) -> Array | None:
+    """Coefficients (p,) along which the likelihood rises for ever, or None when the maximum is finite.
+
+    X (n, p). The largest element is 1 in absolute value after scaling each column to length 1.
+
+    >>> from formula_neuro.family import as_family
+    >>> X, y = np.array([[1.0, -2], [1, -1], [1, 1], [1, 2]]), np.array([0.0, 0, 1, 1])
+    >>> separating_direction(X, y, np.ones(4), as_family("binomial"))[1] > 0
+    True
+    """
+    from scipy.optimize import linprog
+
+    sides = _sides(y, family)
+    if sides is None:
+        return None
+    used = w > 0
+    norms = column_norms(X[used])
+    rows, sides = X[used] / norms, sides[used]
+    inside = rows[sides == 0]
+    space = null_space(inside) if len(inside) else np.eye(X.shape[1])  # all b with x'b = 0 for those rows
+    if space.shape[1] == 0 or not (sides != 0).any():
+        return None
+    signed = np.unique((rows * sides[:, None])[sides != 0] @ space, axis=0)
+    limits = np.vstack([-signed, space, -space])
+    bounds = np.concatenate([np.zeros(len(signed)), np.ones(2 * len(space))])
+    answer = linprog(-signed.sum(axis=0), A_ub=limits, b_ub=bounds, bounds=(None, None), method="highs")
+    if not answer.success or -answer.fun < 1e-7:
+        return None
+    return np.asarray(space @ answer.x / norms)
+
+
+def _sides(y: Array, family: Family) -> Array | None:
+    """1, -1 or 0 for rows at the upper limit, the lower limit, in between; None where no limit is at infinity."""
+    link = family.link.name
+    if family.name == "binomial" and link in SIGMOID:
+        return np.where(y == 1, 1.0, np.where(y == 0, -1.0, 0.0))
+    if (family.name, link) in (("poisson", "log"), ("binomial", "log")):
+        return np.where(y == 0, -1.0, 0.0)
+    return None
+
+
+def at_the_limits(mu: Array, family: Family, near: float = 1e-4) -> bool:
+    """Whether some fitted mean has come so close to its limit that separation is worth looking for.
+
+    A converged fit without such means has finite coefficients: the linear programme can be spared.
+    """
+    return bool((mu < near).any() or (family.name == "binomial" and (mu > 1 - near).any()))
+
+
+def separation(names: Sequence[str], X: Array, direction: Array) -> str:
+    """The message that names the columns with infinite coefficients."""
+    weight = np.abs(direction) * column_norms(X)
+    infinite = [
+        f"{name} ({'+' if b > 0 else '-'}infinity)"
+        for name, b, size in zip(names, direction, weight, strict=True)
+        if size > 1e-6
+    ]
+    return (
+        f"separation: the fixed effects predict some responses perfectly, so the maximum-likelihood estimate of "
+        f"{', '.join(infinite)} is infinite; the numbers shown are only where the iteration stopped"
+    )

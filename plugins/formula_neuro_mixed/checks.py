@@ -1,0 +1,113 @@
+"""What a mixed model must be told about its groups, before the fit and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from formula_neuro.design import RandomTerm
+from formula_neuro.errors import DataError
+from formula_neuro.family import Array
+from formula_neuro.kernels.rank import column_norms
+
+from .terms import Term
+
+SINGULAR = 1e-4  # of the largest standard deviation (at least the residual's): lme4's tolerance of isSingular
+FEW = 5
+
+
+def check_groups(random: Sequence[RandomTerm]) -> tuple[str, ...]:
+    """Notes on the grouping factors; DataError where one has a single level."""
+    for term in random:
+        if len(term.levels) < 2:
+            raise DataError(
+                f"{term.group} has one level only ({term.levels[0]}), but a random effect needs at least 2 "
+                "(and 5 or more to be estimated well); leave the term out"
+            )
+    counts = {term.group: len(term.levels) for term in random}
+    few = [
+        f"{group} has {count} levels: a variance estimated from fewer than {FEW} is very uncertain, "
+        "and fixed effects are an alternative"
+        for group, count in counts.items()
+        if count < FEW
+    ]
+    constant = [
+        f"{column} is constant within every level of {term.group}: the data hardly tell the variance of its slope "
+        "from that of the intercept"
+        for term in random
+        for column in _constant_within(term)
+    ]
+    return (*few, *constant)
+
+
+def check_residual(random: Sequence[RandomTerm], rows: int) -> tuple[str, ...]:
+    """For Gaussian models: DataError where a factor has as many levels as rows, a note where effects do."""
+    notes = []
+    for term in random:
+        levels, effects = len(term.levels), len(term.levels) * len(term.columns)
+        if levels >= rows:
+            raise DataError(
+                f"{term.group} has {levels} levels for {rows} rows, but there must be fewer levels than rows: with one "
+                "row a level the random effects and the residuals cannot be told apart; leave the term out"
+            )
+        if effects >= rows:
+            notes.append(
+                f"({' + '.join(term.columns)} | {term.group}) has {effects} random effects for {rows} rows: "
+                "their variances and the residual variance are probably not identified"
+            )
+    return tuple(notes)
+
+
+def _constant_within(term: RandomTerm) -> list[str]:
+    """Columns beside others that vary in the data but not within any level."""
+    if len(term.columns) == 1:
+        return []
+    found = []
+    for name, column in zip(term.columns, term.basis.T, strict=True):
+        low, high = np.full(len(term.levels), np.inf), np.full(len(term.levels), -np.inf)
+        np.minimum.at(low, term.codes, column)
+        np.maximum.at(high, term.codes, column)
+        if (low == high).all() and np.ptp(column) > 0:
+            found.append(name)
+    return found
+
+
+def singular_directions(terms: Sequence[Term], theta: Array) -> tuple[str, ...]:
+    """One message per term whose covariance is on the boundary, naming the direction."""
+    messages = []
+    for term in terms:
+        if (small := small_directions(term.template(theta))).any():
+            what = " and ".join(_directions(term, theta, int(small.sum())))
+            messages.append(f"singular fit: {what}; the model has more random effects than the data support")
+    return tuple(messages)
+
+
+def small_directions(L: Array) -> Array:
+    """Which singular values (K,) of a template in inner coordinates count as 0."""
+    values = np.linalg.svd(L, compute_uv=False)
+    return np.asarray(values < SINGULAR * max(1.0, float(values.max())))
+
+
+def _directions(term: Term, theta: Array, lost: int) -> list[str]:
+    """In words: which variances are 0, or which correlations are -1 or 1."""
+    given, L = term.given, term.users_template(theta)
+    sizes = np.sqrt((L**2).sum(axis=1))
+    effect = sizes * column_norms(given.basis) / np.sqrt(len(given.basis))  # in units of the residual's
+    zero = effect < SINGULAR * max(1.0, float(effect.max()))
+    words = [
+        f"the variance of {name} within {given.group} is estimated as 0"
+        for name, is_zero in zip(given.columns, zero, strict=True)
+        if is_zero
+    ]
+    rows = L / np.where(sizes > 0, sizes, 1.0)[:, None]
+    for j in range(len(rows)):
+        for i in range(j):
+            r = float(rows[i] @ rows[j])
+            if not zero[i] and not zero[j] and abs(r) > 1 - SINGULAR**2:
+                words.append(
+                    f"the correlation of {given.columns[i]} and {given.columns[j]} within {given.group} "
+                    f"is estimated as {int(np.sign(r))}"
+                )
+    rank = term.K - lost
+    return words or [f"the {term.K} effects within {given.group} vary in {rank} direction{'s' * (rank != 1)} only"]

@@ -1,0 +1,49 @@
+"""What was estimated about the random effects, in the user's coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from formula_neuro.design import RandomTerm
+from formula_neuro.family import Array
+from formula_neuro.result import RandomEffect
+
+from .terms import Term
+
+
+def random_effects(
+    terms: Sequence[Term], theta: Array, v: Array, A: Array, s2: float
+) -> tuple[RandomEffect, ...]:
+    """Covariances, conditional modes u = L v and conditional covariances s2 L A^-1 L' of every term.
+
+    v (q,) spherical modes, A (q, q) lower Cholesky factor of L'Z'WZL + I.
+    """
+    inverse = solve_triangular(A, np.eye(len(A)), lower=True)
+    out = []
+    for term in terms:
+        F = term.change @ term.template(theta)  # (K, K), u = F v in the user's coordinates
+        modes = v[term.columns].reshape(term.levels, term.K) @ F.T
+        half = inverse[:, term.columns].reshape(-1, term.levels, term.K)
+        conditional = np.einsum("qai,qaj->aij", half, half)
+        L = term.users_template(theta)
+        out.append(
+            RandomEffect(
+                group=term.given.group,
+                columns=term.given.columns,
+                levels=term.given.levels,
+                covariance=s2 * L @ L.T,
+                modes=modes,
+                mode_covariance=s2 * F @ conditional @ F.T,
+            )
+        )
+    return tuple(out)
+
+
+def contribution(random: Sequence[RandomTerm], effects: Sequence[RandomEffect]) -> Array:
+    """Z u (n,): what the random effects add to each row's linear predictor."""
+    return np.asarray(
+        sum((term.basis * e.modes[term.codes]).sum(axis=1) for term, e in zip(random, effects, strict=True))
+    )

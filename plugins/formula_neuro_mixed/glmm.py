@@ -1,0 +1,226 @@
+"""The generalized linear mixed model by Laplace's approximation or adaptive quadrature."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+
+from formula_neuro.errors import DataError
+from formula_neuro.estimator import AGQ
+from formula_neuro.family import Array
+from formula_neuro.kernels.irls import Scoring, irls
+from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
+from formula_neuro.kernels.separation import at_the_limits, separating_direction, separation
+from formula_neuro.request import Request
+from formula_neuro.result import Fit
+
+from .boundary import free, settle
+from .checks import check_groups, singular_directions
+from .effects import contribution, random_effects
+from .newton import Minimum, minimise
+from .objective import Objective
+from .pirls import Mode, Problem
+from .terms import inner_terms, start_theta, users_theta
+
+ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """What a GLMM can do again: fit another response."""
+
+    def refit(self, request: Request) -> Fit:
+        return fit(request)
+
+    def df(self, fit: Fit, L: Array, method: str) -> Array:
+        """Degrees of freedom (q,) of each row of L (q, p): "residual" only, the tests being z tests."""
+        if method != "residual":
+            raise ValueError(f"df={method!r} is not known for a generalized linear mixed model; there is 'residual'")
+        return np.full(len(np.atleast_2d(L)), fit.df_resid)
+
+
+def fit(request: Request) -> Fit:
+    """The model that maximises the approximated likelihood over theta and the coefficients together."""
+    began = time.perf_counter()
+    design = request.design
+    _check_response(request)
+    notes = check_groups(design.random)
+    problem, basis, scale = inner_problem(request)
+    alone = irls(problem.X, problem.y, problem.w, problem.offset, problem.family)
+    separated = _separated(request, basis, alone)
+    nodes = request.estimator.nodes if isinstance(request.estimator, AGQ) else 1
+    objective = Objective(problem, nodes)
+    found = _optimise(objective, np.concatenate([start_theta(problem.terms), alone.b]))
+    covariance, uncertain = _covariance(objective, found.point)
+    theta, b = found.point[: problem.n_theta], found.point[problem.n_theta :]
+    unbounded = _unbounded(objective, theta)
+    messages = (
+        *request.messages,
+        *aliased(design.names, basis.kept),
+        *notes,
+        *separated,
+        *unbounded,
+        *singular_directions(problem.terms, theta),
+        *_unfinished(found),
+        *uncertain,
+    )
+    return _finished(
+        request,
+        objective,
+        found,
+        beta=basis.coefficients(b * scale),
+        covariance=scale**2 * covariance_of_all(basis, covariance),
+        converged=found.converged and not separated and not unbounded,
+        messages=messages,
+        began=began,
+    )
+
+
+def _finished(
+    request: Request,
+    objective: Objective,
+    found: Minimum,
+    *,
+    beta: Array,
+    covariance: Array,
+    converged: bool,
+    messages: tuple[str, ...],
+    began: float,
+) -> Fit:
+    """The Fit, with everything that follows from the modes at the optimum."""
+    problem, design, kept = objective.problem, request.design, ~np.isnan(beta)
+    mode, theta = _mode(objective, found), found.point[: objective.problem.n_theta]
+    effects = random_effects(problem.terms, theta, mode.v, mode.hessian(mode.rows.fisher), 1.0)
+    deviance = float(mode.rows.deviance.sum())
+    mu = problem.family.link.inverse(mode.eta)
+    # the optimiser works with deviances; the likelihood adds the saturated model's
+    loglik = (deviance - found.value) / 2 + problem.family.loglik(problem.y, mu, problem.w, 1.0)
+    n_parameters = int(kept.sum()) + len(theta)
+    return Fit(
+        request=request,
+        backend="native-glmm",
+        beta=beta,
+        covariance=covariance,
+        loglik=loglik,
+        deviance=deviance,
+        criterion=-2 * loglik,
+        n_parameters=n_parameters,
+        df_resid=float(len(request.y) - n_parameters),
+        sigma=1.0,
+        eta=design.matrix[:, kept] @ beta[kept] + design.offset + contribution(design.random, effects),
+        converged=converged,
+        messages=messages,
+        seconds=time.perf_counter() - began,
+        random=effects,
+        theta=users_theta(problem.terms, theta),
+        iterations=found.iterations,
+        engine=Engine(),
+    )
+
+
+def inner_problem(request: Request) -> tuple[Problem, Basis, float]:
+    """The problem in inner coordinates, the basis of X, and what turns inner coefficients into the basis's."""
+    design, used = request.design, request.weights > 0
+    basis = orthonormal_basis(design.matrix[used])
+    scale = float(np.sqrt(used.sum()))
+    X = solve_triangular(basis.R, design.matrix[:, basis.kept].T, trans="T").T * scale
+    terms = inner_terms(design.random, used.astype(float))
+    return Problem(request.y, request.weights, design.offset, X, terms, request.family), basis, scale
+
+
+def covariance_of_all(basis: Basis, covariance: Array | None) -> Array:
+    """(p, p) covariance of X's coefficients; all NaN where there is none."""
+    if covariance is None:
+        return np.full((basis.columns, basis.columns), np.nan)
+    return basis.covariance(covariance)
+
+
+def _optimise(objective: Objective, start: Array) -> Minimum:
+    X, cut = objective.problem.X, objective.problem.n_theta
+
+    def length(point: Array, step: Array) -> float:
+        """At most 5 units of the linear predictor, or a doubling of it or of theta."""
+        eta = np.abs(X @ point[cut:]).max(initial=0.0)
+        moved = np.abs(X @ step[cut:]).max(initial=0.0)
+        of_theta = np.abs(step[:cut]).max() / max(1.0, np.abs(point[:cut]).max())
+        return float(max(moved / max(5.0, eta), of_theta))
+
+    def search(point: Array) -> Minimum:
+        return minimise(
+            objective.value, objective.derivatives, point, largest_step=length, tolerance=1e-10, enough=ENOUGH
+        )
+
+    return settle(search, objective.value, objective.problem.terms, start)
+
+
+def _mode(objective: Objective, found: Minimum) -> Mode:
+    mode = objective.mode(found.point)
+    assert mode is not None  # the search evaluated it there
+    return mode
+
+
+def _covariance(objective: Objective, point: Array) -> tuple[Array | None, tuple[str, ...]]:
+    """Inverse of the exact Hessian of -log L over the free theta and b, the block of b (r, r)."""
+    cut = objective.problem.n_theta
+    keep = free(objective.problem.terms, point)
+    H = objective.hessian(point)[np.ix_(keep, keep)] / 2
+    try:
+        half = solve_triangular(cholesky(H, lower=True), np.eye(len(H)), lower=True)
+    except (LinAlgError, ValueError):
+        return None, ("no standard errors: the likelihood is not curved in every direction at the estimates",)
+    fixed = int(keep[:cut].sum())
+    return (half.T @ half)[fixed:, fixed:], ()
+
+
+# ---- what can be wrong ---------------------------------------------------------------------------
+def _check_response(request: Request) -> None:
+    """A response at one limit in all rows has no finite maximum-likelihood estimate."""
+    y, used = request.y, request.weights > 0
+    if not used.any():
+        raise DataError("no row has a positive weight, so there is nothing to fit; check weights=")
+    family, first = request.family.name, float(y[used][0])
+    if (y[used] == first).all() and (first == 0 or (family == "binomial" and first == 1)):
+        what = "0 in all" if first == 0 else "1 in all"
+        raise DataError(
+            f"the response is {what} {int(used.sum())} rows, so its maximum-likelihood estimate is infinite; "
+            "check the response, or fit without random terms by a bias-reduced estimator (estimator='mean_br')"
+        )
+
+
+def _separated(request: Request, basis: Basis, alone: Scoring) -> tuple[str, ...]:
+    """A message when the fixed effects separate the response; looked for only where means reach their limits."""
+    used, kept, design = request.weights > 0, basis.kept, request.design
+    if alone.converged and not at_the_limits(alone.mu[used], request.family):
+        return ()
+    X = design.matrix[:, kept]
+    direction = separating_direction(X, request.y, request.weights, request.family)
+    if direction is None:
+        return ()
+    return (separation([design.names[j] for j in kept], X, direction),)
+
+
+def _unbounded(objective: Objective, theta: Array) -> tuple[str, ...]:
+    if np.abs(theta).max() < objective.limit / 2:
+        return ()
+    groups = [
+        term.given.group
+        for term in objective.problem.terms
+        if np.abs(term.template(theta)).max() >= objective.limit / 2
+    ]
+    return (
+        f"the standard deviation of the random effects of {', '.join(groups)} grows without limit: "
+        "the responses hardly vary within levels; leave the term out or collect more rows a level",
+    )
+
+
+def _unfinished(found: Minimum) -> tuple[str, ...]:
+    if found.converged:
+        return ()
+    return (
+        f"did not converge in {found.iterations} iterations: largest gradient {np.abs(found.gradient).max():.2g}, "
+        f"predicted gain in deviance {found.decrement:.2g} (wanted below {ENOUGH:g}); "
+        "simplify the random terms, or compare with backend='lme4'",
+    )

@@ -1,0 +1,167 @@
+"""The linear mixed model by REML or maximum likelihood (Bates et al. 2015)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from formula_neuro.errors import DataError, FitError
+from formula_neuro.family import Array
+from formula_neuro.estimator import REML
+from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
+from formula_neuro.request import Request
+from formula_neuro.result import Fit
+
+from .boundary import settle
+from .checks import check_groups, check_residual, singular_directions
+from .effects import contribution, random_effects
+from .newton import Minimum, minimise
+from .profiled import Products, criterion, derivatives, solve
+from .satterthwaite import satterthwaite
+from .terms import Term, apply_blocks, inner_terms, model_matrix, start_theta, users_theta
+
+ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """What an LMM can do again: fit another response, and say its contrasts' degrees of freedom."""
+
+    products: Products
+    theta: Array
+    basis: Basis
+
+    def refit(self, request: Request) -> Fit:
+        return fit(request)
+
+    def df(self, fit: Fit, L: Array, method: str) -> Array:
+        """Degrees of freedom (q,) of each row of L (q, p): "satterthwaite" or "residual" (as df.residual in R)."""
+        if method == "residual":
+            return np.full(len(np.atleast_2d(L)), fit.df_resid)
+        if method == "satterthwaite":
+            return satterthwaite(self.products, self.theta, self.basis.contrasts(L))
+        raise ValueError(f"df={method!r} is not known for a linear mixed model; there are 'satterthwaite' and 'residual'")
+
+
+def fit(request: Request) -> Fit:
+    """The model that maximises the (restricted) likelihood; rows of zero weight get a fitted value only."""
+    began = time.perf_counter()
+    design = request.design
+    used = request.weights > 0
+    n = int(used.sum())
+    notes = (*check_groups(design.random), *check_residual(design.random, n))
+    products, basis, beta_ols = cross_products(request)
+    terms = products.terms
+    found = _optimise(products)
+    theta, at = found.point, solve(products, found.point)
+    s2 = at.r2 / products.df
+    beta = beta_ols + basis.coefficients(at.b)
+    upper = [term.template(theta).T for term in terms]
+    v = apply_blocks(terms, upper, at.k[:, None])[:, 0]  # L'Z'V^-1(y - Xb)
+    effects = random_effects(terms, theta, v, at.A, s2)
+    eta = design.matrix[:, basis.kept] @ beta[basis.kept] + design.offset + contribution(design.random, effects)
+    n_parameters = basis.rank + len(theta) + 1
+    return Fit(
+        request=request,
+        backend="native-lmm",
+        beta=beta,
+        covariance=s2 * basis.covariance(at.C),
+        loglik=-at.value / 2,
+        deviance=at.value,
+        criterion=at.value,
+        n_parameters=n_parameters,
+        df_resid=float(n - n_parameters),
+        sigma=float(np.sqrt(s2)),
+        eta=eta,
+        converged=found.converged,
+        messages=(
+            *request.messages,
+            *aliased(design.names, basis.kept),
+            *_unweighted(len(used) - n),
+            *notes,
+            *singular_directions(terms, theta),
+            *_unfinished(found),
+        ),
+        seconds=time.perf_counter() - began,
+        random=effects,
+        theta=users_theta(terms, theta),
+        iterations=found.iterations,
+        engine=Engine(products, theta, basis),
+    )
+
+
+def cross_products(request: Request) -> tuple[Products, Basis, Array]:
+    """The sums over rows that the criterion needs, the basis of X, and the least-squares coefficients (p,)."""
+    design = request.design
+    used = request.weights > 0
+    root = np.sqrt(request.weights)
+    basis = orthonormal_basis((design.matrix * root[:, None])[used])
+    z = ((request.y - design.offset) * root)[used]
+    if basis.rank >= len(z):
+        raise DataError(
+            f"{len(z)} rows cannot carry {basis.rank} fixed coefficients and random effects; drop some columns"
+        )
+    b = basis.Q.T @ z
+    residual = z - basis.Q @ b
+    residual -= basis.Q @ (basis.Q.T @ residual)  # once more: orthogonal to the last digit
+    _check_variation(residual, z)
+    terms = inner_terms(design.random, request.weights)
+    Z = model_matrix(terms, [np.eye(term.K) for term in terms], root)[used]
+    reml = isinstance(request.estimator, REML)
+    constant = -2 * float(np.log(root[used]).sum())
+    if reml:
+        constant += 2 * float(np.log(np.abs(np.diag(basis.R))).sum())
+    products = Products(
+        terms=terms,
+        ZZ=(Z.T @ Z).toarray(),
+        ZX=Z.T @ basis.Q,
+        Zy=Z.T @ residual,
+        yy=float(residual @ residual),
+        n=len(z),
+        reml=reml,
+        constant=constant,
+    )
+    return products, basis, basis.coefficients(b)
+
+
+def _check_variation(residual: Array, z: Array) -> None:
+    if np.linalg.norm(residual) <= 1e-12 * np.linalg.norm(z):
+        raise DataError(
+            "the fixed effects reproduce the response exactly (is it constant?), "
+            "so nothing is left from which variances could be estimated"
+        )
+
+
+def _optimise(products: Products) -> Minimum:
+    search = partial(
+        minimise,
+        partial(criterion, products),
+        partial(derivatives, products),
+        # a step may at most double theta, or move it by the residual's standard deviation
+        largest_step=lambda point, step: float(np.abs(step).max() / max(1.0, np.abs(point).max())),
+        tolerance=1e-14,
+        enough=ENOUGH,
+    )
+    return settle(search, partial(criterion, products), products.terms, start_theta(products.terms))
+
+
+def _unweighted(rows: int) -> tuple[str, ...]:
+    if rows == 0:
+        return ()
+    return (
+        f"{rows} rows have weight 0: they take no part in the likelihood and in n, but get fitted values "
+        "(lme4's criterion is infinite there)",
+    )
+
+
+def _unfinished(found: Minimum) -> tuple[str, ...]:
+    if found.converged:
+        return ()
+    return (
+        f"did not converge in {found.iterations} iterations: largest gradient {np.abs(found.gradient).max():.2g}, "
+        f"predicted gain in deviance {found.decrement:.2g} (wanted below {ENOUGH:g}); simplify the random terms",
+    )
