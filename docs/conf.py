@@ -1,0 +1,52 @@
+"""Sphinx settings for `./dev docs`: README, API and the vignettes, which are run while the pages are made.
+
+The source folder is the repository's root (`sphinx-build -c docs . build/docs`), so that README and
+vignettes are read where they lie.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from formula_neuro import __version__
+
+project = "formula_neuro"
+author = "The formula_neuro authors"
+copyright = f"2026, {author}"
+version = release = __version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_nb"]
+root_doc = "docs/index"
+include_patterns = ["docs/*.md", "vignettes/*.py", "README.md", "CHANGELOG.md"]
+html_theme = "furo"
+html_title = f"formula_neuro {__version__}"
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+
+# A vignette is a percent-format Python file; a cell that raises stops the build.
+nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+myst_heading_anchors = 3
+suppress_warnings = ["myst.xref_missing", "toc.empty_glob"]  # README links to files that are no pages here
+
+
+def _as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are plain text, written for `help()`: prose is escaped, indented text and examples are kept as set."""
+    blocks = re.split(r"\n\s*\n", "\n".join(lines).strip("\n"))
+    lines[:] = [line for block in blocks for line in _block(block)]
+
+
+def _block(block: str) -> list[str]:
+    kind = "pycon" if block.startswith(">>>") else "text" if re.search(r"^ ", block, re.MULTILINE) else ""
+    if not kind:
+        return [re.sub(r"([*`|_\\])", r"\\\1", line) for line in block.split("\n")] + [""]
+    return [f".. code-block:: {kind}", "", *(f"   {line}" for line in block.split("\n")), ""]
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", _as_rst)
