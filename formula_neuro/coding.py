@@ -85,4 +85,3 @@ def coded_by_contrasts(
                 choice[f] = first = False
         found.append(choice)
     return tuple(found)
-

@@ -130,7 +130,8 @@ def model_matrix(
     as "contr.sum"; `na_action` is "omit" (drop rows with a missing value, counted) or "fail".
     Raises FormulaError, DataError.
 
-    >>> D = model_matrix("y ~ x + f + (1|g)", {"y": [1., 2, 3, 4], "x": [1., 2, 3, 5], "f": list("abab"), "g": [1, 1, 2, 2]})
+    >>> data = {"y": [1.0, 2, 3, 4], "x": [1.0, 2, 3, 5], "f": list("abab"), "g": [1, 1, 2, 2]}
+    >>> D = model_matrix("y ~ x + f + (1|g)", data)
     >>> D.names, D.random[0].levels
     (('(Intercept)', 'x', 'fb'), ('1', '2'))
     """
@@ -210,7 +211,11 @@ def apply(design: Design, newdata: Any) -> Design:
     fixed = {p.variable for part in (recipe.fixed, *(b.blocks for b in recipe.bars)) for bl in part for p in bl.pieces}
     coded = {k: _recoded(k, v, trained.get(k)) if k in fixed else v for k, v in values.items()}
     random = tuple(
-        replace(term, codes=grouping.codes_of(bar.keys, [values[v] for v in bar.variables]), basis=np.ascontiguousarray(fill(bar.blocks, coded, n)))
+        replace(
+            term,
+            codes=grouping.codes_of(bar.keys, [values[v] for v in bar.variables]),
+            basis=np.ascontiguousarray(fill(bar.blocks, coded, n)),
+        )
         for term, bar in zip(design.random, recipe.bars, strict=True)
     )
     total = sum((_offset(values[label(node)], node) for node in design.formula.offsets), np.zeros(n))

@@ -189,8 +189,7 @@ class InverseSquare(Link):
 
 
 LINKS: dict[str, Link] = {
-    cls.name: cls()
-    for cls in (Identity, Log, Logit, Probit, Cloglog, Cauchit, Inverse, Sqrt, InverseSquare)
+    cls.name: cls() for cls in (Identity, Log, Logit, Probit, Cloglog, Cauchit, Inverse, Sqrt, InverseSquare)
 }
 
 
@@ -392,9 +391,7 @@ class InverseGaussian(_Positive):
         return rng.wald(mu, w / dispersion)
 
 
-FAMILIES: dict[str, type[Family]] = {
-    cls.name: cls for cls in (Gaussian, Binomial, Poisson, Gamma, InverseGaussian)
-}
+FAMILIES: dict[str, type[Family]] = {cls.name: cls for cls in (Gaussian, Binomial, Poisson, Gamma, InverseGaussian)}
 
 
 def as_family(given: str | Family) -> Family:

@@ -71,7 +71,7 @@ def as_request(design: Design, family: Family, estimator: str | Estimator | None
 
 
 def model_of(design: Design, family: Family) -> str:
-    """"lm", "glm", "lmm" or "glmm"."""
+    """ "lm", "glm", "lmm" or "glmm"."""
     linear = family.name == "gaussian" and family.link.name == "identity"
     return ("l" if linear else "gl") + ("mm" if design.random else "m")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -61,18 +62,9 @@ def order_of(counts: Sequence[int]) -> list[int]:
     >>> order_of([2, 3, 2])
     [1, 2, 0]
     """
-    if all(a >= b for a, b in zip(counts, counts[1:], strict=False)):
+    if all(a >= b for a, b in itertools.pairwise(counts)):
         return list(range(len(counts)))
     return sorted(range(len(counts)), key=lambda i: counts[i])[::-1]
-
-
-def relation(a: Codes, b: Codes) -> str:
-    """How two grouping factors lie to each other: "nested", "crossed" or "partly crossed"."""
-    pairs = len(set(zip(a.tolist(), b.tolist(), strict=True)))
-    na, nb = int(a.max()) + 1, int(b.max()) + 1
-    if pairs == max(na, nb):
-        return "nested"
-    return "crossed" if pairs == na * nb else "partly crossed"
 
 
 def group_factors(values: Mapping[str, Value], labels: Sequence[str]) -> list[Categorical]:

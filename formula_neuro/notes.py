@@ -50,5 +50,7 @@ def about_bars(formula: Formula, values: Mapping[str, Value]) -> list[str]:
             found.append(f"({inside[0]} || {bar.name}) does not split a factor's columns; diag(...) would")
         columns = (["(Intercept)"] if bar.part.intercept else []) + inside
         seen.update((bar.name, column) for column in columns)
-    found += [f"{column} varies by {group} in more than one random term" for (group, column), n in seen.items() if n > 1]
+    found += [
+        f"{column} varies by {group} in more than one random term" for (group, column), n in seen.items() if n > 1
+    ]
     return list(dict.fromkeys(found))

@@ -79,7 +79,8 @@ def _draw(covariance: Array, levels: int, rng: np.random.Generator) -> Array:
     """Random effects (levels, K); a singular covariance is fine."""
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return rng.standard_normal((levels, len(covariance))) @ root.T
+    effects: Array = rng.standard_normal((levels, len(covariance))) @ root.T
+    return effects
 
 
 def residuals(fit: Fit, type: str | None = None) -> pd.Series:
@@ -110,5 +111,3 @@ def augment(fit: Fit) -> pd.DataFrame:
     if taken:
         raise Unable(f"augment: the data already has a column {taken[0]!r}; rename it before the fit")
     return table.assign(fitted=fit.fitted, residual=residuals(fit))
-
-

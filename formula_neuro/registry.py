@@ -248,8 +248,8 @@ def _without_duplicates(plugins: list[Plugin]) -> tuple[Plugin, ...]:
     """Of two records of one name neither is served: which one ran must never depend on an order."""
     owners: dict[str, list[str]] = {}
     for plugin in plugins:
-        for record in (*plugin.backends, *plugin.tasks):
-            owners.setdefault(record.name, []).append(plugin.name)
+        for name in [b.name for b in plugin.backends] + [t.name for t in plugin.tasks]:
+            owners.setdefault(name, []).append(plugin.name)
     clashes = {name: who for name, who in owners.items() if len(who) > 1}
     kept = [
         Plugin(
@@ -276,7 +276,13 @@ def _installed(module: str) -> bool:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return False
-    return spec is not None and spec.origin is not None  # an empty folder on the path has no origin
+    if spec is None or spec.origin is not None:
+        return spec is not None
+    try:  # no origin: an empty folder on the path, or a namespace package such as rpy2's
+        importlib.metadata.distribution(module)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def resolve(target: str) -> Callable[..., Any]:

@@ -208,5 +208,3 @@ def ability(fit: Fit, name: str, purpose: str) -> Any:
     if method is None:
         raise Unable(f"{purpose} needs a fit that can `{name}`, and {fit.backend} cannot")
     return method
-
-

@@ -195,15 +195,13 @@ def _cbind(*columns: Argument) -> Matrix:
     return Matrix(np.column_stack(arrays), tuple(str(i + 1) for i in range(len(arrays))))
 
 
+ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
+    "exp": np.exp, "expm1": np.expm1, "log2": np.log2, "log10": np.log10, "log1p": np.log1p, "sqrt": np.sqrt,
+    "abs": np.abs, "sin": np.sin, "cos": np.cos, "tan": np.tan, "floor": np.floor, "ceiling": np.ceil,
+    "round": np.round, "sign": np.sign,
+}  # fmt: skip
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{
-        name: _elementwise(name, function)
-        for name, function in {
-            "exp": np.exp, "expm1": np.expm1, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
-            "sqrt": np.sqrt, "abs": np.abs, "sin": np.sin, "cos": np.cos, "tan": np.tan, "floor": np.floor,
-            "ceiling": np.ceil, "round": np.round, "sign": np.sign,
-        }.items()
-    },
+    **{name: _elementwise(name, function) for name, function in ELEMENTWISE.items()},
     "log": _log, "I": _identity, "factor": _factor, "as.factor": _factor, "as.numeric": _as_numeric,
     "relevel": _relevel, "cbind": _cbind,
     "pmin": lambda *x: np.minimum.reduce(np.broadcast_arrays(*(_number(v, "pmin") for v in x))),
@@ -223,9 +221,8 @@ def _with_contrast(node: Call, scope: _Scope) -> Categorical:
 def _learnt(node: Call, scope: _Scope) -> Any:
     key = label(node)
     positional = [_value(v, scope) for name, v in node.arguments if not name]
-    named = {name: _value(v, scope) for name, v in node.arguments if name}
-    state = None if scope.learn else scope.states[key]
-    named["state"] = state
+    named: dict[str, Any] = {name: _value(v, scope) for name, v in node.arguments if name}
+    named["state"] = None if scope.learn else scope.states[key]
     value, learnt = _call(node, LEARNING[node.function], positional, named, scope)
     if scope.learn:
         scope.states[key] = learnt

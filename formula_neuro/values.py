@@ -58,7 +58,7 @@ def missing(value: Value) -> NDArray[np.bool_]:
     if isinstance(value, Categorical):
         return value.codes < 0
     if isinstance(value, Matrix):
-        return np.isnan(value.values).any(axis=1)
+        return np.asarray(np.isnan(value.values).any(axis=1))
     return np.isnan(value)
 
 

@@ -38,9 +38,9 @@ def tidy(
     return table
 
 
-def wald(terms: list[str], estimate: Array, se: Array, df: Array, conf_level: float, null: Array | float = 0.0) -> (
-    pd.DataFrame
-):
+def wald(
+    terms: list[str], estimate: Array, se: Array, df: Array, conf_level: float, null: Array | float = 0.0
+) -> pd.DataFrame:
     """The eight columns for estimates (q,) with standard errors and degrees of freedom (inf: normal)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (estimate - null) / se

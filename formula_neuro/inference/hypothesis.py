@@ -1,0 +1,139 @@
+"""Hypotheses about coefficients as text, "treatment2 - treatment3 = 0", and as rows of a matrix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import FormulaError
+from ..family import Array
+
+
+def as_rows(given: Any, names: Sequence[str]) -> tuple[Array, Array, list[str]]:
+    """The matrix L (q, p), the values r (q,) and a label a row of the hypothesis L b = r.
+
+    given: a text, a list of texts (tested jointly), a mapping from coefficient to weight, a vector (p,) or
+    a matrix (q, p). Raises FormulaError for a text that cannot be read, ValueError for a wrong shape.
+
+    >>> as_rows("b - 2*c = 1", ["a", "b", "c"])
+    (array([[ 0.,  1., -2.]]), array([1.]), ['b - 2*c = 1'])
+    """
+    if isinstance(given, str):
+        given = [given]
+    if isinstance(given, Mapping):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not a coefficient; there are {', '.join(names)}")
+        row = np.array([float(given.get(name, 0.0)) for name in names])
+        text = " + ".join(f"{weight:g}*{name}" for name, weight in given.items())
+        return row[None, :], np.zeros(1), [text.replace("+ -", "- ")]
+    if len(given) and all(isinstance(row, str) for row in given):
+        rows, values = zip(*(read(text, names) for text in given), strict=True)
+        return np.array(rows), np.array(values), list(given)
+    L = np.atleast_2d(np.asarray(given, dtype=float))
+    if L.ndim != 2 or L.shape[1] != len(names):
+        raise ValueError(f"a contrast needs one weight a coefficient ({len(names)}: {', '.join(names)}), got {L.shape}")
+    return L, np.zeros(len(L)), [f"row {i + 1}" for i in range(len(L))]
+
+
+_NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_WORD = re.compile(r"[\w.]")
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str  # "name", "number", "sign", "end"
+    text: str
+    at: int
+
+
+def read(text: str, names: Sequence[str]) -> tuple[Array, float]:
+    """One linear hypothesis: the weights (p,) and the value on the right of '=' (0 without one).
+
+    Coefficient names match longest first, also in backticks: `a:b` and `I(x^2)` need no quoting.
+    """
+    tokens = _tokens(text, names)
+    places = [i for i, token in enumerate(tokens) if token.text == "=" and token.kind == "sign"]
+    if len(places) > 1:
+        raise FormulaError("a hypothesis has one '=' only", text, tokens[places[1]].at)
+    cut = places[0] if places else len(tokens) - 1
+    end = [_Token("end", "", tokens[cut].at)]
+    weights, constant = _sum([*tokens[:cut], *end], text, names)
+    if places:
+        other, value = _sum(tokens[cut + 1 :], text, names)
+        weights, constant = weights - other, constant - value
+    if not weights.any():
+        raise FormulaError(f"no coefficient is named here; there are {', '.join(names)}", text, 0)
+    return weights, 0.0 - constant
+
+
+def _tokens(text: str, names: Sequence[str]) -> list[_Token]:
+    longest_first = sorted(names, key=len, reverse=True)
+    found: list[_Token] = []
+    at = 0
+    while at < len(text):
+        written = _name_at(text, at, longest_first)
+        number = _NUMBER.match(text, at)
+        if written:
+            found.append(_Token("name", written.strip("`") if written not in names else written, at))
+        elif number:
+            found.append(_Token("number", number[0], at))
+        elif text[at] in "+-*/=":
+            found.append(_Token("sign", text[at], at))
+        elif not text[at].isspace():
+            raise FormulaError(f"expected a coefficient here (there are {', '.join(names)})", text, at)
+        at += len(written or (number[0] if number else " "))
+    return [*found, _Token("end", "", len(text))]
+
+
+def _name_at(text: str, at: int, names: Sequence[str]) -> str:
+    """The longest coefficient name that starts here and is not part of a longer word, as it is written."""
+    for name in names:
+        for written in (name, f"`{name}`"):
+            after = text[at + len(written) : at + len(written) + 1]
+            runs_on = bool(_WORD.match(after)) and bool(_WORD.match(written[-1]))
+            if text.startswith(written, at) and not runs_on:
+                return written
+    return ""
+
+
+def _sum(tokens: list[_Token], text: str, names: Sequence[str]) -> tuple[Array, float]:
+    """Signed terms up to the end token: number, name, number*name, name/number; weights (p,) and the constant."""
+    weights, constant, i = np.zeros(len(names)), 0.0, 0
+    while True:
+        sign = 1.0
+        while tokens[i].text in ("+", "-") and tokens[i].kind == "sign":
+            sign, i = (-sign if tokens[i].text == "-" else sign), i + 1
+        factor, name, i = _product(tokens, i, text)
+        if name:
+            weights[list(names).index(name)] += sign * factor
+        else:
+            constant += sign * factor
+        if tokens[i].kind == "end":
+            return weights, constant
+        if tokens[i].text not in ("+", "-"):
+            raise FormulaError("expected a sign here: + or -", text, tokens[i].at)
+
+
+def _product(tokens: list[_Token], i: int, text: str) -> tuple[float, str, int]:
+    """Numbers and at most one coefficient joined by * and /: their factor, the name, and the next place."""
+    factor, name, operator = 1.0, "", "*"
+    while True:
+        token = tokens[i]
+        if token.kind == "number":
+            factor = factor * float(token.text) if operator == "*" else factor / float(token.text)
+        elif token.kind == "name" and not name and operator == "*":
+            name = token.text
+        else:
+            what = (
+                "the hypothesis ends too early" if token.kind == "end" else "expected a number or one coefficient here"
+            )
+            raise FormulaError(what, text, token.at)
+        i += 1
+        if tokens[i].kind != "sign" or tokens[i].text not in "*/":
+            return factor, name, i
+        operator, i = tokens[i].text, i + 1
