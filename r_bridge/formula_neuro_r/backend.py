@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from formula_neuro.registry import Backend
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from formula_neuro.request import Request
 
 NO_R = "needs R, found neither by R_HOME nor on the PATH: apt-get install r-base-core   (conda: conda install r-base)"
+NO_RPY2 = 'needs rpy2: pip install "formula-neuro[r]"   (R 4.6 and later: [r-new])'
 # Kept in the order of the requests they are asked for, so that the reason names one thing to do.
 ESTIMATORS_OF = {"lmm": ("reml", "ml"), "glmm": ("laplace", "agq"), "lm": ("ml",), "glm": ("ml",)}
 
@@ -22,13 +25,14 @@ ESTIMATORS_OF = {"lmm": ("reml", "ml"), "glmm": ("laplace", "agq"), "lm": ("ml",
 class RBackend(Backend):
     """A backend that runs in R; it needs R itself besides rpy2."""
 
-    requires: tuple[str, ...] = ("rpy2",)
     extra: str = "r"
     language: str = "R"
 
     def unready(self) -> str | None:
         """Why this backend cannot run on this machine, or None; R packages are looked for when it runs."""
-        return Backend.unready(self) if r_is_here() else NO_R
+        if not r_is_here():
+            return NO_R
+        return Backend.unready(self) if rpy2_is_here() else NO_RPY2
 
     def refuses(self, request: Request) -> str | None:
         """As for any backend; quadrature is taken for families without a dispersion alone."""
@@ -44,3 +48,10 @@ class RBackend(Backend):
 def r_is_here() -> bool:
     """Whether an R can be found, without starting it (Windows keeps it in the registry: rpy2 looks there)."""
     return bool(os.environ.get("R_HOME")) or shutil.which("R") is not None or sys.platform == "win32"
+
+
+def rpy2_is_here() -> bool:
+    """Whether rpy2 is installed; from 3.6 on it is a namespace package, which `requires` would not find."""
+    spec = importlib.util.find_spec("rpy2")
+    folders = spec.submodule_search_locations if spec is not None else None
+    return any((Path(folder) / "rinterface_lib" / "__init__.py").is_file() for folder in folders or ())

@@ -167,7 +167,7 @@ def _array_to_r(ri: Any, array: np.ndarray[Any, Any]) -> Any:
     if kind is None:
         raise TypeError(f"an array of {array.dtype} does not cross to R; float64 and int32 do")
     flat = np.ascontiguousarray(array.ravel(order="F"))  # rpy2 cuts a 2-D array silently
-    vector = kind.from_object(memoryview(flat)) if len(flat) else kind([])
+    vector = kind.from_object(flat.data) if len(flat) else kind([])
     if array.ndim > 1:
         vector.do_slot_assign("dim", ri.IntSexpVector(array.shape))
     return vector

@@ -37,14 +37,15 @@ def column_from_r(column: dict[str, Any]) -> Any:
     """A column that R sent, as pandas would hold it; missing values are NaN, None or NA by its kind."""
     kind, values = column["kind"][0], column["values"]
     if kind == "factor":
-        return pd.Categorical.from_codes(values - 1, list(column["levels"]), ordered=bool(column["ordered"][0]))
+        levels = pd.CategoricalDtype(list(column["levels"]), ordered=bool(column["ordered"][0]))
+        return pd.Categorical.from_codes(values - 1, dtype=levels)
     if kind == "text":
         gone = column["missing"].astype(bool)
         return [None if g else v for v, g in zip(values, gone, strict=True)]
     if kind == "logical":
         gone = np.isnan(values)
         plain = np.where(gone, 0, values).astype(bool)
-        return pd.array(np.where(gone, None, plain), dtype="boolean") if gone.any() else plain
+        return pd.arrays.BooleanArray(plain, gone) if gone.any() else plain
     if kind == "date":
         return pd.to_datetime(values, unit="D", origin="unix")
     return values.astype(np.int64) if kind == "integer" else values

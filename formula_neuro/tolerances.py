@@ -1,0 +1,70 @@
+"""How far two right answers may lie apart, per model and quantity, each with its reason in one sentence.
+
+R is exact for lm. glm stops its iterations early, lme4's optimiser stops near the optimum, and glmer takes
+its standard errors from finite differences: there the tolerance is what R's default settings leave open,
+as measured against independent exact codes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The largest allowed difference, what it is measured in, and why it is not smaller.
+
+    `worse` applies to the log-likelihood alone: how far ours may lie below the reference's.
+    """
+
+    allowed: float
+    unit: str
+    reason: str
+    worse: float = 0.0
+
+
+ERROR = "standard errors, or relative where the coefficient is larger"
+RELATIVE = "relative"
+SPREAD = "relative, or in residual sds (of the term's own columns) where the sd is smaller"
+RESPONSE = "standard deviations of the response"
+
+EXACT = "both solve the same least squares; what is left is rounding"
+STOPPED = "glm() stops when the deviance changes by less than 1e-8 of itself, some way before the limit"
+NEAR = "lmer's optimiser stops up to 1e-5 above the smallest criterion, where this still moves a little"
+LOOSE = "glmer stops its inner iterations at 1e-7 and its optimiser near the optimum, where this still moves"
+
+LM = {
+    "coefficients": Tolerance(1e-8, ERROR, EXACT),
+    "standard errors": Tolerance(1e-8, RELATIVE, EXACT),
+    "sigma": Tolerance(1e-8, RELATIVE, EXACT),
+    "log-likelihood": Tolerance(1e-8, RELATIVE, EXACT, worse=1e-8),
+    "fitted values": Tolerance(1e-8, "relative to the largest", EXACT),
+}
+GLM = {
+    "coefficients": Tolerance(1e-3, ERROR, STOPPED),
+    "standard errors": Tolerance(1e-3, RELATIVE, STOPPED + "; its weights are those of the step before the last"),
+    "sigma": Tolerance(1e-3, RELATIVE, STOPPED),
+    "log-likelihood": Tolerance(1e-4, "absolute", STOPPED, worse=1e-6),
+    "fitted values": Tolerance(1e-3, RESPONSE, STOPPED),
+}
+LMM = {
+    "coefficients": Tolerance(1e-5, ERROR, NEAR),
+    "standard errors": Tolerance(1e-3, RELATIVE, NEAR + " (3e-4 seen)"),
+    "sigma": Tolerance(1e-3, RELATIVE, NEAR),
+    "random-effect sds": Tolerance(3e-3, SPREAD, NEAR + " (2e-3 seen)"),
+    "random-effect covariances": Tolerance(6e-3, SPREAD, "a product of two sds, so twice their tolerance"),
+    "log-likelihood": Tolerance(5e-6, "absolute", "lmer may stop 1e-5 above the smallest criterion", worse=1e-6),
+    "fitted values": Tolerance(3e-3, RESPONSE, "the random effects shrink as their sd does"),
+    "degrees of freedom": Tolerance(
+        1e-2, RELATIVE, "lmerTest differentiates numerically, at variances that lmer leaves short of the optimum"
+    ),
+}
+GLMM = {
+    "coefficients": Tolerance(1e-2, ERROR, LOOSE),
+    "standard errors": Tolerance(2e-2, RELATIVE, "glmer's come from finite differences and are up to 1.3 % off"),
+    "random-effect sds": Tolerance(1e-2, SPREAD, LOOSE),
+    "random-effect covariances": Tolerance(2e-2, SPREAD, "a product of two sds, so twice their tolerance"),
+    "log-likelihood": Tolerance(1e-3, "absolute", LOOSE, worse=1e-6),
+    "fitted values": Tolerance(2e-2, RESPONSE, LOOSE),
+}
+TOLERANCES: dict[str, dict[str, Tolerance]] = {"lm": LM, "glm": GLM, "lmm": LMM, "glmm": GLMM}
