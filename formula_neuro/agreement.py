@@ -242,7 +242,7 @@ def _notes(fit: Fit, other: Fit) -> tuple[str, ...]:
     gain = fit.loglik - other.loglik
     if fit.random and gain > 1e-7:
         notes.append(
-            f"The log-likelihood found here is higher by {gain:.1e}: the reference stopped short of the optimum."
+            f"The log-likelihood found here is higher by {gain:.1e}: the iterations of the reference stopped earlier."
         )
     if fit.request.model == "lmm" and _singular(other) and hasattr(fit.engine, "df") and hasattr(other.engine, "df"):
         notes.append("Degrees of freedom are not compared: the fit is singular, where numerical derivatives mislead.")

@@ -1,0 +1,182 @@
+"""The verdict: what agrees, what does not, and what is said where R cannot be asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import formula_neuro as fn
+from formula_neuro.agreement import Agreement, compare
+from formula_neuro.errors import NoBackend, RMissing
+from formula_neuro.tolerances import TOLERANCES
+
+TRIALS = fn.datasets.waterlick()
+FORMULA = "lick ~ dff + (1 | mouseID)"
+
+
+@pytest.fixture(scope="module")
+def lick():
+    return fn.fit(FORMULA, TRIALS, family="binomial")
+
+
+@pytest.fixture(scope="module")
+def linear():
+    return fn.fit("dff ~ lick + (1 | mouseID)", TRIALS)
+
+
+def verdict(fit, other):
+    compared, notes = compare(fit, other)
+    return Agreement("native", "another", compared, (0.0, 0.0), notes)
+
+
+def quantities_off(agreement):
+    return set(agreement.table.loc[~agreement.table["agrees"].astype(bool), "quantity"])
+
+
+# ---- comparing, without R ------------------------------------------------------------------------
+def test_a_fit_agrees_with_itself(linear):
+    assert verdict(linear, linear).ok
+
+
+@pytest.mark.parametrize(
+    ("change", "off"),
+    [
+        (lambda f: {"beta": f.beta * 1.001}, "coefficients"),
+        (lambda f: {"covariance": f.covariance * 1.01}, "standard errors"),
+        (lambda f: {"sigma": f.sigma * 1.01}, "sigma"),
+        (lambda f: {"loglik": f.loglik - 1e-4}, "log-likelihood"),
+        (lambda f: {"loglik": f.loglik + 1e-4}, "log-likelihood"),
+        (lambda f: {"eta": f.eta + 0.1}, "fitted values"),
+        (lambda f: {"random": (replace(f.random[0], covariance=2 * f.random[0].covariance),)}, "random-effect sds"),
+    ],
+)
+def test_a_change_in_one_number_is_seen_in_its_row(linear, change, off):
+    assert off in quantities_off(verdict(replace(linear, **change(linear)), linear))
+
+
+def test_a_changed_covariance_of_random_effects_is_seen():
+    fit = fn.fit("dff ~ lick + (lick | mouseID)", TRIALS, estimator="ml")
+    turned = replace(fit.random[0], covariance=fit.random[0].covariance * np.array([[1, -1], [-1, 1]]))
+    assert quantities_off(verdict(replace(fit, random=(turned,)), fit)) == {"random-effect covariances"}
+
+
+def test_a_nan_where_the_reference_has_a_number_disagrees(linear):
+    broken = replace(linear, beta=np.array([linear.beta[0], np.nan]))
+    assert "coefficients" in quantities_off(verdict(broken, linear))
+
+
+def test_coefficients_aliased_in_both_are_left_out():
+    fit = fn.fit("dff ~ lick + again", TRIALS.assign(again=TRIALS["lick"]))
+    agreement = verdict(fit, fit)
+    assert agreement.ok and "again" not in set(agreement.details["item"])
+
+
+def test_a_likelihood_that_is_better_than_rs_is_said(lick):
+    worse = replace(lick, loglik=lick.loglik - 5e-4)
+    agreement = verdict(lick, worse)
+    assert agreement.ok and "log-likelihood found here is higher by 5.0e-04" in str(agreement)
+
+
+def test_a_likelihood_that_is_as_much_worse_disagrees(lick):
+    assert quantities_off(verdict(replace(lick, loglik=lick.loglik - 5e-4), lick)) == {"log-likelihood"}
+
+
+def test_a_fit_that_did_not_converge_is_named(linear):
+    assert "native-lmm did not converge" in str(verdict(replace(linear, converged=False), linear))
+
+
+def test_rescaling_a_slope_changes_no_verdict():
+    moved = []
+    for scale in (1.0, 1e6):
+        fit = fn.fit("dff ~ lick + (0 + lick | mouseID)", TRIALS.assign(lick=TRIALS["lick"] * scale), estimator="ml")
+        wider = replace(fit.random[0], covariance=fit.random[0].covariance * 1.01)
+        details = verdict(replace(fit, random=(wider,)), fit).details.set_index("quantity")
+        moved.append(details.loc["random-effect sds", "difference"])
+    assert moved[0] > 0 and moved[0] == pytest.approx(moved[1], rel=1e-4)  # the optimum is found to about 1e-8
+
+
+def test_the_table_has_one_row_a_quantity_and_its_reason(linear):
+    table = verdict(linear, linear).table
+    assert list(table.columns[:6]) == ["quantity", "item", "native", "reference", "difference", "tolerance"]
+    assert table["quantity"].is_unique and table["reason"].str.len().min() > 20
+
+
+def test_the_details_hold_every_coefficient(linear):
+    details = verdict(linear, linear).details
+    assert details.loc[details["quantity"] == "coefficients", "item"].tolist() == ["(Intercept)", "lick"]
+
+
+def test_every_tolerance_is_positive_and_has_a_unit():
+    assert all(t.allowed > 0 and t.unit for rules in TOLERANCES.values() for t in rules.values())
+
+
+def test_a_disagreement_is_printed_in_capitals_with_its_row(linear):
+    text = str(verdict(replace(linear, sigma=2 * linear.sigma), linear))
+    assert "DISAGREES" in text.splitlines()[0] and "<- too far apart" in text
+
+
+# ---- asking --------------------------------------------------------------------------------------
+def test_without_r_the_cross_check_names_the_command(monkeypatch, tmp_path, linear):
+    monkeypatch.delenv("R_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RMissing, match="apt-get install r-base-core"):
+        fn.crosscheck(linear)
+
+
+def test_an_unknown_reference_lists_those_that_there_are(linear):
+    with pytest.raises(NoBackend, match="lme4, lmerTest"):
+        fn.crosscheck(linear, reference="lme5")
+
+
+def test_a_fit_is_not_checked_against_its_own_maker(linear):
+    with pytest.raises(ValueError, match="made by native-lmm itself"):
+        fn.crosscheck(linear, reference="native-lmm")
+
+
+@pytest.mark.r
+def test_a_fit_made_in_r_asks_for_a_native_reference():
+    fit = fn.fit("dff ~ lick + (1 | mouseID)", TRIALS, backend="lme4")
+    with pytest.raises(ValueError, match="reference='native-lmm'"):
+        fn.crosscheck(fit)
+    assert fn.crosscheck(fit, reference="native-lmm").reference == "native-lmm"
+
+
+@pytest.mark.r
+def test_the_named_reference_runs(linear):
+    assert fn.crosscheck(linear, reference="lme4").reference.startswith("lme4 ")
+
+
+@pytest.mark.r
+def test_the_verdict_on_the_main_job_names_r_and_lme4(lick):
+    first = str(fn.crosscheck(lick)).splitlines()[0]
+    assert first.startswith("native-glmm agrees with lme4 ") and first.endswith("5 of 5 quantities")
+    assert "(R 4." in first
+
+
+@pytest.mark.r
+def test_satterthwaites_degrees_of_freedom_are_compared(linear):
+    assert "degrees of freedom" in set(fn.crosscheck(linear).table["quantity"])
+
+
+@pytest.mark.r
+def test_degrees_of_freedom_of_a_singular_fit_are_left_out_and_it_is_said(rdata):
+    agreement = fn.crosscheck(fn.fit("Yield ~ 1 + (1 | Batch)", rdata("lme4", "Dyestuff2")))
+    assert agreement.ok and "degrees of freedom" not in set(agreement.table["quantity"])
+    assert "Degrees of freedom are not compared" in str(agreement)
+
+
+@pytest.mark.r
+def test_a_fit_of_a_simulated_response_is_checked_on_that_response(linear):
+    y = linear.simulate(1, seed=3).to_numpy()[:, 0]
+    again = linear.engine.refit(linear.request.with_response(y))
+    assert not np.allclose(again.beta, linear.beta) and fn.crosscheck(again).ok
+
+
+@pytest.mark.r
+def test_standard_errors_of_glmer_are_the_less_exact_ones(rdata):
+    table = rdata("lme4", "cbpp")
+    fit = fn.fit("cbind(incidence, size - incidence) ~ period + (1 | herd)", table, family="binomial")
+    # of two independent exact codes, to the 4 digits that are published; glmer's default gives .2312 .3032 .3228 .4221
+    assert np.allclose(fit.se, [0.2325, 0.3066, 0.3266, 0.4274], atol=5e-5)
