@@ -1,0 +1,281 @@
+"""A fit in words: what R's summary() prints, in R's order, and a short form for the prompt."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import digits
+from .estimator import AGQ, REML
+from .grouping_words import grouping_notes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .family import Array
+    from .result import Fit, RandomEffect
+
+VERBS = (
+    "m.tidy()  m.summary()  m.predict()  m.plot()  m.report(path)  fn.anova(m)  fn.contrast(m, ...)  fn.crosscheck(m)"
+)
+
+
+# ---- the whole summary ---------------------------------------------------------------------------
+def summary(fit: Fit) -> str:
+    """What R's summary() prints for lm, glm, lmer or glmer; below it odds or rate ratios and all messages."""
+    parts = {"lm": _lm, "glm": _glm, "lmm": _mixed, "glmm": _mixed}[fit.request.model](fit)
+    return "\n\n".join(part for part in [*parts, ratio_table(fit), ending(fit)] if part)
+
+
+def _lm(fit: Fit) -> list[str]:
+    weights = fit.request.weights
+    raw = (fit.request.y - np.asarray(fit.fitted))[weights > 0] * np.sqrt(weights[weights > 0])
+    weighted = "Weighted " if np.ptp(weights) else ""
+    return [
+        f"Call:\nlm({formula_text(fit)})",
+        f"{weighted}Residuals:\n{_quantiles(raw)}",
+        _coefficients(fit),
+        _lm_foot(fit),
+    ]
+
+
+def _lm_foot(fit: Fit) -> str:
+    df = f"{fit.df_resid:g}"
+    lines = [f"Residual standard error: {fit.sigma:.4g} on {df} degrees of freedom"]
+    r2 = r_squared(fit)
+    if r2 is not None:
+        share, adjusted, f, df1, p = r2
+        lines.append(f"Multiple R-squared:  {share:.4g},\tAdjusted R-squared:  {adjusted:.4g}")
+        lines.append(f"F-statistic: {f:.4g} on {df1} and {df} DF,  p-value: {digits.p_values([p], 4)[0]}")
+    return "\n".join(lines)
+
+
+def r_squared(fit: Fit) -> tuple[float, float, float, int, float] | None:
+    """R2, adjusted R2, F, its numerator df and p of an LM; None where only the intercept was fitted."""
+    from scipy import special
+
+    weights, mean = fit.request.weights, np.asarray(fit.fitted) - fit.request.design.offset
+    intercept = int(fit.request.design.formula.fixed.intercept)
+    rank = len(fit.names) - len(fit.aliased)
+    if rank == intercept or fit.df_resid <= 0:
+        return None
+    centre = np.average(mean, weights=weights) if intercept else 0.0
+    model, rest = float(weights @ (mean - centre) ** 2), fit.sigma**2 * fit.df_resid
+    share, df1 = model / (model + rest), rank - intercept
+    adjusted = 1 - (1 - share) * (fit.df_resid + rank - intercept) / fit.df_resid
+    f = model / df1 / fit.sigma**2 if fit.sigma else math.inf
+    return share, adjusted, f, df1, float(special.fdtrc(df1, fit.df_resid, f))
+
+
+def _glm(fit: Fit) -> list[str]:
+    family = fit.request.family
+    head = f"Call:\nglm({formula_text(fit)}, family = {family.name}(link = {family.link.name}))"
+    residuals = np.asarray(fit.residuals("deviance"))
+    dispersion = "taken to be " if not family.dispersed else ""
+    lines = [f"(Dispersion parameter for {family.name} family {dispersion}{fit.sigma**2:.7g})", ""]
+    lines.append(f"Residual deviance: {_shown(fit.deviance)}  on {fit.df_resid:g}  degrees of freedom")
+    lines.append(f"AIC: {_shown(fit.aic)}")
+    if fit.iterations:
+        lines += ["", f"Number of Fisher Scoring iterations: {fit.iterations}"]
+    return [head, f"Deviance Residuals:\n{_quantiles(residuals)}", _coefficients(fit), "\n".join(lines)]
+
+
+def _shown(value: float) -> str:
+    return f"{float(f'{value:.5g}'):.{max(0, 4 - math.floor(math.log10(abs(value) or 1)))}f}"
+
+
+def _mixed(fit: Fit) -> list[str]:
+    residuals = np.asarray(fit.residuals("pearson")) / (fit.sigma or 1)
+    return [
+        _mixed_head(fit),
+        _criteria(fit),
+        f"Scaled residuals:\n{_quantiles(residuals)}",
+        f"Random effects:\n{random_table(fit)}\n{_sizes(fit)}",
+        _coefficients(fit),
+        correlations(fit),
+    ]
+
+
+def _mixed_head(fit: Fit) -> str:
+    request = fit.request
+    if request.model == "lmm":
+        how = "REML" if request.estimator == REML() else "maximum likelihood"
+        tests = ". t-tests use Satterthwaite's method" if fit.tidy()["p_value"].notna().any() else ""
+        lines = [f"Linear mixed model fit by {how}{tests}"]
+    else:
+        nodes = request.estimator.nodes if isinstance(request.estimator, AGQ) else 1
+        how = f"Adaptive Gauss-Hermite Quadrature, nAGQ = {nodes}" if nodes > 1 else "Laplace Approximation"
+        lines = [f"Generalized linear mixed model fit by maximum likelihood ({how})"]
+        lines.append(f" Family: {request.family.name}  ( {request.family.link.name} )")
+    return "\n".join([*lines, f"Formula: {request.design.formula}", f"Backend: {fit.backend}"])
+
+
+def _criteria(fit: Fit) -> str:
+    if fit.request.estimator == REML():
+        return f"REML criterion at convergence: {fit.criterion:.1f}"
+    values = [fit.aic, fit.bic, fit.loglik, -2 * fit.loglik, fit.nobs - fit.n_parameters]
+    words = digits.aligned([round(v, 1) for v in values])
+    return digits.columns("AIC BIC logLik deviance df.resid".split(), [[w] for w in [*words[:4], f"{values[4]:g}"]])
+
+
+# ---- pieces, also for the report -----------------------------------------------------------------
+def formula_text(fit: Fit) -> str:
+    return f"formula = {fit.request.design.formula}"
+
+
+def _quantiles(residuals: Array) -> str:
+    values = np.quantile(residuals, [0, 0.25, 0.5, 0.75, 1])
+    largest = float(np.abs(values).max())
+    # As R: five digits of the largest, so that a median near zero does not widen the row.
+    places = max(0, round(5 - math.log10(largest))) if largest > 0 else 0
+    words = digits.aligned(np.round(values, places), 4)
+    return digits.columns("Min 1Q Median 3Q Max".split(), [[w] for w in words])
+
+
+def coefficient_columns(fit: Fit, table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Heads and columns of R's coefficient table: with the df for an LMM, and no p where none is known."""
+    letter = "z" if np.isinf(table["df"]).all() else "t"
+    tested = bool(table["p_value"].notna().any())
+    shown = {"estimate": "Estimate", "std_error": "Std. Error"}
+    if fit.request.model == "lmm" and letter == "t" and tested:
+        shown["df"] = "df"
+    heads = [*shown.values(), f"{letter} value"]
+    body = digits.estimates([list(table[name]) for name in shown])
+    body.append(digits.statistics(list(table["statistic"])))
+    if not tested:
+        return heads, body
+    heads, body = [*heads, f"Pr(>|{letter}|)"], [*body, digits.p_values(list(table["p_value"]))]
+    marks = digits.stars(list(table["p_value"]))
+    if any(marks):
+        heads, body = [*heads, ""], [*body, [mark.ljust(3) for mark in marks]]
+    return heads, body
+
+
+def _coefficients(fit: Fit) -> str:
+    table = fit.tidy()
+    heads, body = coefficient_columns(fit, table)
+    mixed = fit.request.model in ("lmm", "glmm")
+    title = "Fixed effects:" if mixed else "Coefficients:"
+    if fit.aliased:
+        title += f" ({len(fit.aliased)} not defined because of singularities)"
+    legend = f"\n---\n{digits.LEGEND}" if heads[-1] == "" else ""
+    return f"{title}\n{digits.columns(heads, body, list(table['term']))}{legend}"
+
+
+def random_table(fit: Fit) -> str:
+    """Groups, names, variances, standard deviations and correlations, the residual last."""
+    groups, names, variances, correlated = [], [], [], []
+    for effect, label in zip(fit.random, _labels(fit.random), strict=True):
+        sds = np.sqrt(np.diag(effect.covariance))
+        for k, name in enumerate(effect.columns):
+            groups.append(label if k == 0 else "")
+            names.append(name)
+            variances.append(float(sds[k] ** 2))
+            correlated.append([_correlation(effect.covariance[k, j], sds[k] * sds[j]) for j in range(k)])
+    if fit.request.family.dispersed:
+        groups, names = [*groups, "Residual"], [*names, ""]
+        variances, correlated = [*variances, fit.sigma**2], [*correlated, []]
+    sd_words = digits.aligned(np.sqrt(variances), 4)
+    body = [groups, names, digits.aligned(variances, 4), sd_words]
+    wide = max(map(len, correlated))
+    body += [[row[j] if j < len(row) else "" for row in correlated] for j in range(wide)]
+    heads = ["Groups", "Name", "Variance", "Std.Dev.", "Corr"][: 4 + min(wide, 1)] + [""] * (wide - 1)
+    return "\n".join(f" {line}" for line in digits.columns(heads, body, left=2).splitlines())
+
+
+def _correlation(covariance: float, product: float) -> str:
+    return f"{covariance / product:.2f}" if product > 0 else "NaN"
+
+
+def _labels(effects: tuple[RandomEffect, ...]) -> list[str]:
+    """Groups' names, a repeated one numbered as lme4 does: Subject, Subject.1."""
+    groups = [effect.group for effect in effects]
+    return [g if groups[:i].count(g) == 0 else f"{g}.{groups[:i].count(g)}" for i, g in enumerate(groups)]
+
+
+def _sizes(fit: Fit) -> str:
+    levels = {effect.group: len(effect.levels) for effect in fit.random}
+    return f"Number of obs: {fit.nobs}, groups:  {'; '.join(f'{name}, {n}' for name, n in levels.items())}"
+
+
+def correlations(fit: Fit, most: int = 12) -> str:
+    """Correlations of the fixed effects; nothing for one coefficient or more than `most`."""
+    kept = [i for i, b in enumerate(fit.beta) if not np.isnan(b)]
+    if not 1 < len(kept) <= most:
+        return ""
+    covariance = fit.covariance[np.ix_(kept, kept)]
+    scale = np.sqrt(np.diag(covariance))
+    matrix, names = covariance / np.outer(scale, scale), [fit.names[i] for i in kept]
+    body = [[f"{matrix[i, j]:.3f}" if j < i else "" for i in range(1, len(kept))] for j in range(len(kept) - 1)]
+    heads = ["(Intr)" if name == "(Intercept)" else name[:6] for name in names[:-1]]
+    return "Correlation of Fixed Effects:\n" + digits.columns(heads, body, names[1:])
+
+
+# ---- ratios --------------------------------------------------------------------------------------
+def ratio_name(fit: Fit) -> str:
+    """What exp(coefficient) is called: "Odds ratio" for a logit, "Rate ratio" for counts; "" otherwise."""
+    family = fit.request.family
+    if family.link.name == "logit":
+        return "Odds ratio"
+    if family.link.name == "log":
+        return {"poisson": "Rate ratio", "binomial": "Risk ratio"}.get(family.name, "Ratio of means")
+    return ""
+
+
+def ratios(fit: Fit, conf_level: float = 0.95) -> pd.DataFrame:
+    """Rows of tidy(exponentiate=True) but the intercept, which is no ratio; empty for other links."""
+    table = fit.tidy(exponentiate=bool(ratio_name(fit)), conf_level=conf_level)
+    kept = (table["term"] != "(Intercept)") & bool(ratio_name(fit))
+    return table[kept & table["estimate"].notna()].reset_index(drop=True)
+
+
+def ratio_table(fit: Fit) -> str:
+    table = ratios(fit)
+    if table.empty:
+        return ""
+    body = [[f"{v:#.4g}" for v in table[name]] for name in ("estimate", "conf_low", "conf_high")]
+    title = f"{ratio_name(fit)}s, with 95 % confidence limits (Wald):"
+    return f"{title}\n{digits.columns(['Ratio', '2.5 %', '97.5 %'], body, list(table['term']))}"
+
+
+# ---- the end, and the short form -----------------------------------------------------------------
+def ending(fit: Fit) -> str:
+    """Convergence, how the groups lie to one another, and everything that was found on the way."""
+    lines = [] if fit.converged else ["NOT CONVERGED: do not use these numbers as they are"]
+    lines += [f"note: {text}" for text in grouping_notes(fit.request.design.random)]
+    return "\n".join([*lines, *(f"message: {text}" for text in fit.messages)])
+
+
+def model_words(fit: Fit) -> str:
+    """The model in words: "binomial(logit) mixed model by Laplace's approximation"."""
+    request = fit.request
+    how = {
+        "ml": "maximum likelihood",
+        "reml": "REML",
+        "laplace": "maximum likelihood (Laplace)",
+        "agq": f"maximum likelihood ({request.estimator})",
+    }.get(request.estimator.word, request.estimator.word)
+    words = {
+        "lm": "linear model by least squares",
+        "glm": f"{request.family} generalized linear model by {how}",
+        "lmm": f"linear mixed model by {how}",
+        "glmm": f"{request.family} generalized linear mixed model by {how}",
+    }
+    return words[request.model]
+
+
+def short(fit: Fit) -> str:
+    """The print of a fit: the model, its coefficients, and the verbs that work on it."""
+    levels = {effect.group: len(effect.levels) for effect in fit.random}
+    size = ", ".join([f"{fit.nobs} rows", *(f"{n} levels of {group}" for group, n in levels.items())])
+    table = fit.tidy()
+    heads, body = coefficient_columns(fit, table)
+    lines = [f"{fit.request.design.formula}", f"{model_words(fit)}; {size}; {fit.backend}", ""]
+    lines.append(digits.columns(heads, body, list(table["term"])))
+    if fit.random:
+        lines += ["", random_table(fit)]
+    if not fit.converged or fit.messages:
+        lines += ["", *([] if fit.converged else ["NOT CONVERGED"]), *(f"message: {text}" for text in fit.messages)]
+    return "\n".join([*lines, "", VERBS])
