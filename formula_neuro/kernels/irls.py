@@ -32,8 +32,8 @@ def admissible(family: Family, eta: Array) -> bool:
     """Whether every mean that belongs to eta lies inside the family's range."""
     if not np.isfinite(eta).all():
         return False
-    if family.link.name in ("sqrt", "inverse") and not (eta > 0).all():
-        return False  # their other branch gives means too, but not a one-to-one link
+    if family.link.name == "inverse" and not (eta > 0).all():
+        return False  # the other branch gives negative means
     with np.errstate(all="ignore"):
         mu = family.link.inverse(eta)
     if family.name == "binomial":
@@ -50,19 +50,20 @@ def irls(
     admissible start is found (identity and log links).
     """
     eta = _start(X, y, w, offset, family)
-    b = np.linalg.lstsq(X, eta - offset, rcond=None)[0]
+    b: Array = np.linalg.lstsq(X, eta - offset, rcond=None)[0].astype(np.float64)
     deviance = float(family.deviance(y, family.link.inverse(eta), w).sum())
-    decrement, iteration = np.inf, 0
-    for iteration in range(1, iterations + 1):
+    decrement, steps = np.inf, 0
+    while steps < iterations:
+        steps += 1
         step, decrement = _direction(X, y, w, eta, family)
-        if decrement < tolerance * (1e-2 + abs(deviance)):
+        if decrement < tolerance * (0.1 + abs(deviance)):
             break
         moved = _halved(X, y, w, offset, family, b, step, deviance)
         if moved is None:
             break
         b, eta, deviance = moved
-    small = decrement < 1e3 * tolerance * (1e-2 + abs(deviance))
-    return Scoring(b, eta, family.link.inverse(eta), deviance, float(decrement), iteration, bool(small))
+    small = decrement < 1e3 * tolerance * (0.1 + abs(deviance))
+    return Scoring(b, eta, family.link.inverse(eta), deviance, float(decrement), steps, bool(small))
 
 
 def _direction(X: Array, y: Array, w: Array, eta: Array, family: Family) -> tuple[Array, float]:

@@ -29,7 +29,7 @@ def independent_columns(X: Array, tolerance: float = TOLERANCE) -> NDArray[np.in
     [0, 1]
     """
     # a QR without pivoting turns the columns together, so the p x p factor has the same dependencies
-    R = np.linalg.qr(X / column_norms(X), mode="r")
+    R = np.linalg.qr(X / column_norms(X))[1]
     kept: list[int] = []
     for j in range(X.shape[1]):
         row = len(kept)

@@ -25,7 +25,7 @@ def separating_direction(X: Array, y: Array, w: Array, family: Family) -> Array 
 
     >>> from formula_neuro.family import as_family
     >>> X, y = np.array([[1.0, -2], [1, -1], [1, 1], [1, 2]]), np.array([0.0, 0, 1, 1])
-    >>> separating_direction(X, y, np.ones(4), as_family("binomial"))[1] > 0
+    >>> bool(separating_direction(X, y, np.ones(4), as_family("binomial"))[1] > 0)
     True
     """
     from scipy.optimize import linprog
@@ -44,7 +44,7 @@ def separating_direction(X: Array, y: Array, w: Array, family: Family) -> Array 
     limits = np.vstack([-signed, space, -space])
     bounds = np.concatenate([np.zeros(len(signed)), np.ones(2 * len(space))])
     answer = linprog(-signed.sum(axis=0), A_ub=limits, b_ub=bounds, bounds=(None, None), method="highs")
-    if not answer.success or -answer.fun < 1e-7:
+    if answer.x is None or signed.sum(axis=0) @ answer.x < 1e-7:
         return None
     return np.asarray(space @ answer.x / norms)
 

@@ -43,7 +43,7 @@ def lower_factor(F: Array) -> Array:
 
     Rounding dust (below 1e-12 of its row) becomes 0, so that a singular template is exactly singular.
     """
-    L = np.linalg.qr(F.T, mode="r").T
+    L = np.linalg.qr(F.T)[1].T
     L = L * np.where(np.diag(L) < 0, -1.0, 1.0)
     length = np.sqrt((L**2).sum(axis=1, keepdims=True))
     return np.asarray(np.where(np.abs(L) < 1e-12 * length, 0.0, L))

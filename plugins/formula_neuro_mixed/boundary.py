@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from .newton import Minimum
 from .terms import Term
 
 
-def settle(search: Callable[[Array], Minimum], value: Callable[[Array], float], terms: Sequence[Term], start: Array) -> Minimum:
+def settle(
+    search: Callable[[Array], Minimum], value: Callable[[Array], float], terms: Sequence[Term], start: Array
+) -> Minimum:
     """The minimum from `start`; directions of hardly any variance are set to 0 exactly where that costs nothing.
 
     theta comes first in the vectors; what follows it is left alone. At an exact 0 the gradient in that
@@ -26,8 +29,7 @@ def settle(search: Callable[[Array], Minimum], value: Callable[[Array], float], 
     if flat is None or not value(flat) <= found.value + 1e-9 * max(1.0, abs(found.value)):
         return found
     again = search(flat)
-    iterations = found.iterations + again.iterations
-    return Minimum(again.point, again.value, again.gradient, again.hessian, again.decrement, iterations, again.converged)
+    return replace(again, iterations=found.iterations + again.iterations)
 
 
 def flattened(terms: Sequence[Term], point: Array) -> Array | None:

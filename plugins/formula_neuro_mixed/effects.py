@@ -14,9 +14,7 @@ from formula_neuro.result import RandomEffect
 from .terms import Term
 
 
-def random_effects(
-    terms: Sequence[Term], theta: Array, v: Array, A: Array, s2: float
-) -> tuple[RandomEffect, ...]:
+def random_effects(terms: Sequence[Term], theta: Array, v: Array, A: Array, s2: float) -> tuple[RandomEffect, ...]:
     """Covariances, conditional modes u = L v and conditional covariances s2 L A^-1 L' of every term.
 
     v (q,) spherical modes, A (q, q) lower Cholesky factor of L'Z'WZL + I.

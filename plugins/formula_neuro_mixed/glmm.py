@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
+from scipy import optimize
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from formula_neuro.errors import DataError
@@ -20,12 +22,13 @@ from formula_neuro.result import Fit
 from .boundary import free, settle
 from .checks import check_groups, singular_directions
 from .effects import contribution, random_effects
-from .newton import Minimum, minimise
+from .newton import Minimum, Target, minimise
 from .objective import Objective
-from .pirls import Mode, Problem
+from .pirls import Problem
 from .terms import inner_terms, start_theta, users_theta
 
 ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
+SIMPLEX = 1000  # evaluations of the rescue, enough for about 10 parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +56,11 @@ def fit(request: Request) -> Fit:
     separated = _separated(request, basis, alone)
     nodes = request.estimator.nodes if isinstance(request.estimator, AGQ) else 1
     objective = Objective(problem, nodes)
-    found = _optimise(objective, np.concatenate([start_theta(problem.terms), alone.b]))
-    covariance, uncertain = _covariance(objective, found.point)
-    theta, b = found.point[: problem.n_theta], found.point[problem.n_theta :]
+    # coefficients on their way to infinity are no place to start from
+    b = alone.b * min(1.0, 5.0 / np.abs(problem.X @ alone.b).max()) if separated else alone.b
+    found = _optimise(objective, np.concatenate([start_theta(problem.terms), b]), rescue=not separated)
+    found, covariance, uncertain = _polished(objective, found)
+    theta, b = np.split(found.point, [problem.n_theta])
     unbounded = _unbounded(objective, theta)
     messages = (
         *request.messages,
@@ -64,7 +69,7 @@ def fit(request: Request) -> Fit:
         *separated,
         *unbounded,
         *singular_directions(problem.terms, theta),
-        *_unfinished(found),
+        *(() if separated or unbounded else _unfinished(found)),
         *uncertain,
     )
     return _finished(
@@ -92,8 +97,8 @@ def _finished(
 ) -> Fit:
     """The Fit, with everything that follows from the modes at the optimum."""
     problem, design, kept = objective.problem, request.design, ~np.isnan(beta)
-    mode, theta = _mode(objective, found), found.point[: objective.problem.n_theta]
-    effects = random_effects(problem.terms, theta, mode.v, mode.hessian(mode.rows.fisher), 1.0)
+    mode, theta = objective.sure_mode(found.point), found.point[: problem.n_theta]
+    effects = random_effects(problem.terms, theta, mode.v, mode.A, 1.0)
     deviance = float(mode.rows.deviance.sum())
     mu = problem.family.link.inverse(mode.eta)
     # the optimiser works with deviances; the likelihood adds the saturated model's
@@ -138,7 +143,7 @@ def covariance_of_all(basis: Basis, covariance: Array | None) -> Array:
     return basis.covariance(covariance)
 
 
-def _optimise(objective: Objective, start: Array) -> Minimum:
+def _optimise(objective: Objective, start: Array, *, rescue: bool) -> Minimum:
     X, cut = objective.problem.X, objective.problem.n_theta
 
     def length(point: Array, step: Array) -> float:
@@ -148,31 +153,42 @@ def _optimise(objective: Objective, start: Array) -> Minimum:
         of_theta = np.abs(step[:cut]).max() / max(1.0, np.abs(point[:cut]).max())
         return float(max(moved / max(5.0, eta), of_theta))
 
-    def search(point: Array) -> Minimum:
-        return minimise(
-            objective.value, objective.derivatives, point, largest_step=length, tolerance=1e-10, enough=ENOUGH
-        )
-
-    return settle(search, objective.value, objective.problem.terms, start)
-
-
-def _mode(objective: Objective, found: Minimum) -> Mode:
-    mode = objective.mode(found.point)
-    assert mode is not None  # the search evaluated it there
-    return mode
+    target = Target(objective.value, objective.gradient, objective.derivatives, length, secant=True)
+    search = partial(minimise, target, tolerance=1e-10, enough=ENOUGH)
+    found = settle(search, objective.value, objective.problem.terms, start)
+    if found.converged or not rescue:
+        return found
+    # a likelihood with kinks (a mean that touches 0) stops Newton's method; a simplex walks over them
+    simplex = optimize.minimize(objective.value, found.point, method="Nelder-Mead", options={"maxfev": SIMPLEX})
+    again = settle(search, objective.value, objective.problem.terms, simplex.x)
+    return again if again.value < found.value else found
 
 
-def _covariance(objective: Objective, point: Array) -> tuple[Array | None, tuple[str, ...]]:
-    """Inverse of the exact Hessian of -log L over the free theta and b, the block of b (r, r)."""
-    cut = objective.problem.n_theta
-    keep = free(objective.problem.terms, point)
-    H = objective.hessian(point)[np.ix_(keep, keep)] / 2
+def _polished(objective: Objective, found: Minimum) -> tuple[Minimum, Array | None, tuple[str, ...]]:
+    """One Newton step with the exact Hessian, and the covariance (r, r) of b that this Hessian gives.
+
+    The Hessian of -log L is that over theta and b; elements of theta on the boundary are left out.
+    The step makes the estimates the same to the last digits that matter, however the search came here.
+    """
+    cut, keep = objective.problem.n_theta, free(objective.problem.terms, found.point)
+    H = objective.hessian(found.point)[np.ix_(keep, keep)]
     try:
         half = solve_triangular(cholesky(H, lower=True), np.eye(len(H)), lower=True)
     except (LinAlgError, ValueError):
-        return None, ("no standard errors: the likelihood is not curved in every direction at the estimates",)
+        flat = "no standard errors: the likelihood is not curved in every direction at the estimates"
+        return found, None, (flat,)
+    inverse = half.T @ half
+    point = found.point.copy()
+    point[keep] -= inverse @ found.gradient[keep]
     fixed = int(keep[:cut].sum())
-    return (half.T @ half)[fixed:, fixed:], ()
+    covariance = 2 * inverse[fixed:, fixed:]
+    if not found.converged or objective.mode(point) is None:
+        return found, covariance, ()
+    value, gradient = objective.gradient(point)
+    decrement = float(gradient[keep] @ inverse @ gradient[keep]) / 2
+    better = decrement < found.decrement and value <= found.value + 1e-9 * max(1.0, abs(value))
+    polished = replace(found, point=point, value=value, gradient=gradient, decrement=decrement)
+    return polished if better else found, covariance, ()
 
 
 # ---- what can be wrong ---------------------------------------------------------------------------

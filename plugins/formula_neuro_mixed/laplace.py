@@ -18,7 +18,7 @@ from .pirls import Mode, Problem
 
 def criterion(mode: Mode) -> float:
     """F at the modes."""
-    return mode.penalised + 2 * float(np.log(np.diag(mode.hessian(mode.rows.fisher))).sum())
+    return mode.penalised + 2 * float(np.log(np.diag(mode.A)).sum())
 
 
 def gradient(problem: Problem, theta: Array, mode: Mode) -> Array:
@@ -28,12 +28,12 @@ def gradient(problem: Problem, theta: Array, mode: Mode) -> Array:
     change of the modes, one solve for all parameters.
     """
     rows, U = mode.rows, mode.U
-    inverse = cho_solve((mode.hessian(rows.fisher), True), np.eye(len(mode.v)))
+    inverse = cho_solve((mode.A, True), np.eye(len(mode.v)), check_finite=False)
     columns = np.hstack([term.columns_of_rows() for term in problem.terms])
     entries = np.hstack([term.basis @ term.template(theta) for term in problem.terms])
     through = np.einsum("iab,ib->ia", inverse[columns[:, :, None], columns[:, None, :]], entries)  # A^-1 u_i
     c = rows.slope * (entries * through).sum(axis=1)
-    a = cho_solve((mode.hessian(rows.observed), True), U.T @ c)
+    a = cho_solve((mode.A_observed, True), U.T @ c)
     Ua = U @ a
     # per unit of eta: explicitly, through log|A|, and through the modes (dg = -U'W_o deta)
     per_eta = -2 * rows.score + c - rows.observed * Ua

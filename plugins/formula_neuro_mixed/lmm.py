@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from formula_neuro.errors import DataError, FitError
-from formula_neuro.family import Array
 from formula_neuro.estimator import REML
+from formula_neuro.family import Array
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
@@ -19,10 +18,10 @@ from formula_neuro.result import Fit
 from .boundary import settle
 from .checks import check_groups, check_residual, singular_directions
 from .effects import contribution, random_effects
-from .newton import Minimum, minimise
-from .profiled import Products, criterion, derivatives, solve
+from .newton import Minimum, Target, minimise
+from .profiled import NO_RESIDUAL, Products, criterion, derivatives, gradient, solve
 from .satterthwaite import satterthwaite
-from .terms import Term, apply_blocks, inner_terms, model_matrix, start_theta, users_theta
+from .terms import apply_blocks, inner_terms, model_matrix, start_theta, users_theta
 
 ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
 
@@ -44,7 +43,9 @@ class Engine:
             return np.full(len(np.atleast_2d(L)), fit.df_resid)
         if method == "satterthwaite":
             return satterthwaite(self.products, self.theta, self.basis.contrasts(L))
-        raise ValueError(f"df={method!r} is not known for a linear mixed model; there are 'satterthwaite' and 'residual'")
+        raise ValueError(
+            f"df={method!r} is not known for a linear mixed model; there are 'satterthwaite' and 'residual'"
+        )
 
 
 def fit(request: Request) -> Fit:
@@ -58,6 +59,8 @@ def fit(request: Request) -> Fit:
     terms = products.terms
     found = _optimise(products)
     theta, at = found.point, solve(products, found.point)
+    if not found.converged and at.r2 < 1e-9 * products.yy:
+        raise FitError(NO_RESIDUAL)
     s2 = at.r2 / products.df
     beta = beta_ols + basis.coefficients(at.b)
     upper = [term.template(theta).T for term in terms]
@@ -137,16 +140,15 @@ def _check_variation(residual: Array, z: Array) -> None:
 
 
 def _optimise(products: Products) -> Minimum:
-    search = partial(
-        minimise,
-        partial(criterion, products),
-        partial(derivatives, products),
+    target = Target(
+        value=partial(criterion, products),
+        gradient=partial(gradient, products),
+        derivatives=partial(derivatives, products),
         # a step may at most double theta, or move it by the residual's standard deviation
-        largest_step=lambda point, step: float(np.abs(step).max() / max(1.0, np.abs(point).max())),
-        tolerance=1e-14,
-        enough=ENOUGH,
+        length=lambda point, step: float(np.abs(step).max() / max(1.0, np.abs(point).max())),
     )
-    return settle(search, partial(criterion, products), products.terms, start_theta(products.terms))
+    search = partial(minimise, target, tolerance=1e-14, enough=ENOUGH)
+    return settle(search, target.value, products.terms, start_theta(products.terms))
 
 
 def _unweighted(rows: int) -> tuple[str, ...]:

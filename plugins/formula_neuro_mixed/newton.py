@@ -9,7 +9,19 @@ import numpy as np
 
 from formula_neuro.family import Array
 
-Derivatives = tuple[float, Array, Array]  # value, gradient (m,), Hessian (m, m)
+NEAR = 1e-3  # a decrement below which a carried-along Hessian is checked against an exact one
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The function to minimise. Where `secant`, Hessians are dear: they are carried along by BFGS updates,
+    and taken exactly at the start, once near the end, and where the updates fail."""
+
+    value: Callable[[Array], float]  # may be infinite
+    gradient: Callable[[Array], tuple[float, Array]]
+    derivatives: Callable[[Array], tuple[float, Array, Array]]  # value, gradient, Hessian
+    length: Callable[[Array, Array], float]  # of a step from a point, in units of which at most 1 is allowed
+    secant: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,55 +31,78 @@ class Minimum:
     point: Array
     value: float
     gradient: Array
-    hessian: Array
     decrement: float
     iterations: int
     converged: bool
 
 
-def minimise(
-    value: Callable[[Array], float],
-    derivatives: Callable[[Array], Derivatives],
-    start: Array,
-    *,
-    largest_step: Callable[[Array, Array], float],
-    tolerance: float,
-    iterations: int = 100,
-    enough: float = 1e-6,
-) -> Minimum:
+@dataclass(frozen=True, eq=False)
+class _State:
+    """One point of the search with its modified Newton step; `lowest` is the lowest eigenvalue if negative."""
+
+    point: Array
+    value: float
+    gradient: Array
+    hessian: Array
+    exact: bool
+    step: Array
+    decrement: float
+    lowest: float
+
+
+def minimise(target: Target, start: Array, *, tolerance: float, iterations: int = 100, enough: float = 1e-6) -> Minimum:
     """A local minimum by Newton steps with |eigenvalues|, backtracking and a trust region.
 
-    `largest_step(point, step)` is the length of a step in units of which at most 1 is allowed. The search ends
-    when the decrement is below `tolerance`, or when rounding stops it; it counts as converged when the
-    decrement is below `enough` and no direction curves downwards. A stationary point from which some
-    direction curves down (such as theta = 0 where a variance is wanted) is left along that direction.
+    The search ends when the decrement is below `tolerance`, or when rounding stops it; it counts as
+    converged when the decrement is below `enough` and no direction curves downwards. A stationary point from
+    which some direction curves down (such as theta = 0 where a variance is wanted) is left along it.
     """
-    point = np.asarray(start, dtype=float)
-    at, gradient, hessian = derivatives(point)
-    for iteration in range(iterations + 1):
-        step, decrement, lowest = _step(gradient, hessian)
-        saddle = decrement < tolerance and lowest < 0
-        if saddle:
-            step = _downhill(hessian)
-        done = decrement < tolerance and not saddle
-        if done or iteration == iterations:
+    at = _exact(target, np.asarray(start, dtype=float))
+    checked = not target.secant
+    steps = 0
+    while steps < iterations:
+        steps += 1
+        if at.decrement < NEAR and not checked:
+            at, checked = at if at.exact else _exact(target, at.point), True
+        saddle = at.decrement < tolerance and at.lowest < 0
+        if at.decrement < tolerance and not saddle:
             break
-        moved = _search(value, derivatives, point, at, gradient, step, largest_step, decrement)
-        if moved is None:
+        new = _search(target, at, _downhill(at.hessian) if saddle else at.step)
+        if new is None and at.exact:
             break
-        point, (at, gradient, hessian) = moved
-    converged = bool(decrement < enough and lowest >= 0)
-    return Minimum(point, at, gradient, hessian, decrement, iteration, converged)
+        at = _exact(target, at.point) if new is None else new
+    converged = bool(at.decrement < enough and at.lowest == 0)
+    return Minimum(at.point, at.value, at.gradient, at.decrement, steps, converged)
 
 
-def _step(gradient: Array, hessian: Array) -> tuple[Array, float, float]:
-    """The modified Newton step, its decrement, and the lowest eigenvalue (0 if negligible)."""
+def _exact(target: Target, point: Array) -> _State:
+    return _state(point, *target.derivatives(point), exact=True)
+
+
+def _after(target: Target, at: _State, point: Array) -> _State:
+    """The state at a new point, its Hessian carried along from the last one where that is wanted and sound."""
+    if not target.secant or at.lowest < 0:
+        return _exact(target, point)
+    value, gradient = target.gradient(point)
+    return _state(point, value, gradient, bfgs(at.hessian, point - at.point, gradient - at.gradient), exact=False)
+
+
+def _state(point: Array, value: float, gradient: Array, hessian: Array, *, exact: bool) -> _State:
     values, vectors = np.linalg.eigh(hessian)
     largest = max(float(np.abs(values).max(initial=0.0)), 1e-300)
     along = vectors.T @ gradient
     scaled = along / np.maximum(np.abs(values), 1e-6 * largest)
     lowest = float(values.min(initial=0.0))
-    return -vectors @ scaled, float(along @ scaled) / 2, lowest if lowest < -1e-7 * largest else 0.0
+    lowest = lowest if lowest < -1e-7 * largest else 0.0  # less is rounding
+    return _State(point, value, gradient, hessian, exact, -vectors @ scaled, float(along @ scaled) / 2, lowest)
+
+
+def bfgs(hessian: Array, step: Array, change: Array) -> Array:
+    """The Hessian after a step over which the gradient changed by `change`; as it was if that is not convex."""
+    curvature, Hs = float(step @ change), hessian @ step
+    if curvature <= 1e-10 * np.linalg.norm(step) * np.linalg.norm(change):
+        return hessian
+    return np.asarray(hessian - np.outer(Hs, Hs) / (step @ Hs) + np.outer(change, change) / curvature)
 
 
 def _downhill(hessian: Array) -> Array:
@@ -76,30 +111,20 @@ def _downhill(hessian: Array) -> Array:
     return np.asarray(vector * np.sign(vector[np.argmax(np.abs(vector))]))
 
 
-def _search(
-    value: Callable[[Array], float],
-    derivatives: Callable[[Array], Derivatives],
-    point: Array,
-    at: float,
-    gradient: Array,
-    step: Array,
-    largest_step: Callable[[Array, Array], float],
-    decrement: float,
-) -> tuple[Array, Derivatives] | None:
-    """The first of the halved steps that goes down; None where none does."""
-    scale = 1 / max(1.0, largest_step(point, step))
-    # below this the value's own rounding hides the gain, and the gradient is the better judge
-    fine = decrement < 1e-9 * max(1.0, abs(at))
-    if fine and decrement > 0 and scale == 1:
-        new = derivatives(point + step)
-        better = np.abs(new[1]).max() < np.abs(gradient).max() and new[0] <= at + 1e-9 * max(1.0, abs(at))
-        if better:
-            return point + step, new
-    slope = float(gradient @ step)
+def _search(target: Target, at: _State, step: Array) -> _State | None:
+    """The state after the first of the halved steps that goes down enough (Armijo); None where none does."""
+    scale = 1 / max(1.0, target.length(at.point, step))
+    rounding = 1e-9 * max(1.0, abs(at.value))
+    if 0 < at.decrement < rounding and scale == 1:
+        # the value's own rounding hides so small a gain: the gradient is the better judge
+        new = _after(target, at, at.point + step)
+        if np.abs(new.gradient).max() < np.abs(at.gradient).max() and new.value <= at.value + rounding:
+            return new
+    slope = float(at.gradient @ step)
     for _ in range(40):
-        candidate = point + scale * step
-        gain = at - value(candidate)
+        candidate = at.point + scale * step
+        gain = at.value - target.value(candidate)
         if np.isfinite(gain) and gain > 0 and gain >= -1e-4 * scale * slope:
-            return candidate, derivatives(candidate)
+            return _after(target, at, candidate)
         scale /= 2
     return None

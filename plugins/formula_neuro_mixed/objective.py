@@ -9,7 +9,6 @@ from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 
 from . import agq, laplace
-from .newton import Derivatives
 from .pirls import Mode, Problem, modes
 
 LARGEST_THETA = 50.0  # on a logit or log scale: effects of e^50 mean that the variance is infinite
@@ -27,8 +26,6 @@ class Objective:
     def mode(self, psi: Array) -> Mode | None:
         """The modes at psi, or None where there are none (means outside the family's range)."""
         cut = self.problem.n_theta
-        if np.abs(psi[:cut]).max() > self.limit:
-            return None
         try:
             found = modes(self.problem, psi[:cut], psi[cut:], self._last)
         except LinAlgError:
@@ -38,20 +35,27 @@ class Objective:
         return found
 
     def value(self, psi: Array) -> float:
-        """F alone; infinite where there are no modes."""
+        """F alone; infinite where there are no modes, and where theta is beyond any sense."""
+        if np.abs(psi[: self.problem.n_theta]).max() > self.limit:
+            return float("inf")
         mode = self.mode(psi)
         if mode is None:
             return float("inf")
         return laplace.criterion(mode) if self.nodes == 1 else self._quadrature(psi, mode)[0]
 
-    def gradient(self, psi: Array) -> tuple[float, Array]:
-        """F and dF/dpsi; FitError where there are no modes."""
+    def sure_mode(self, psi: Array) -> Mode:
+        """The modes at psi; FitError where there are none."""
         mode = self.mode(psi)
         if mode is None:
             raise FitError(
                 "no modes of the random effects were found near the current estimates; "
                 "rescale the covariates, simplify the random terms or use another link"
             )
+        return mode
+
+    def gradient(self, psi: Array) -> tuple[float, Array]:
+        """F and dF/dpsi."""
+        mode = self.sure_mode(psi)
         if self.nodes > 1:
             return self._quadrature(psi, mode)
         return laplace.criterion(mode), laplace.gradient(self.problem, psi[: self.problem.n_theta], mode)
@@ -59,7 +63,7 @@ class Objective:
     def _quadrature(self, psi: Array, mode: Mode) -> tuple[float, Array]:
         return agq.value_and_gradient(self.problem, psi[: self.problem.n_theta], mode, self.nodes)
 
-    def derivatives(self, psi: Array) -> Derivatives:
+    def derivatives(self, psi: Array) -> tuple[float, Array, Array]:
         """F, its gradient, and its Hessian to about 7 digits (enough for Newton's steps)."""
         value, gradient = self.gradient(psi)
         return value, gradient, self._differences(psi, 1e-4 * self._steps(), ((1, 0.5), (-1, -0.5)))

@@ -65,19 +65,26 @@ def weights_at(problem: Problem, eta: Array) -> Weights:
 
 
 @dataclass(frozen=True, eq=False)
+class Point:
+    """One v of the search for the modes."""
+
+    v: Array
+    eta: Array
+    rows: Weights
+    penalised: float  # deviance + |v|^2
+
+
+@dataclass(frozen=True, eq=False)
 class Mode:
-    """The modes at one (theta, b), with the matrices there."""
+    """The modes at one (theta, b), with the lower Cholesky factors of U'WU + I there."""
 
     v: Array
     eta: Array
     U: sparse.csr_array
     rows: Weights
-    penalised: float  # deviance + |v|^2
-
-    def hessian(self, weights: Array) -> Array:
-        """Lower Cholesky factor of U' diag(weights) U + I."""
-        A = (self.U.T @ self.U.multiply(weights[:, None])).toarray()
-        return np.asarray(cholesky(A + np.eye(len(A)), lower=True))
+    penalised: float
+    A: Array  # with Fisher's weights
+    A_observed: Array
 
 
 def modes(problem: Problem, theta: Array, b: Array, start: Array) -> Mode | None:
@@ -85,44 +92,55 @@ def modes(problem: Problem, theta: Array, b: Array, start: Array) -> Mode | None
     factors = [term.template(theta) for term in problem.terms]
     U = model_matrix(problem.terms, factors, np.ones(len(problem.y)))
     fixed = problem.X @ b + problem.offset
-    at = _evaluate(problem, U, fixed, start)
-    if at is None:
-        at = _evaluate(problem, U, fixed, np.zeros_like(start))
+    at = _point(problem, U, fixed, start) or _point(problem, U, fixed, np.zeros_like(start))
     for _ in range(ITERATIONS):
         if at is None:
             return None
-        step = _step(at)
-        if np.abs(step).max() < TOLERANCE:
-            return at
-        moved = _halved(problem, U, fixed, at, step)
-        if moved is None:  # rounding hides the gain: good enough if the step was small anyway
-            return at if np.abs(step).max() < 1e-7 else None
+        factor = _convex_factor(U, at.rows)
+        step = cho_solve((factor, True), U.T @ at.rows.score - at.v, check_finite=False)
+        size = np.abs(step).max()
+        moved = _halved(problem, U, fixed, at, step) if size >= TOLERANCE else None
+        if moved is None:  # there, or rounding hides the gain: good enough if the step was small
+            return _mode(U, at, factor) if size < 1e-7 else None
         at = moved
     return None
 
 
-def _evaluate(problem: Problem, U: sparse.csr_array, fixed: Array, v: Array) -> Mode | None:
+def _point(problem: Problem, U: sparse.csr_array, fixed: Array, v: Array) -> Point | None:
     eta = fixed + U @ v
     if not admissible(problem.family, eta):
         return None
     rows = weights_at(problem, eta)
     penalised = float(rows.deviance.sum() + v @ v)
-    return Mode(v, eta, U, rows, penalised) if np.isfinite(penalised) else None
+    return Point(v, eta, rows, penalised) if np.isfinite(penalised) else None
 
 
-def _step(at: Mode) -> Array:
-    """The Newton step, with Fisher's weights where the observed ones are not a convex problem's."""
-    gradient = at.U.T @ at.rows.score - at.v
-    try:
-        return np.asarray(cho_solve((at.hessian(at.rows.observed), True), gradient))
-    except LinAlgError:
-        return np.asarray(cho_solve((at.hessian(at.rows.fisher), True), gradient))
-
-
-def _halved(problem: Problem, U: sparse.csr_array, fixed: Array, at: Mode, step: Array) -> Mode | None:
+def _halved(problem: Problem, U: sparse.csr_array, fixed: Array, at: Point, step: Array) -> Point | None:
     for _ in range(30):
-        new = _evaluate(problem, U, fixed, at.v + step)
+        new = _point(problem, U, fixed, at.v + step)
         if new is not None and new.penalised <= at.penalised + 1e-13 * abs(at.penalised):
             return new
         step = step / 2
     return None
+
+
+def _convex_factor(U: sparse.csr_array, rows: Weights) -> Array:
+    """The factor with the observed weights, or with Fisher's where those do not make a convex problem."""
+    try:
+        return _factor(U, rows.observed)
+    except LinAlgError:
+        return _factor(U, rows.fisher)
+
+
+def _factor(U: sparse.csr_array, weights: Array) -> Array:
+    """Lower Cholesky factor of U' diag(weights) U + I."""
+    A = (U.T @ U.multiply(weights[:, None])).toarray()
+    A[np.diag_indices_from(A)] += 1.0
+    return np.asarray(cholesky(A, lower=True, overwrite_a=True, check_finite=False))
+
+
+def _mode(U: sparse.csr_array, at: Point, factor: Array) -> Mode:
+    # for a canonical link the two kinds of weights, and so the two factors, are the same
+    canonical = np.array_equal(at.rows.observed, at.rows.fisher)
+    A = factor if canonical else _factor(U, at.rows.fisher)
+    return Mode(at.v, at.eta, U, at.rows, at.penalised, A, factor)

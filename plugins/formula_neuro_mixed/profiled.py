@@ -21,6 +21,11 @@ from formula_neuro.family import Array
 
 from .terms import Term, apply_blocks, diagonal_blocks
 
+NO_RESIDUAL = (
+    "the residual variance goes to 0: the fixed and random effects reproduce the response exactly, "
+    "so the likelihood has no maximum; use fewer random terms or coarser groups"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Products:
@@ -75,10 +80,7 @@ def solve(products: Products, theta: Array) -> Solution:
     b = solve_triangular(RX, half, lower=True, trans="T")
     r2 = products.yy - float(RZy[:, 0] @ RZy[:, 0]) - float(half @ half)
     if not r2 > 1e-11 * products.yy:
-        raise FitError(
-            "the residual variance goes to 0: the random effects reproduce the response exactly, "
-            "so the model has no likelihood to maximise; use fewer random terms or coarser groups"
-        )
+        raise FitError(NO_RESIDUAL)
     C = solve_triangular(RX, np.eye(r), lower=True)
     df = products.df
     value = 2 * np.log(np.diag(A)).sum() + df * (1 + np.log(2 * np.pi * r2 / df)) + products.constant
@@ -139,9 +141,7 @@ def slopes(products: Products, theta: Array, at: Solution) -> Slopes:
     return Slopes(first, (second + second.T) / 2, M.T @ at.k)
 
 
-def _traces(
-    terms: tuple[Term, ...], parameters: list[tuple[Term, int, int]], changes: list[Array], T: Array
-) -> Array:
+def _traces(terms: tuple[Term, ...], parameters: list[tuple[Term, int, int]], changes: list[Array], T: Array) -> Array:
     """tr(T B_i T B_j) = sum over pairs of levels of tr(S_i T_ab S_j T_ba)."""
     pairs = {}
     for t in terms:
@@ -165,3 +165,9 @@ def derivatives(products: Products, theta: Array) -> tuple[float, Array, Array]:
     parts = slopes(products, theta, at)
     hessian = parts.second - np.outer(parts.quadratic, parts.quadratic) * products.df / at.r2**2
     return at.value, parts.first, hessian
+
+
+def gradient(products: Products, theta: Array) -> tuple[float, Array]:
+    """The profiled deviance with its exact gradient."""
+    value, first, _ = derivatives(products, theta)
+    return value, first

@@ -86,7 +86,7 @@ def _orthogonalising(basis: Array, weights: Array) -> Array:
     norms = column_norms(rows)
     if len(independent_columns(rows)) < K:
         return np.diag(root_n / norms)
-    R = np.linalg.qr(rows / norms, mode="r")
+    R = np.linalg.qr(rows / norms)[1]
     R = R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None]
     return np.asarray(solve_triangular(R * norms, np.eye(K)) * root_n)
 
