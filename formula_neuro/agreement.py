@@ -98,7 +98,7 @@ def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
     where R or one of its packages is missing; NoBackend where no R backend can fit the model.
 
     >>> import formula_neuro as fn
-    >>> check = fn.crosscheck(fn.fit("lick ~ dff + (1|mouseID)", data, family="binomial"))  # doctest: +SKIP
+    >>> check = fn.crosscheck(fn.fit("dff ~ lick", fn.datasets.waterlick()))  # doctest: +SKIP
     >>> check.ok  # doctest: +SKIP
     True
     """
@@ -161,6 +161,8 @@ def _coefficients(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, flo
 
 
 def _standard_errors(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    if _perfect(other):
+        return
     for name, a, b in zip(fit.names, fit.se, other.se, strict=True):
         if not (np.isnan(a) and np.isnan(b)):
             yield name, float(a), float(b), _apart(a, b, abs(b))
@@ -168,12 +170,17 @@ def _standard_errors(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, 
 
 def _sigma(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     if fit.request.family.dispersed:
-        yield "", fit.sigma, other.sigma, _apart(fit.sigma, other.sigma, _resolution(fit, other))
+        yield "", fit.sigma, other.sigma, _apart(fit.sigma, other.sigma, _spread(other))
 
 
-def _resolution(fit: Fit, other: Fit) -> float:
-    """A residual sd of rounding's size (a perfect fit) is measured against the fitted values instead."""
-    return float(max(abs(other.sigma), 1e-8 * np.abs(other.fitted).max()))
+def _perfect(fit: Fit) -> bool:
+    """Whether the residuals are rounding, and all that is made of them too."""
+    return bool(fit.request.family.dispersed and fit.sigma <= 1e-10 * np.abs(fit.fitted).max())
+
+
+def _spread(fit: Fit) -> float:
+    """The residual sd; of a perfect fit the largest fitted value instead."""
+    return float(np.abs(fit.fitted).max() if _perfect(fit) else fit.sigma)
 
 
 def _sds(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
@@ -202,7 +209,7 @@ def _pairs(fit: Fit, other: Fit) -> Iterator[tuple[RandomEffect, RandomEffect, A
 def _loglik(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     """The one signed difference: above 0, ours is the better."""
     scale = max(abs(other.loglik), 1.0) if fit.request.model == "lm" else 1.0
-    if np.isfinite(fit.loglik) or np.isfinite(other.loglik):
+    if not _perfect(other):
         yield "", fit.loglik, other.loglik, (fit.loglik - other.loglik) / scale
 
 
@@ -211,7 +218,7 @@ def _fitted(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     if fit.request.model == "lm":
         unit = np.full(len(b), np.abs(b).max())
     else:
-        unit = np.sqrt(np.maximum(fit.request.family.variance(b), 0)) * _resolution(fit, other)
+        unit = np.sqrt(np.maximum(fit.request.family.variance(b), 0)) * _spread(other)
     for row, x, y, s in zip(fit.fitted.index, a, b, unit, strict=True):
         yield f"row {row}", float(x), float(y), _apart(x, y, s)
 
@@ -240,10 +247,12 @@ def _singular(fit: Fit) -> bool:
 def _notes(fit: Fit, other: Fit) -> tuple[str, ...]:
     notes = []
     gain = fit.loglik - other.loglik
-    if fit.random and gain > 1e-7:
+    if fit.random and 1e-7 < gain < np.inf:
         notes.append(
             f"The log-likelihood found here is higher by {gain:.1e}: the iterations of the reference stopped earlier."
         )
+    if _perfect(other):
+        notes.append("The fit is perfect: its standard errors and log-likelihood are rounding and are not compared.")
     if fit.request.model == "lmm" and _singular(other) and hasattr(fit.engine, "df") and hasattr(other.engine, "df"):
         notes.append("Degrees of freedom are not compared: the fit is singular, where numerical derivatives mislead.")
     notes += [

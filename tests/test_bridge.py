@@ -167,6 +167,16 @@ def test_a_column_may_bear_any_name(name):
 
 
 @pytest.mark.r
+def test_umlauts_survive_a_machine_without_utf8():
+    code = (
+        "import pandas as pd, formula_neuro as fn\n"
+        "t = pd.DataFrame({'y': [1.0, 2, 4, 3], 'Gr\\u00f6\\u00dfe': [1.0, 2, 3, 5]})\n"
+        "assert fn.fit('y ~ Gr\\u00f6\\u00dfe', t, backend='r-lm').names[1] == 'Gr\\u00f6\\u00dfe'\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env={**os.environ, "LC_ALL": "C"})
+
+
+@pytest.mark.r
 def test_levels_with_blanks_quotes_and_umlauts_name_coefficients():
     levels = ["a b", 'the "best"', "it's", "Mäuse"]
     table = pd.DataFrame({"y": np.arange(12.0) ** 2, "g": levels * 3})

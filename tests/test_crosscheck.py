@@ -9,7 +9,7 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro.agreement import Agreement, compare
-from formula_neuro.errors import NoBackend, RMissing
+from formula_neuro.errors import DataError, NoBackend, RMissing
 from formula_neuro.tolerances import TOLERANCES
 
 TRIALS = fn.datasets.waterlick()
@@ -146,6 +146,19 @@ def test_a_fit_made_in_r_asks_for_a_native_reference():
 @pytest.mark.r
 def test_the_named_reference_runs(linear):
     assert fn.crosscheck(linear, reference="lme4").reference.startswith("lme4 ")
+
+
+@pytest.mark.r
+def test_a_perfect_fit_agrees_and_says_what_was_left_out():
+    agreement = fn.crosscheck(fn.fit("dff ~ 1 + lick", TRIALS.assign(dff=3.0 + TRIALS["lick"])))
+    assert agreement.ok and "The fit is perfect" in str(agreement)
+
+
+@pytest.mark.r
+def test_rows_of_zero_weight_which_lmer_cannot_fit_are_an_error_in_words():
+    fit = fn.fit("dff ~ lick + (1 | mouseID)", TRIALS, weights=np.r_[0.0, 0.0, np.ones(510)])
+    with pytest.raises(DataError, match="2 rows have a weight of 0, which lmer cannot fit"):
+        fn.crosscheck(fit)
 
 
 @pytest.mark.r

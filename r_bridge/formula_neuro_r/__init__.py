@@ -1,7 +1,7 @@
 """lm, glm, lme4 and lmerTest of R as backends like any other; R starts when one of them is first used.
 
 >>> from formula_neuro_r import data
->>> data("lme4", "sleepstudy").shape  # doctest: +SKIP
+>>> data("lme4", "sleepstudy").shape
 (180, 3)
 """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NO_R = "needs R, found neither by R_HOME nor on the PATH: apt-get install r-base-core   (conda: conda install r-base)"
 NO_RPY2 = 'needs rpy2: pip install "formula-neuro[r]"   (R 4.6 and later: [r-new])'
-# Kept in the order of the requests they are asked for, so that the reason names one thing to do.
+# One record serves lmer and glmer, which take different estimators.
 ESTIMATORS_OF = {"lmm": ("reml", "ml"), "glmm": ("laplace", "agq"), "lm": ("ml",), "glm": ("ml",)}
 
 

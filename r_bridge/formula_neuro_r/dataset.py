@@ -15,7 +15,7 @@ def data(package: str, name: str) -> pd.DataFrame:
     Row names stay as the index where R has any. Raises RMissing where R or the package is not there,
     RFailed (with the names that there are) for an unknown data set.
 
-    >>> data("lme4", "sleepstudy").columns.tolist()  # doctest: +SKIP
+    >>> data("lme4", "sleepstudy").columns.tolist()
     ['Reaction', 'Days', 'Subject']
     """
     answer = call("dataset", {"package": package, "name": name}).value

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from formula_neuro.errors import RFailed, RMissing
+from formula_neuro.errors import RFailed
 
 from .missing import missing_package, missing_rpy2
 
@@ -39,7 +39,7 @@ def call(function: str, arguments: Mapping[str, Any]) -> Answer:
     Raises RMissing when R or a package is missing, RFailed with R's own text when R stops, and
     KeyboardInterrupt when R was interrupted.
 
-    >>> call("load_packages", {"packages": ("stats",)}).messages  # doctest: +SKIP
+    >>> call("load_packages", {"packages": ("stats",)}).messages
     ()
     """
     session = _session()
@@ -101,8 +101,6 @@ def _rpy2() -> tuple[Any, Any, Any]:
     try:
         import rpy2.rinterface as rinterface
         from rpy2.rinterface_lib import callbacks, openrlib
-    except RMissing:
-        raise
     except Exception as error:  # ImportError, OSError of a wrong library, ValueError where R is not found
         raise missing_rpy2(error) from error
     finally:

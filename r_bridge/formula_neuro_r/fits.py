@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from formula_neuro.errors import DataError
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
@@ -35,9 +36,20 @@ def lmertest(request: Request) -> Fit:
 
 def _fit(request: Request, backend: str, function: str, packages: tuple[str, ...]) -> Fit:
     """Load, then fit: `seconds` is the fit with its hand-over, without R's start."""
+    _check_weights(request)
     version = call("load_packages", {"packages": packages}).value["version"][0]
     start = time.perf_counter()
     answer = call(function, arguments(request))
     seconds = time.perf_counter() - start
     make = Testing if backend == "lmerTest" else Refitting
     return fit_from(request, backend, answer, seconds, make(backend, version))
+
+
+def _check_weights(request: Request) -> None:
+    """lmer's criterion holds the sum of log weights: with a weight of 0 it is infinite and nothing is fitted."""
+    empty = int((request.weights == 0).sum())
+    if request.model == "lmm" and empty:
+        raise DataError(
+            f"{empty} row{'s have' if empty > 1 else ' has'} a weight of 0, which lmer cannot fit (its criterion "
+            "becomes infinite); the native backend can, and subset= leaves the rows out for both"
+        )
