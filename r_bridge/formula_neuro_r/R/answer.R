@@ -10,8 +10,6 @@ answer <- function(name, arguments) {
   # A user's profile may have other contrasts or hide missing values: here they are always R's own.
   before <- options(contrasts = c("contr.treatment", "contr.poly"), na.action = "na.fail", warn = 0)
   on.exit(options(before))
-  locale <- in_utf8()
-  on.exit(Sys.setlocale("LC_CTYPE", locale), add = TRUE)
   result <- tryCatch(
     withCallingHandlers(
       list(status = "ok", value = get(name, envir = environment(answer), inherits = FALSE)(arguments)),
@@ -22,16 +20,6 @@ answer <- function(name, arguments) {
     error = function(condition) list(status = "error", text = trimws(conditionMessage(condition)))
   )
   c(result, list(messages = unique(heard)))
-}
-
-# In another character set R would spell names such as "M\u00e4use" as <U+00E4>. Returns what was set before.
-in_utf8 <- function() {
-  before <- Sys.getlocale("LC_CTYPE")
-  for (name in c("C.UTF-8", "en_US.UTF-8", "UTF-8")) {
-    if (l10n_info()[["UTF-8"]]) break
-    suppressWarnings(Sys.setlocale("LC_CTYPE", name))
-  }
-  before
 }
 
 # Load packages; one that is not there stops with a condition that names it.
@@ -59,3 +47,10 @@ load_packages <- function(arguments) {
 
 # What was sent, as R holds it: how a transport shows that it changes nothing.
 echo <- function(arguments) arguments
+
+# In another character set R would spell names such as "M\u00e4use" as <U+00E4>. For the whole process, as
+# Python does where only the C locale is set: strings outlive the call that made them.
+for (name in c("C.UTF-8", "en_US.UTF-8", "UTF-8")) {
+  if (l10n_info()[["UTF-8"]]) break
+  suppressWarnings(Sys.setlocale("LC_CTYPE", name))
+}
