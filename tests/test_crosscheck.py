@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.agreement import Agreement, compare
+from formula_neuro.agreement import Agreement
+from formula_neuro.comparison import compare
 from formula_neuro.errors import DataError, NoBackend, RMissing
 from formula_neuro.tolerances import TOLERANCES
 

@@ -1,0 +1,159 @@
+"""Two fits of one request, number by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .family import Array
+from .result import Fit, RandomEffect
+from .tolerances import TOLERANCES, Tolerance
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One number of both fits; `difference` is measured in the tolerance's unit."""
+
+    quantity: str
+    item: str  # the coefficient, group or row; empty for a number of the whole fit
+    native: float
+    reference: float
+    difference: float
+    tolerance: Tolerance
+
+    @property
+    def agrees(self) -> bool:
+        lower = self.tolerance.worse or self.tolerance.allowed
+        return -lower <= self.difference <= self.tolerance.allowed
+
+    @property
+    def share(self) -> float:
+        """The difference as a share of what is allowed; NaN, where one of the two has no number, is the worst."""
+        limit = self.tolerance.worse if self.difference < 0 and self.tolerance.worse else self.tolerance.allowed
+        return float(np.nan_to_num(abs(self.difference) / limit, nan=np.inf))
+
+
+def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]]:
+    """Every number of both fits of one request, and what is to be said about them."""
+    rules = TOLERANCES[fit.request.model]
+    steps: list[tuple[str, Callable[[Fit, Fit], Iterator[tuple[str, float, float, float]]]]] = [
+        ("coefficients", _coefficients),
+        ("standard errors", _standard_errors),
+        ("sigma", _sigma),
+        ("random-effect sds", _sds),
+        ("random-effect covariances", _covariances),
+        ("log-likelihood", _loglik),
+        ("fitted values", _fitted),
+        ("degrees of freedom", _degrees),
+    ]
+    compared = tuple(Compared(q, *c, rules[q]) for q, step in steps if q in rules for c in step(fit, other))
+    return compared, _notes(fit, other)
+
+
+def _coefficients(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    for name, a, b, se in zip(fit.names, fit.beta, other.beta, other.se, strict=True):
+        if not (np.isnan(a) and np.isnan(b)):  # aliased in both
+            yield name, float(a), float(b), _apart(a, b, max(abs(b), se))
+
+
+def _standard_errors(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    if _perfect(other):
+        return
+    for name, a, b in zip(fit.names, fit.se, other.se, strict=True):
+        if not (np.isnan(a) and np.isnan(b)):
+            yield name, float(a), float(b), _apart(a, b, abs(b))
+
+
+def _sigma(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    if fit.request.family.dispersed:
+        yield "", fit.sigma, other.sigma, _apart(fit.sigma, other.sigma, _spread(other))
+
+
+def _perfect(fit: Fit) -> bool:
+    """Whether the residuals are rounding, and all that is made of them too."""
+    return bool(fit.request.family.dispersed and fit.sigma <= 1e-10 * np.abs(fit.fitted).max())
+
+
+def _spread(fit: Fit) -> float:
+    """The residual sd; of a perfect fit the largest fitted value instead."""
+    return float(np.abs(fit.fitted).max() if _perfect(fit) else fit.sigma)
+
+
+def _sds(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    for ours, theirs, unit in _pairs(fit, other):
+        for k, column in enumerate(ours.columns):
+            a, b = (float(np.sqrt(max(r.covariance[k, k], 0.0))) for r in (ours, theirs))
+            yield f"{column} | {ours.group}", a, b, _apart(a, b, unit[k])
+
+
+def _covariances(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    for ours, theirs, unit in _pairs(fit, other):
+        for k, column in enumerate(ours.columns):
+            for j in range(k):
+                a, b = float(ours.covariance[k, j]), float(theirs.covariance[k, j])
+                yield f"{ours.columns[j]}, {column} | {ours.group}", a, b, _apart(a, b, unit[k] * unit[j])
+
+
+def _pairs(fit: Fit, other: Fit) -> Iterator[tuple[RandomEffect, RandomEffect, Array]]:
+    """Each random term of both, with a unit for each of its sds: no finer than a residual sd's share."""
+    for term, ours, theirs in zip(fit.request.design.random, fit.random, other.random, strict=True):
+        size = np.sqrt((term.basis**2).mean(axis=0))
+        sd = np.sqrt(np.maximum(np.diag(theirs.covariance), 0))
+        yield ours, theirs, np.maximum(sd, other.sigma / np.maximum(size, 1e-300))
+
+
+def _loglik(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    """The one signed difference: above 0, ours is the better."""
+    scale = max(abs(other.loglik), 1.0) if fit.request.model == "lm" else 1.0
+    if not _perfect(other):
+        yield "", fit.loglik, other.loglik, (fit.loglik - other.loglik) / scale
+
+
+def _fitted(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    a, b = fit.fitted.to_numpy(), other.fitted.to_numpy()
+    if fit.request.model == "lm":
+        unit = np.full(len(b), np.abs(b).max())
+    else:
+        unit = np.sqrt(np.maximum(fit.request.family.variance(b), 0)) * _spread(other)
+    for row, x, y, s in zip(fit.fitted.index, a, b, unit, strict=True):
+        yield f"row {row}", float(x), float(y), _apart(x, y, s)
+
+
+def _degrees(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    if not (hasattr(fit.engine, "df") and hasattr(other.engine, "df")) or _singular(other):
+        return
+    rows = np.eye(len(fit.names))[~np.isnan(fit.beta)]
+    pair = [np.asarray(f.engine.df(f, rows, "satterthwaite"), dtype=float) for f in (fit, other)]
+    kept = [name for name, b in zip(fit.names, fit.beta, strict=True) if not np.isnan(b)]
+    for name, a, b in zip(kept, *pair, strict=True):
+        yield name, float(a), float(b), _apart(a, b, abs(b))
+
+
+def _apart(a: float, b: float, unit: float) -> float:
+    return 0.0 if a == b else float(abs(a - b) / unit) if unit > 0 else float("inf")
+
+
+def _singular(fit: Fit) -> bool:
+    """Whether some random effect has (nearly) no variance in some direction, on lme4's scale of 1e-4."""
+    values = [np.linalg.eigvalsh(r.covariance) for r in fit.random]
+    return any(v.min() <= 1e-8 * max(v.max(), fit.sigma**2) for v in values)
+
+
+def _notes(fit: Fit, other: Fit) -> tuple[str, ...]:
+    notes = []
+    gain = fit.loglik - other.loglik
+    if fit.random and 1e-7 < gain < np.inf:
+        notes.append(
+            f"The log-likelihood found here is higher by {gain:.1e}: the iterations of the reference stopped earlier."
+        )
+    if _perfect(other):
+        notes.append("The fit is perfect: its standard errors and log-likelihood are rounding and are not compared.")
+    if fit.request.model == "lmm" and _singular(other) and hasattr(fit.engine, "df") and hasattr(other.engine, "df"):
+        notes.append("Degrees of freedom are not compared: the fit is singular, where numerical derivatives mislead.")
+    notes += [
+        f"{name} did not converge." for name, f in ((fit.backend, fit), (other.backend, other)) if not f.converged
+    ]
+    seen = [m for m in other.messages if m not in fit.messages]
+    return (*notes, *(f"{other.backend} says: {m}" for m in seen))
