@@ -9,8 +9,8 @@ from scipy import special
 
 from .bins import binned, wilson
 from .family import Array
+from .fit_tables import ratio_name, ratios
 from .plot import BLUE, GREY, INK, VERMILION, Picture
-from .summary import ratio_name, ratios
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -159,12 +159,13 @@ def coefficients(fit: Fit) -> Picture:
             axes.annotate(_number(value), (value, place), (0, 6), textcoords="offset points", ha="center", fontsize=8.5)
 
     what = f"{ratio}s" if ratio else "Coefficients"
+    units = " Units differ between rows." if len(terms) > 1 else ""
     more = f" {hidden} more are in the table." if hidden else ""
     null = "1 (no change)" if ratio else "0"
     return Picture(
         what,
         f"{what} for one unit of each predictor, with 95 % Wald intervals; one that crosses {null} is compatible with "
-        f"no effect. Units differ between rows.{more}",
+        f"no effect.{units}{more}",
         draw,
         max(2.4, 1.3 + 0.36 * len(terms)),
     )

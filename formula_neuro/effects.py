@@ -198,6 +198,8 @@ def response_words(fit: Fit) -> str:
     design = fit.request.design
     name = label(design.formula.response) if design.formula.response is not None else "response"
     name = name if len(name) <= 32 else f"{name[:31]}…"
+    if design.y is not None and design.y.ndim == 2:
+        return "probability of a success"
     if fit.request.family.name == "binomial":
         success = f" = {design.y_levels[1]}" if design.y_levels and design.y_levels[1] != "TRUE" else ""
         return f"{name}{success} (probability)"

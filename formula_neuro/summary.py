@@ -9,13 +9,12 @@ import numpy as np
 
 from . import digits
 from .estimator import AGQ, REML
+from .fit_tables import coefficient_columns, correlations, random_table, ratio_table
 from .grouping_words import grouping_notes
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .family import Array
-    from .result import Fit, RandomEffect
+    from .result import Fit
 
 VERBS = (
     "m.tidy()  m.summary()  m.predict()  m.plot()  m.report(path)  fn.anova(m)  fn.contrast(m, ...)  fn.crosscheck(m)"
@@ -120,7 +119,7 @@ def _criteria(fit: Fit) -> str:
     return digits.columns("AIC BIC logLik deviance df.resid".split(), [[w] for w in [*words[:4], f"{values[4]:g}"]])
 
 
-# ---- pieces, also for the report -----------------------------------------------------------------
+# ---- pieces ---------------------------------------------------------------------------------------
 def formula_text(fit: Fit) -> str:
     return f"formula = {fit.request.design.formula}"
 
@@ -134,25 +133,6 @@ def _quantiles(residuals: Array) -> str:
     return digits.columns("Min 1Q Median 3Q Max".split(), [[w] for w in words])
 
 
-def coefficient_columns(fit: Fit, table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Heads and columns of R's coefficient table: with the df for an LMM, and no p where none is known."""
-    letter = "z" if np.isinf(table["df"]).all() else "t"
-    tested = bool(table["p_value"].notna().any())
-    shown = {"estimate": "Estimate", "std_error": "Std. Error"}
-    if fit.request.model == "lmm" and letter == "t" and tested:
-        shown["df"] = "df"
-    heads = [*shown.values(), f"{letter} value"]
-    body = digits.estimates([list(table[name]) for name in shown])
-    body.append(digits.statistics(list(table["statistic"])))
-    if not tested:
-        return heads, body
-    heads, body = [*heads, f"Pr(>|{letter}|)"], [*body, digits.p_values(list(table["p_value"]))]
-    marks = digits.stars(list(table["p_value"]))
-    if any(marks):
-        heads, body = [*heads, ""], [*body, [mark.ljust(3) for mark in marks]]
-    return heads, body
-
-
 def _coefficients(fit: Fit) -> str:
     table = fit.tidy()
     heads, body = coefficient_columns(fit, table)
@@ -164,80 +144,9 @@ def _coefficients(fit: Fit) -> str:
     return f"{title}\n{digits.columns(heads, body, list(table['term']))}{legend}"
 
 
-def random_table(fit: Fit) -> str:
-    """Groups, names, variances, standard deviations and correlations, the residual last."""
-    groups, names, variances, correlated = [], [], [], []
-    for effect, label in zip(fit.random, _labels(fit.random), strict=True):
-        sds = np.sqrt(np.diag(effect.covariance))
-        for k, name in enumerate(effect.columns):
-            groups.append(label if k == 0 else "")
-            names.append(name)
-            variances.append(float(sds[k] ** 2))
-            correlated.append([_correlation(effect.covariance[k, j], sds[k] * sds[j]) for j in range(k)])
-    if fit.request.family.dispersed:
-        groups, names = [*groups, "Residual"], [*names, ""]
-        variances, correlated = [*variances, fit.sigma**2], [*correlated, []]
-    sd_words = digits.aligned(np.sqrt(variances), 4)
-    body = [groups, names, digits.aligned(variances, 4), sd_words]
-    wide = max(map(len, correlated))
-    body += [[row[j] if j < len(row) else "" for row in correlated] for j in range(wide)]
-    heads = ["Groups", "Name", "Variance", "Std.Dev.", "Corr"][: 4 + min(wide, 1)] + [""] * (wide - 1)
-    return "\n".join(f" {line}" for line in digits.columns(heads, body, left=2).splitlines())
-
-
-def _correlation(covariance: float, product: float) -> str:
-    return f"{covariance / product:.2f}" if product > 0 else "NaN"
-
-
-def _labels(effects: tuple[RandomEffect, ...]) -> list[str]:
-    """Groups' names, a repeated one numbered as lme4 does: Subject, Subject.1."""
-    groups = [effect.group for effect in effects]
-    return [g if groups[:i].count(g) == 0 else f"{g}.{groups[:i].count(g)}" for i, g in enumerate(groups)]
-
-
 def _sizes(fit: Fit) -> str:
     levels = {effect.group: len(effect.levels) for effect in fit.random}
     return f"Number of obs: {fit.nobs}, groups:  {'; '.join(f'{name}, {n}' for name, n in levels.items())}"
-
-
-def correlations(fit: Fit, most: int = 12) -> str:
-    """Correlations of the fixed effects; nothing for one coefficient or more than `most`."""
-    kept = [i for i, b in enumerate(fit.beta) if not np.isnan(b)]
-    if not 1 < len(kept) <= most:
-        return ""
-    covariance = fit.covariance[np.ix_(kept, kept)]
-    scale = np.sqrt(np.diag(covariance))
-    matrix, names = covariance / np.outer(scale, scale), [fit.names[i] for i in kept]
-    body = [[f"{matrix[i, j]:.3f}" if j < i else "" for i in range(1, len(kept))] for j in range(len(kept) - 1)]
-    heads = ["(Intr)" if name == "(Intercept)" else name[:6] for name in names[:-1]]
-    return "Correlation of Fixed Effects:\n" + digits.columns(heads, body, names[1:])
-
-
-# ---- ratios --------------------------------------------------------------------------------------
-def ratio_name(fit: Fit) -> str:
-    """What exp(coefficient) is called: "Odds ratio" for a logit, "Rate ratio" for counts; "" otherwise."""
-    family = fit.request.family
-    if family.link.name == "logit":
-        return "Odds ratio"
-    if family.link.name == "log":
-        return {"poisson": "Rate ratio", "binomial": "Risk ratio"}.get(family.name, "Ratio of means")
-    return ""
-
-
-def ratios(fit: Fit, conf_level: float = 0.95) -> pd.DataFrame:
-    """Rows of tidy(exponentiate=True) but the intercept, which is no ratio; empty for other links."""
-    table = fit.tidy(exponentiate=bool(ratio_name(fit)), conf_level=conf_level)
-    kept = (table["term"] != "(Intercept)") & bool(ratio_name(fit))
-    return table[kept & table["estimate"].notna()].reset_index(drop=True)
-
-
-def ratio_table(fit: Fit) -> str:
-    table = ratios(fit)
-    if table.empty:
-        return ""
-    body = [[f"{v:#.4g}" for v in table[name]] for name in ("estimate", "conf_low", "conf_high")]
-    title = f"{ratio_name(fit)}s, with 95 % confidence limits (Wald):"
-    return f"{title}\n{digits.columns(['Ratio', '2.5 %', '97.5 %'], body, list(table['term']))}"
 
 
 # ---- the end, and the short form -----------------------------------------------------------------
