@@ -66,7 +66,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
         module = importlib.import_module(f".{_PUBLIC[name] or name}", __name__)
         value: Any = getattr(module, name) if _PUBLIC[name] else module
         globals()[name] = value
-        return value  # type: ignore[no-any-return]
+        return value
     return _task(name)
 
 

@@ -33,6 +33,13 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """TRUE or FALSE; a column of that name is written in backticks."""
+
+    value: bool
+
+
+@dataclass(frozen=True)
 class Call:
     """A function or an operator with its arguments; ("", value) is an unnamed one, "(" is a parenthesis."""
 
@@ -41,7 +48,7 @@ class Call:
     at: int = field(default=0, compare=False)
 
 
-Node = Name | Number | Text | Call
+Node = Name | Number | Text | Truth | Call
 
 # Binary operators by R's precedence; a higher number binds tighter. `^` alone groups to the right.
 BINARY = {"|": 1, "||": 1, "&": 2, "&&": 2, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4,
@@ -128,7 +135,9 @@ class _Reader:
             return Number(float(token.text.rstrip("L")), token.text.endswith("L"))
         if token.kind in ("double", "single"):
             return Text(re.sub(r"\\(.)", r"\1", token.text))
-        if token.kind == "quoted" or token.kind == "name":
+        if token.kind == "name" and token.text in ("TRUE", "FALSE"):
+            return Truth(token.text == "TRUE")
+        if token.kind in ("quoted", "name"):
             if token.kind == "name" and self.next.kind == "operator" and self.next.text == "(":
                 self.take()
                 return Call(token.text, self.arguments(), at)
@@ -179,6 +188,8 @@ def label(node: Node) -> str:
         return number_label(node.value) + ("L" if node.integer else "")
     if isinstance(node, Text):
         return '"' + node.value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(node, Truth):
+        return "TRUE" if node.value else "FALSE"
     values = [label(value) for _, value in node.arguments]
     if node.function == "(":
         return f"({values[0]})"
@@ -194,7 +205,7 @@ def label(node: Node) -> str:
 def quoted(name: str) -> str:
     """The name as R prints it: in backticks where it is not syntactic."""
     plain = _SYNTACTIC.fullmatch(name) and name not in _RESERVED
-    return name if plain or name in ("TRUE", "FALSE") else f"`{name}`"
+    return name if plain else f"`{name}`"
 
 
 def number_label(value: float) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import DataError, FormulaError
-from .expression import Call, Name, Node, Number, Text, label
+from .expression import Call, Name, Node, Number, Text, Truth, label
 from .family import Array
 from .values import Categorical, Matrix, Value, as_factor, as_numbers, from_column, logical
 
@@ -62,7 +62,9 @@ def _value(node: Node, scope: _Scope) -> Argument:
     if isinstance(node, Text):
         return node.value
     if isinstance(node, Name):
-        return scope.column(node) if node.text not in ("TRUE", "FALSE") else float(node.text == "TRUE")
+        return float(np.pi) if node.text == "pi" and "pi" not in scope.table.columns else scope.column(node)
+    if isinstance(node, Truth):
+        return float(node.value)
     if node.function in OPERATORS:
         return _operate(node, [_value(v, scope) for _, v in node.arguments])
     if node.function in LEARNING:

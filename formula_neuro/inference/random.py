@@ -26,7 +26,9 @@ def varcorr(fit: Fit) -> pd.DataFrame:
                 rows.append((effect.group, effect.columns[j], effect.columns[k], V[j, k], rho))
     if fit.request.family.dispersed:
         rows.append(("Residual", None, None, fit.sigma**2, fit.sigma))
-    return pd.DataFrame(rows, columns=["group", "term", "term2", "covariance", "sd_or_correlation"])
+    table = pd.DataFrame(rows, columns=["group", "term", "term2", "covariance", "sd_or_correlation"])
+    names = {c: pd.Series([row[i] for row in rows], dtype=object) for i, c in ((1, "term"), (2, "term2"))}
+    return table.assign(**names)  # objects, because pandas' text columns turn None into NaN
 
 
 def ranef(fit: Fit) -> pd.DataFrame:
