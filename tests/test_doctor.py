@@ -45,17 +45,30 @@ def no_children(monkeypatch) -> None:
     monkeypatch.setattr(doctor, "_ask_rpy2", lambda: (True, "loads R"))
 
 
-def test_everything_required_is_found_where_the_tests_run():
-    assert doctor.complete(doctor.examine())
+@pytest.fixture(scope="module")
+def fresh() -> tuple[list[Finding], set[str]]:
+    """An examination of this machine in a fresh process: its findings, and the modules then loaded."""
+    code = "import sys; from formula_neuro.doctor import *; print(as_json(examine())); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    findings, modules = done.stdout.splitlines()
+    return [Finding(**item) for item in json.loads(findings)], set(modules.split())
 
 
-def test_a_fresh_examination_imports_neither_torch_nor_rpy2():
-    code = "import sys; from formula_neuro import doctor; doctor.examine(); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"torch", "rpy2"} & set(done.stdout.split())
+def test_everything_required_is_found_where_the_tests_run(fresh):
+    assert doctor.complete(fresh[0])
 
 
-def test_whatever_is_missing_comes_with_a_command(bare):
+@pytest.mark.r
+def test_r_its_packages_and_rpy2_are_found_where_the_cross_checks_run(fresh):
+    assert doctor.complete(fresh[0], require_r=True)
+
+
+def test_an_examination_imports_neither_torch_nor_rpy2(fresh):
+    assert not {"torch", "rpy2"} & fresh[1]
+
+
+def test_whatever_is_missing_comes_with_a_command(bare, no_children):
     lacking = [f for f in doctor.examine() if not f.ok]
     assert lacking and all(f.remedy for f in lacking)
 

@@ -43,16 +43,14 @@ def test_the_wheel_holds_formula_neuro_its_plugins_and_nothing_else(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == packages
 
 
-def test_every_module_of_the_packages_is_in_the_wheel(wheel):
+def test_every_file_of_the_packages_is_in_the_wheel(wheel):
     for folder in (ROOT / "formula_neuro", *FOLDERS):
-        sources = {p.relative_to(folder.parent).as_posix() for p in folder.rglob("*.py")}
-        assert sources <= set(wheel)
+        files = {p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+        assert {p.relative_to(folder.parent).as_posix() for p in files} <= set(wheel)
 
 
-def test_the_bridges_r_files_are_in_the_wheel(wheel):
-    bridge = ROOT / "r_bridge" / "formula_neuro_r"
-    sources = {p.relative_to(bridge.parent).as_posix() for p in bridge.rglob("*.R")}
-    assert sources and sources <= set(wheel)
+def test_r_files_and_the_reports_template_are_among_them(wheel):
+    assert {Path(name).suffix for name in wheel} >= {".R", ".j2"}
 
 
 def test_every_package_says_that_it_is_typed(wheel):
