@@ -42,7 +42,7 @@ def admissible(family: Family, eta: Array) -> bool:
 
 
 def irls(
-    X: Array, y: Array, w: Array, offset: Array, family: Family, *, iterations: int = 100, tolerance: float = 1e-10
+    X: Array, y: Array, w: Array, offset: Array, family: Family, *, iterations: int = 100, tolerance: float = 1e-15
 ) -> Scoring:
     """Maximum likelihood of eta = X b + offset; X (n, r) of full rank on the rows with w > 0.
 
@@ -62,8 +62,8 @@ def irls(
         if moved is None:
             break
         b, eta, deviance = moved
-    small = decrement < 1e3 * tolerance * (0.1 + abs(deviance))
-    return Scoring(b, eta, family.link.inverse(eta), deviance, float(decrement), steps, bool(small))
+    enough = decrement < 1e-8 * (0.1 + abs(deviance))  # also where rounding ended it; R's epsilon
+    return Scoring(b, eta, family.link.inverse(eta), deviance, float(decrement), steps, bool(enough))
 
 
 def _direction(X: Array, y: Array, w: Array, eta: Array, family: Family) -> tuple[Array, float]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
@@ -33,8 +32,6 @@ def fit(request: Request) -> Fit:
     began = time.perf_counter()
     design, w = request.design, request.weights
     used = w > 0
-    if not used.any():
-        raise DataError("no row has a positive weight, so there is nothing to fit; check weights=")
     root = np.sqrt(w[used])
     basis = orthonormal_basis(design.matrix[used] * root[:, None])
     z = (request.y - design.offset)[used] * root

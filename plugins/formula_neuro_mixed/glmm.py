@@ -195,8 +195,6 @@ def _polished(objective: Objective, found: Minimum) -> tuple[Minimum, Array | No
 def _check_response(request: Request) -> None:
     """A response at one limit in all rows has no finite maximum-likelihood estimate."""
     y, used = request.y, request.weights > 0
-    if not used.any():
-        raise DataError("no row has a positive weight, so there is nothing to fit; check weights=")
     family, first = request.family.name, float(y[used][0])
     if (y[used] == first).all() and (first == 0 or (family == "binomial" and first == 1)):
         what = "0 in all" if first == 0 else "1 in all"
