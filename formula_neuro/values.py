@@ -90,6 +90,8 @@ def from_column(column: pd.Series, name: str) -> Array | Categorical:
         return np.asarray(column.to_numpy(dtype=float, na_value=np.nan), dtype=float)
     if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
         raise DataError(f"{name}: dates and times cannot be modelled; convert them to a number such as days")
+    if isinstance(dtype, pd.StringDtype) and not column.isna().all():
+        return _text(column)
     return _from_objects(column, name)
 
 
@@ -106,11 +108,13 @@ def _from_objects(column: pd.Series, name: str) -> Array | Categorical:
     if not all(issubclass(k, str) for k in kinds):
         shown = ", ".join(sorted(k.__name__ for k in kinds))
         raise DataError(f"{name}: the cells hold {shown}; expected numbers, texts, or True/False only")
-    codes, levels = pd.factorize(column.to_numpy(dtype=object), sort=False, use_na_sentinel=True)
-    return _sorted(codes, [str(level) for level in levels])
+    return _text(column)
 
 
-def _sorted(codes: Any, levels: list[str]) -> Categorical:
+def _text(column: pd.Series) -> Categorical:
+    """Levels sorted by code point."""
+    codes, found = pd.factorize(column.to_numpy(dtype=object), sort=False, use_na_sentinel=True)
+    levels = [str(level) for level in found]
     order = sorted(range(len(levels)), key=lambda i: levels[i])
     place = np.empty(len(levels) + 1, dtype=np.intp)
     place[order] = np.arange(len(levels))
