@@ -45,4 +45,4 @@ def wilson(share: Array, n: Array, z: float = 1.96) -> tuple[Array, Array]:
     scale = 1 + z**2 / n
     centre = (share + z**2 / (2 * n)) / scale
     half = z / scale * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return centre - half, centre + half
+    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)

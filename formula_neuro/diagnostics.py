@@ -189,7 +189,7 @@ def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
     """Round ratios between low and high, evenly spread on a log axis.
 
     >>> log_ticks(0.3, 4)
-    [0.5, 1.0, 2.0]
+    [0.5, 1.0, 2.0, 4.0]
     >>> log_ticks(0.98, 1.13)
     [0.98, 1.0, 1.02, 1.04, 1.06, 1.08, 1.1, 1.12]
     """
@@ -197,7 +197,7 @@ def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
         doubles = [float(f"{2.0**k:.4g}") for k in range(-12, 13)]
         inside = [v for v in doubles if low <= v <= high]
         return inside[:: -(-len(inside) // most)]
-    step = (high - low) / most
+    step = (high - low) / (most + 1)
     power = 10.0 ** np.floor(np.log10(step))
     unit = float(next(m for m in (1, 2, 2.5, 5, 10) if m * power >= step) * power)
     first = int(np.ceil(low / unit - 1e-9))

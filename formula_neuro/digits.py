@@ -49,12 +49,12 @@ def padded(words: Sequence[str]) -> list[str]:
 
 
 def estimates(columns: Sequence[Sequence[float]], digits: int = 4) -> list[list[str]]:
-    """Columns of estimates and standard errors with one number of decimals, as R's coefficient tables.
+    """Columns of estimates and standard errors with one number of decimals and one width, as R's coefficient tables.
 
     The smallest value in magnitude shows `digits` significant digits.
 
     >>> estimates([[251.4051, 10.46729], [6.610154, 1.238195]])
-    [['251.405', ' 10.467'], ['6.610', '1.238']]
+    [['251.405', ' 10.467'], ['  6.610', '  1.238']]
     """
     values = [float(v) for column in columns for v in column]
     sizes = [abs(v) for v in values if math.isfinite(v) and v != 0]
@@ -62,8 +62,9 @@ def estimates(columns: Sequence[Sequence[float]], digits: int = 4) -> list[list[
     words = [word.strip() for word in aligned([round(v, places) for v in values], digits)]
     # What would print as 0 but is not keeps its own digits.
     words = [f"{v:.3g}" if w.strip("-0.") == "" and v != 0 else w for w, v in zip(words, values, strict=True)]
+    words = padded(words)
     starts = [sum(len(c) for c in columns[:i]) for i in range(len(columns))]
-    return [padded(words[at : at + len(column)]) for at, column in zip(starts, columns, strict=True)]
+    return [words[at : at + len(column)] for at, column in zip(starts, columns, strict=True)]
 
 
 def statistics(values: Sequence[float], digits: int = 4) -> list[str]:
@@ -104,6 +105,17 @@ def stars(values: Sequence[float]) -> list[str]:
 
 _MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, "."))
 LEGEND = "Signif. codes:  0 '***' 0.001 '**' 0.01 '*' 0.05 '.' 0.1 ' ' 1"
+
+
+def named(names: Sequence[str], words: Sequence[str]) -> str:
+    """Words under their names, all of one width, as R prints a vector with names.
+
+    >>> print(named(["Min", "Max"], ["-1.25", "3.00"]))
+      Min   Max
+    -1.25  3.00
+    """
+    width = max(map(len, (*names, *words)))
+    return "\n".join(" ".join(word.rjust(width) for word in row) for row in (names, words))
 
 
 def columns(heads: Sequence[str], body: Sequence[Sequence[str]], names: Sequence[str] = (), left: int = 0) -> str:

@@ -55,7 +55,8 @@ def random_columns(fit: Fit) -> tuple[list[str], list[list[str]]]:
 
 def random_table(fit: Fit) -> str:
     """The random effects as lme4's summary prints them."""
-    return "\n".join(f" {line}" for line in digits.columns(*random_columns(fit), left=2).splitlines())
+    heads, body = random_columns(fit)
+    return "\n".join(f" {line}" for line in digits.columns(heads, body, left=len(heads)).splitlines())
 
 
 def _correlation(covariance: float, product: float) -> str:

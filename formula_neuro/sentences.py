@@ -33,17 +33,19 @@ def sentences(fit: Fit) -> list[str]:
         names = design.names[term.start : term.stop]
         for i, name in enumerate(names, term.start):
             if not np.isnan(fit.beta[i]):
-                found.append(_sentence(fit, table.iloc[i], _per(design.data.get(term.variables[0]), name, names)))
+                per = _per(term.variables[0], design.data.get(term.variables[0]), name, names)
+                found.append(_sentence(fit, table.iloc[i], per))
     return found[:MOST]
 
 
-def _per(column: pd.Series | None, name: str, names: tuple[str, ...]) -> str:
+def _per(variable: str, column: pd.Series | None, name: str, names: tuple[str, ...]) -> str:
     """Per what the response changes: a unit of a number, or one level of a factor rather than its base."""
-    if column is None or (is_number(column) and len(names) == 1):
+    if names == (variable,):
         return f"for each unit of {name}"
-    variable = str(column.name)
+    if column is None or is_number(column):
+        return f"for {name}"
     bases = [level for level in levels_of(column) if f"{variable}{level}" not in names]
-    if not is_number(column) and len(bases) == 1 and len(names) == len(levels_of(column)) - 1:
+    if len(bases) == 1 and len(names) == len(levels_of(column)) - 1:
         return f"for {variable} = {name.removeprefix(variable)} rather than {bases[0]}"
     return f"for {name}"
 
@@ -52,12 +54,13 @@ def _sentence(fit: Fit, row: pd.Series, per: str) -> str:
     typical = f", for a given {' and '.join(dict.fromkeys(e.group for e in fit.random))}" if fit.random else ""
     if ratio_name(fit):
         return f"{_subject(fit)} {_percent(row)} {per}{typical}."
-    verb = "rises" if row["estimate"] >= 0 else "falls"
-    low, high = sorted((abs(row["conf_low"]), abs(row["conf_high"])))
-    limits = f"95 % CI {row['conf_low']:.3g} to {row['conf_high']:.3g}"
-    if row["conf_low"] * row["conf_high"] > 0:
-        limits = f"95 % CI {low:.3g} to {high:.3g}"
-    return f"{_subject(fit)} {verb} by {abs(row['estimate']):.3g} ({limits}) {per}{typical}."
+    if row["conf_low"] < 0 < row["conf_high"]:
+        verb, shown = "changes", [row[name] for name in ("estimate", "conf_low", "conf_high")]
+    else:
+        verb = "rises" if row["estimate"] >= 0 else "falls"
+        shown = [abs(row["estimate"]), *sorted((abs(row["conf_low"]), abs(row["conf_high"])))]
+    by, low, high = ("−" * (value < 0) + f"{abs(value):.3g}" for value in map(float, shown))
+    return f"{_subject(fit)} {verb} by {by} (95 % CI {low} to {high}) {per}{typical}."
 
 
 def _percent(row: pd.Series) -> str:
@@ -69,7 +72,7 @@ def _percent(row: pd.Series) -> str:
     if high < 1:
         words = [f"{100 * (1 - value):.1f} %" for value in (estimate, high, low)]
         return f"fall by {words[0]} (95 % CI {words[1]} to {words[2]})"
-    verb = "rise" if estimate >= 1 else "change"
+    verb = "rise" if low >= 1 else "change"
     return f"{verb} by {words[0]} (95 % CI {words[1]} to {words[2]})"
 
 

@@ -24,8 +24,13 @@ VERBS = (
 # ---- the whole summary ---------------------------------------------------------------------------
 def summary(fit: Fit) -> str:
     """What R's summary() prints for lm, glm, lmer or glmer; below it odds or rate ratios and all messages."""
+    return "\n\n".join(part for part in [body(fit), ending(fit)] if part)
+
+
+def body(fit: Fit) -> str:
+    """The summary without what was found on the way."""
     parts = {"lm": _lm, "glm": _glm, "lmm": _mixed, "glmm": _mixed}[fit.request.model](fit)
-    return "\n\n".join(part for part in [*parts, ratio_table(fit), ending(fit)] if part)
+    return "\n\n".join(part for part in [*parts, ratio_table(fit)] if part)
 
 
 def _lm(fit: Fit) -> list[str]:
@@ -116,7 +121,7 @@ def _criteria(fit: Fit) -> str:
         return f"REML criterion at convergence: {fit.criterion:.1f}"
     values = [fit.aic, fit.bic, fit.loglik, -2 * fit.loglik, fit.nobs - fit.n_parameters]
     words = digits.aligned([round(v, 1) for v in values])
-    return digits.columns("AIC BIC logLik deviance df.resid".split(), [[w] for w in [*words[:4], f"{values[4]:g}"]])
+    return digits.named("AIC BIC logLik deviance df.resid".split(), [*words[:4], f"{values[4]:g}"])
 
 
 # ---- pieces ---------------------------------------------------------------------------------------
@@ -130,7 +135,7 @@ def _quantiles(residuals: Array) -> str:
     # As R: five digits of the largest, so that a median near zero does not widen the row.
     places = max(0, round(5 - math.log10(largest))) if largest > 0 else 0
     words = digits.aligned(np.round(values, places), 4)
-    return digits.columns("Min 1Q Median 3Q Max".split(), [[w] for w in words])
+    return digits.named("Min 1Q Median 3Q Max".split(), words)
 
 
 def _coefficients(fit: Fit) -> str:

@@ -1,0 +1,109 @@
+"""The command line: `formula-neuro fit`, `demo`, `backends`, `tasks`, `doctor`.
+
+Results go to stdout, everything else to stderr. Exit status: 0 ok, 1 failed, 2 usage (a formula, file,
+column or option that cannot be used), 3 disagrees with R, 4 R or an R package missing.
+Only typer is imported here, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="formula-neuro",
+    help="R's model formulas for neuroscience: fitted natively, checked against R.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, and only JSON, on stdout.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from . import __version__
+
+        typer.echo(f"formula-neuro {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """The options before the command's name."""
+
+
+@app.command()
+def fit(
+    context: typer.Context,
+    formula: Annotated[str, typer.Argument(help="As in R and lme4: 'lick ~ dff + (1|mouseID)'.")],
+    data: Annotated[Path, typer.Argument(help="A csv, tsv, txt or parquet file.")],
+    family: Annotated[str, typer.Option(help="gaussian, binomial, poisson, ...; the link in brackets.")] = "gaussian",
+    estimator: Annotated[str | None, typer.Option(help="ml, reml, laplace, AGQ(10); default: the model's.")] = None,
+    backend: Annotated[str | None, typer.Option(help="A name from `formula-neuro backends`.")] = None,
+    weights: Annotated[str | None, typer.Option(metavar="COLUMN", help="Prior weights; trials, for shares.")] = None,
+    offset: Annotated[str | None, typer.Option(metavar="COLUMN", help="Added to the linear predictor.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the tables here, as csv.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
+    crosscheck: Annotated[bool, typer.Option("--crosscheck", help="Refit in R and compare; 3 if they differ.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a formula to a table and print R's summary."""
+    from . import commands
+
+    request = commands.FitOptions(formula, data, family, estimator, backend, weights, offset, out, report, crosscheck)
+    with commands.answering(context, backend):
+        commands.fit(request, as_json)
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML report.")] = Path("waterlick.html"),
+    as_json: AsJson = False,
+) -> None:
+    """Fit a mixed logistic model to simulated trials, write a report, and ask R where it is there."""
+    from . import commands
+
+    with commands.answering(context):
+        commands.demo(out, as_json)
+
+
+@app.command()
+def backends(context: typer.Context, as_json: AsJson = False) -> None:
+    """List what can fit what, whether it is ready here, and why not."""
+    from . import commands
+
+    with commands.answering(context):
+        commands.backends(as_json)
+
+
+@app.command()
+def tasks(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the verbs that are not fits, such as optimising a design."""
+    from . import commands
+
+    with commands.answering(context):
+        commands.tasks(as_json)
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    r: Annotated[bool, typer.Option("--r", help="A missing R or R package is a failure too (status 4).")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is installed, what is missing, and the command that installs it."""
+    from . import commands
+
+    with commands.answering(context):
+        commands.doctor(r, as_json)

@@ -1,0 +1,273 @@
+"""What the commands do: run the package's verbs, print their answers, and turn errors into one line and a status."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from . import registry
+from .errors import FormulaError, NoBackend, RMissing
+from .json_words import agreement_record, fit_record, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .agreement import Agreement
+    from .result import Fit
+
+FAILED, USAGE, DISAGREES, R_MISSING = 1, 2, 3, 4
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """The arguments of `formula-neuro fit`."""
+
+    formula: str
+    data: Path
+    family: str
+    estimator: str | None
+    backend: str | None
+    weights: str | None
+    offset: str | None
+    out: Path | None
+    report: Path | None
+    crosscheck: bool
+
+
+# ---- errors --------------------------------------------------------------------------------------
+@contextmanager
+def answering(context: typer.Context, backend: str | None = None) -> Iterator[None]:
+    """Turn an error into its message on stderr and an exit status; --debug lets the traceback through."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(FAILED) from None
+    except Exception as error:
+        if context.find_root().params.get("debug"):
+            raise
+        say(f"formula-neuro: {words(error, sys.stderr.isatty())}")
+        raise typer.Exit(status(error, backend)) from None
+
+
+def status(error: Exception, backend: str | None = None) -> int:
+    """2 for what the user can type otherwise, 4 for a missing R, 1 for a fit that failed."""
+    if isinstance(error, RMissing) or (isinstance(error, NoBackend) and _waits_for_r(backend)):
+        return R_MISSING
+    return USAGE if isinstance(error, (ValueError, NoBackend, OSError)) else FAILED
+
+
+def _waits_for_r(backend: str | None) -> bool:
+    """Whether the backend asked for is one of R's that is not ready here."""
+    return any(b.name == backend and b.language == "R" and b.unready() for b in registry.installed().backends)
+
+
+def words(error: Exception, terminal: bool) -> str:
+    """The error in one line; on a terminal a formula's error keeps its caret.
+
+    >>> words(FormulaError("a bar needs a group", "y ~ (1|)", 7), terminal=False)
+    "a bar needs a group (at column 8 of 'y ~ (1|)')"
+    """
+    if terminal and isinstance(error, (FormulaError, NoBackend)):
+        return str(error)
+    if isinstance(error, FormulaError) and error.position is not None:
+        return f"{error.message} (at column {error.position + 1} of {error.text!r})"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    known = isinstance(error, (ValueError, LookupError, ArithmeticError, OSError, ImportError, RuntimeError, TypeError))
+    line = f"{first}: {'; '.join(rest)}" if rest else first
+    return (
+        line
+        if known and type(error) not in (KeyError, IndexError, AttributeError)
+        else f"{type(error).__name__}: {line}; --debug shows where"
+    )
+
+
+def say(text: str) -> None:
+    """A line for the person, not for the pipe."""
+    typer.echo(text, err=True)
+
+
+# ---- fit and demo --------------------------------------------------------------------------------
+def fit(options: FitOptions, as_json: bool) -> None:
+    """Fit, print, write what was asked for, and compare with R."""
+    from .fitting import fit as fit_formula
+
+    _check_outputs(options)
+    m = fit_formula(
+        options.formula,
+        options.data,
+        family=options.family,
+        estimator=options.estimator,
+        backend=options.backend,
+        weights=options.weights,
+        offset=options.offset,
+    )
+    _finish(m, options, as_json)
+
+
+def _check_outputs(options: FitOptions) -> None:
+    """Raise before the work starts where its results could not be written."""
+    if options.report is not None:
+        from .report import check_writable
+
+        check_writable(options.report)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+
+
+def _finish(m: Fit, options: FitOptions, as_json: bool) -> None:
+    from . import summary
+
+    if not as_json:
+        typer.echo(summary.body(m))
+    found = summary.ending(m)
+    if found:
+        say(found)
+    check, missing = _checked(m) if options.crosscheck else (None, "")
+    if check is not None and not as_json:
+        typer.echo(f"\n{check}")
+    written = _write(m, options, check)
+    if as_json:
+        record = fit_record(m) | {"crosscheck": agreement_record(check), "written": written}
+        typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+    if missing:
+        say(f"formula-neuro: {missing}")
+        raise typer.Exit(R_MISSING)
+    if check is not None and not check.ok:
+        raise typer.Exit(DISAGREES)
+
+
+def _checked(m: Fit) -> tuple[Agreement | None, str]:
+    """R's agreement, or what is missing for it."""
+    from .agreement import crosscheck
+
+    try:
+        return crosscheck(m), ""
+    except RMissing as error:
+        return None, words(error, terminal=False)
+
+
+def _write(m: Fit, options: FitOptions, check: Agreement | None) -> list[str]:
+    """Write the report and the folder of tables; the paths written."""
+    written = []
+    if options.report is not None:
+        from .report import report
+
+        written.append(report(m, options.report, crosscheck=check))
+    if options.out is not None:
+        written += _tables(m, options.out)
+    if written:
+        say(f"wrote {', '.join(written)}")
+    return written
+
+
+def _tables(m: Fit, folder: Path) -> list[str]:
+    from .summary import summary
+
+    tables = {"coefficients": m.tidy(), "fit": m.glance(), "rows": m.augment()}
+    if m.random:
+        tables |= {"variances": m.varcorr(), "random_effects": m.ranef()}
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=name == "rows", index_label="row" if name == "rows" else None)
+    (folder / "summary.txt").write_text(summary(m) + "\n", encoding="utf-8")
+    return [str(folder / f"{name}.csv") for name in tables] + [str(folder / "summary.txt")]
+
+
+def demo(out: Path, as_json: bool) -> None:
+    """The main job on simulated data: a native fit, a sentence, a report, and R's verdict where R is there."""
+    from .datasets import waterlick
+    from .fitting import fit as fit_formula
+    from .report import check_writable, report
+    from .sentences import sentences
+
+    check_writable(out)
+    trials = waterlick()
+    say(f"{len(trials)} {trials.attrs['note']}")
+    m = fit_formula("lick ~ dff + (1|mouseID)", trials, family="binomial")
+    if not as_json:
+        typer.echo(f"\n{m.summary()}\n")
+        typer.echo("\n".join(sentences(m)))
+    check, missing = _checked(m)
+    path = report(m, out, crosscheck=check)
+    if as_json:
+        record = fit_record(m) | {"crosscheck": agreement_record(check), "written": [path]}
+        typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+    elif check is not None:
+        typer.echo(f"\n{check}")
+    say(f"\nwrote {path}: open it in a browser")
+    if missing:
+        say(f"not checked against R: {missing}")
+    if check is not None and not check.ok:
+        raise typer.Exit(DISAGREES)
+
+
+# ---- lists ---------------------------------------------------------------------------------------
+def backends(as_json: bool) -> None:
+    """All backends as a table, or as JSON with every column."""
+    table = registry.backends()
+    if as_json:
+        return _print_json(table)
+    shown = table.assign(
+        ready=table["ready"].map({True: "yes", False: "no"}),
+        note=table["why_not"].where(table["why_not"] != "", table["help"]),
+    )
+    _print_table(shown[["name", "ready", "models", "families", "estimators", "note"]])
+
+
+def tasks(as_json: bool) -> None:
+    """All tasks as a table, or as JSON."""
+    table = registry.tasks()
+    if as_json:
+        _print_json(table)
+    elif table.empty:
+        say("no plugin installed here brings a task")
+    else:
+        _print_table(table)
+
+
+def doctor(require_r: bool, as_json: bool) -> None:
+    """The findings, one line each; status 1 where something that all need is missing, 4 where R is asked for."""
+    from . import doctor as medicine
+
+    findings = medicine.examine()
+    typer.echo(medicine.as_json(findings) if as_json else medicine.as_text(findings))
+    if not medicine.complete(findings):
+        raise typer.Exit(FAILED)
+    if require_r and not medicine.complete(findings, require_r=True):
+        raise typer.Exit(R_MISSING)
+
+
+def _print_json(table: pd.DataFrame) -> None:
+    typer.echo(json.dumps(plain(table.to_dict("records")), ensure_ascii=False, allow_nan=False))
+
+
+def _print_table(table: pd.DataFrame) -> None:
+    """A table that fits the terminal; a pipe gets it whole."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for name in table.columns:
+        grid.add_column(str(name), overflow="fold", no_wrap=name == "name")
+    for row in table.itertuples(index=False):
+        grid.add_row(*map(_cell, row))
+    console.print(grid)
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    return escape(str(value))
