@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .effects import is_number, levels_of
+from .curves import is_number, levels_of
 from .expression import label
 from .fit_tables import ratio_name
 
