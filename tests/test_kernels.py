@@ -81,7 +81,14 @@ def test_the_message_names_the_dropped_columns():
 
 # ---- templates -----------------------------------------------------------------------------------
 def test_theta_runs_down_the_columns_of_the_lower_triangle():
-    assert list(zip(*(i.tolist() for i in positions(3)), strict=True)) == [(0, 0), (1, 0), (2, 0), (1, 1), (2, 1), (2, 2)]
+    assert list(zip(*(i.tolist() for i in positions(3)), strict=True)) == [
+        (0, 0),
+        (1, 0),
+        (2, 0),
+        (1, 1),
+        (2, 1),
+        (2, 2),
+    ]
 
 
 def test_vech_undoes_template():

@@ -11,11 +11,21 @@ import formula_neuro as fn
 
 # NIST StRD, Longley (1967): data, and values certified to 15 digits
 LONGLEY = """
-60323 83.0 234289 2356 1590 107608 1947;61122 88.5 259426 2325 1456 108632 1948;60171 88.2 258054 3682 1616 109773 1949
-61187 89.5 284599 3351 1650 110929 1950;63221 96.2 328975 2099 3099 112075 1951;63639 98.1 346999 1932 3594 113270 1952
-64989 99.0 365385 1870 3547 115094 1953;63761 100.0 363112 3578 3350 116219 1954;66019 101.2 397469 2904 3048 117388 1955
-67857 104.6 419180 2822 2857 118734 1956;68169 108.4 442769 2936 2798 120445 1957;66513 110.8 444546 4681 2637 121950 1958
-68655 112.6 482704 3813 2552 123366 1959;69564 114.2 502601 3931 2514 125368 1960;69331 115.7 518173 4806 2572 127852 1961
+60323 83.0 234289 2356 1590 107608 1947
+61122 88.5 259426 2325 1456 108632 1948
+60171 88.2 258054 3682 1616 109773 1949
+61187 89.5 284599 3351 1650 110929 1950
+63221 96.2 328975 2099 3099 112075 1951
+63639 98.1 346999 1932 3594 113270 1952
+64989 99.0 365385 1870 3547 115094 1953
+63761 100.0 363112 3578 3350 116219 1954
+66019 101.2 397469 2904 3048 117388 1955
+67857 104.6 419180 2822 2857 118734 1956
+68169 108.4 442769 2936 2798 120445 1957
+66513 110.8 444546 4681 2637 121950 1958
+68655 112.6 482704 3813 2552 123366 1959
+69564 114.2 502601 3931 2514 125368 1960
+69331 115.7 518173 4806 2572 127852 1961
 70551 116.9 554894 4007 2827 130081 1962
 """
 CERTIFIED = [
@@ -29,7 +39,7 @@ CERTIFIED_SE = [
 
 
 def longley():
-    rows = [line.split() for line in LONGLEY.replace(";", "\n").strip().splitlines()]
+    rows = [line.split() for line in LONGLEY.strip().splitlines()]
     return pd.DataFrame(np.array(rows, dtype=float), columns=["y", "x1", "x2", "x3", "x4", "x5", "x6"])
 
 
@@ -121,7 +131,10 @@ def test_a_perfect_fit_is_remarked_on():
 
 def test_the_order_of_rows_does_not_matter():
     data = table()
-    m, mixed = native("y ~ x * z", data, weights="w"), native("y ~ x * z", data.sample(frac=1, random_state=1), weights="w")
+    m, mixed = (
+        native("y ~ x * z", data, weights="w"),
+        native("y ~ x * z", data.sample(frac=1, random_state=1), weights="w"),
+    )
     np.testing.assert_allclose(m.coef, mixed.coef, rtol=1e-12)
 
 
@@ -142,4 +155,3 @@ def test_another_response_is_fitted_as_if_it_were_the_first():
     m = native("y ~ x", data)
     again = m.engine.refit(m.request.with_response(data.z.to_numpy()))
     np.testing.assert_array_equal(again.coef, native("z ~ x", data).coef)
-

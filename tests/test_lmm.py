@@ -9,8 +9,8 @@ from scipy import linalg, optimize
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, FitError
-from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro.family import as_family
+from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro_mixed.lmm import cross_products
 from formula_neuro_mixed.newton import Target, minimise
 from formula_neuro_mixed.profiled import criterion, derivatives, gradient
@@ -20,10 +20,10 @@ from formula_neuro_mixed.terms import start_theta
 DYESTUFF = pd.DataFrame(
     {
         "batch": np.repeat(list("ABCDEF"), 5),
-        "y": [1545, 1440, 1440, 1520, 1580, 1540, 1555, 1490, 1560, 1495, 1595, 1550, 1605, 1510, 1560]
-        + [1445, 1440, 1595, 1465, 1545, 1595, 1630, 1515, 1635, 1625, 1520, 1455, 1450, 1480, 1445],
+        "y": [1545, 1440, 1440, 1520, 1580, 1540, 1555, 1490, 1560, 1495, 1595, 1550, 1605, 1510, 1560,
+              1445, 1440, 1595, 1465, 1545, 1595, 1630, 1515, 1635, 1625, 1520, 1455, 1450, 1480, 1445],
     }
-)
+)  # fmt: skip
 
 
 def crossed(n=120, seed=0):
@@ -187,7 +187,10 @@ def test_satterthwaite_is_the_delta_method_on_the_dense_deviance(reml):
 
     moves = 1e-4 * np.eye(len(at))
     slopes = np.array([(variances(at + e) - variances(at - e)) / 2e-4 for e in moves])
-    second = [[deviance(at + e + f) - deviance(at + e - f) - deviance(at - e + f) + deviance(at - e - f) for f in moves] for e in moves]
+    second = [
+        [deviance(at + e + f) - deviance(at + e - f) - deviance(at - e + f) + deviance(at - e - f) for f in moves]
+        for e in moves
+    ]
     A = 2 * np.linalg.inv(np.array(second) / 4e-8)
     expected = 2 * variances(at) ** 2 / np.einsum("iq,ij,jq->q", slopes, A, slopes)
     # second differences of a value near 350: rounding 1e-13 * 350 / 1e-8
@@ -215,14 +218,17 @@ def test_residual_degrees_of_freedom_count_every_parameter():
 
 def test_unknown_degrees_of_freedom_are_an_error_that_names_the_known_ones():
     m = native("y ~ x + (1|g)", crossed())
-    with pytest.raises(ValueError, match="'kenward-roger' is not known.*'satterthwaite' and 'residual'"):
+    with pytest.raises(ValueError, match=r"'kenward-roger' is not known.*'satterthwaite' and 'residual'"):
         m.engine.df(m, np.eye(2), "kenward-roger")
 
 
 # ---- what must not matter ------------------------------------------------------------------------
 def test_the_order_of_rows_does_not_matter():
     data = crossed()
-    m, mixed = native("y ~ x + (x|g) + (1|h)", data), native("y ~ x + (x|g) + (1|h)", data.sample(frac=1, random_state=1))
+    m, mixed = (
+        native("y ~ x + (x|g) + (1|h)", data),
+        native("y ~ x + (x|g) + (1|h)", data.sample(frac=1, random_state=1)),
+    )
     np.testing.assert_allclose(m.theta, mixed.theta, rtol=1e-9)
     np.testing.assert_allclose(m.coef, mixed.coef, rtol=1e-11)
 
@@ -241,7 +247,9 @@ def test_units_and_origin_of_a_slope_variable_do_not_matter():
     moved = native("y ~ x + (x|g)", data.assign(x=1e4 * data.x + 1e6), estimator="ml")
     assert moved.criterion == pytest.approx(m.criterion, abs=1e-8)  # the shift costs the column 2 digits
     np.testing.assert_allclose(moved.se["x"] * 1e4, m.se["x"], rtol=1e-8)
-    np.testing.assert_allclose(moved.engine.df(moved, [[0, 1]], "satterthwaite"), m.engine.df(m, [[0, 1]], "satterthwaite"), rtol=1e-6)
+    np.testing.assert_allclose(
+        moved.engine.df(moved, [[0, 1]], "satterthwaite"), m.engine.df(m, [[0, 1]], "satterthwaite"), rtol=1e-6
+    )
 
 
 def test_a_large_constant_in_the_response_only_moves_the_intercept():
@@ -254,7 +262,10 @@ def test_a_large_constant_in_the_response_only_moves_the_intercept():
 
 def test_weights_times_a_constant_only_scale_sigma():
     data = crossed()
-    m, scaled = native("y ~ x + (x|g)", data, weights="w"), native("y ~ x + (x|g)", data.assign(w=100 * data.w), weights="w")
+    m, scaled = (
+        native("y ~ x + (x|g)", data, weights="w"),
+        native("y ~ x + (x|g)", data.assign(w=100 * data.w), weights="w"),
+    )
     assert scaled.criterion == pytest.approx(m.criterion, abs=1e-8)
     assert scaled.sigma == pytest.approx(10 * m.sigma, rel=1e-9)
     np.testing.assert_allclose(scaled.random[0].covariance, m.random[0].covariance, rtol=1e-7)

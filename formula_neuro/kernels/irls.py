@@ -28,17 +28,16 @@ class Scoring:
     converged: bool
 
 
-def admissible(family: Family, eta: Array) -> bool:
-    """Whether every mean that belongs to eta lies inside the family's range."""
-    if not np.isfinite(eta).all():
-        return False
-    if family.link.name == "inverse" and not (eta > 0).all():
-        return False  # the other branch gives negative means
+def inside(family: Family, eta: Array) -> NDArray[np.bool_]:
+    """Which rows' means lie inside the family's range, (n,)."""
     with np.errstate(all="ignore"):
         mu = family.link.inverse(eta)
+    fine = np.isfinite(eta) & np.isfinite(mu)
+    if family.link.name == "inverse":
+        fine &= eta > 0  # the other branch gives negative means
     if family.name == "binomial":
-        return bool(((mu > 0) & (mu < 1)).all())
-    return family.name == "gaussian" or bool((np.isfinite(mu) & (mu > 0)).all())
+        return fine & (mu > 0) & (mu < 1)
+    return fine if family.name == "gaussian" else fine & (mu > 0)
 
 
 def irls(
@@ -80,7 +79,7 @@ def _halved(
     for _ in range(30):
         candidate = b + step
         eta = X @ candidate + offset
-        if admissible(family, eta):
+        if inside(family, eta).all():
             new = float(family.deviance(y, family.link.inverse(eta), w).sum())
             if new <= deviance + 1e-12 * abs(deviance):
                 return candidate, eta, new
@@ -96,7 +95,7 @@ def _start(X: Array, y: Array, w: Array, offset: Array, family: Family) -> Array
     for target in (family.link(means), np.full(int(used.sum()), float(family.link(np.array(overall))))):
         b = np.linalg.lstsq(X[used], target - offset[used], rcond=None)[0]
         eta = np.asarray(X @ b + offset)
-        if admissible(family, eta):
+        if inside(family, eta).all():
             return eta
     raise FitError(
         f"no starting values with means inside the range of {family} were found; "

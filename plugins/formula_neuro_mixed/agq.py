@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from formula_neuro.family import Array
+from formula_neuro.kernels.irls import inside
 
 from .pirls import Mode, Problem, weights_at
 
@@ -47,8 +48,11 @@ def value_and_gradient(problem: Problem, theta: Array, mode: Mode, count: int) -
     logs, slopes = np.empty((count, G)), np.empty((count, G, n_parameters))
     for k, node in enumerate(nodes):
         vk = v + node / np.sqrt(D)
-        at = weights_at(problem, mode.eta + u * (vk - v)[codes])
+        eta = mode.eta + u * (vk - v)[codes]
+        possible = inside(problem.family, eta)
+        at = weights_at(problem, np.where(possible, eta, mode.eta))
         h = -(per_group(at.deviance[:, None])[:, 0] + vk**2) / 2
+        h[codes[~possible]] = -np.inf  # a mean outside the family's range has no density
         dvk = dv - node / 2 * D[:, None] ** -1.5 * dD
         explicit = per_group(at.score[:, None] * np.column_stack([z * vk[codes], problem.X]))
         slope_v = per_group((at.score * u)[:, None])[:, 0] - vk

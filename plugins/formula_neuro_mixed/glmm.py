@@ -155,6 +155,9 @@ def _optimise(objective: Objective, start: Array, *, rescue: bool) -> Minimum:
 
     target = Target(objective.value, objective.gradient, objective.derivatives, length, secant=True)
     search = partial(minimise, target, tolerance=1e-10, enough=ENOUGH)
+    # effects of size 1 may leave the range of an identity or log link: begin with smaller ones
+    starts = [start * np.where(np.arange(len(start)) < cut, size, 1.0) for size in (1.0, 0.1, 0.01)]
+    start = next((s for s in starts if np.isfinite(objective.value(s))), start)
     found = settle(search, objective.value, objective.problem.terms, start)
     if found.converged or not rescue:
         return found

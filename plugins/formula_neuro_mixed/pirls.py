@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.linalg import LinAlgError, cho_solve, cholesky
 
 from formula_neuro.family import Array, Family
-from formula_neuro.kernels.irls import admissible
+from formula_neuro.kernels.irls import inside
 
 from .terms import Term, model_matrix
 
@@ -108,11 +108,13 @@ def modes(problem: Problem, theta: Array, b: Array, start: Array) -> Mode | None
 
 def _point(problem: Problem, U: sparse.csr_array, fixed: Array, v: Array) -> Point | None:
     eta = fixed + U @ v
-    if not admissible(problem.family, eta):
+    if not inside(problem.family, eta).all():
         return None
-    rows = weights_at(problem, eta)
+    with np.errstate(over="ignore", invalid="ignore"):  # a step too far is answered by None, not by a warning
+        rows = weights_at(problem, eta)
     penalised = float(rows.deviance.sum() + v @ v)
-    return Point(v, eta, rows, penalised) if np.isfinite(penalised) else None
+    finite = np.isfinite(penalised) and np.isfinite(rows.slope).all()
+    return Point(v, eta, rows, penalised) if finite else None
 
 
 def _halved(problem: Problem, U: sparse.csr_array, fixed: Array, at: Point, step: Array) -> Point | None:
