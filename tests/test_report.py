@@ -1,0 +1,147 @@
+"""The report is one page, complete in itself, true to the fit, and safe with any name."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+
+import pandas as pd
+import pytest
+
+import formula_neuro as fn
+from formula_neuro.recipes import python_code, r_code
+from formula_neuro.report import html, report
+
+
+@pytest.fixture(scope="module")
+def logistic():
+    return fn.fit("lick ~ dff + (1|mouseID)", fn.datasets.waterlick(), family="binomial")
+
+
+@pytest.fixture(scope="module")
+def page(logistic):
+    return html(logistic)
+
+
+class Page(HTMLParser):
+    """The tags with their attributes, and tags that are left open."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_asks_nothing_of_the_network(page):
+    addresses = [
+        v for _, attrs in Page(page).found for k, v in attrs.items() if k in ("src", "href", "srcset", "action")
+    ]
+    assert addresses and all(address.startswith("data:") for address in addresses)
+    assert "<script" not in page and "@import" not in page and "url(" not in page
+    assert "default-src 'none'" in page
+
+
+def test_every_tag_is_closed(page):
+    assert Page(page).open == []
+
+
+def test_the_page_shows_the_numbers_of_the_fit(page, logistic):
+    row = logistic.tidy(exponentiate=True).set_index("term").loc["dff"]
+    assert f"{row['estimate']:.3f}" in page and f"{row['conf_low']:.3f} to {row['conf_high']:.3f}" in page
+    assert f"{logistic.aic:.2f}" in page
+
+
+def test_the_page_says_that_the_data_are_simulated(page):
+    assert "SIMULATED" in page
+
+
+def test_every_picture_has_its_caption_and_a_text_for_those_who_cannot_see_it(page):
+    images = [attrs for tag, attrs in Page(page).found if tag == "img"]
+    assert len(images) == 5 == page.count("<figcaption>")
+    assert all(len(attrs["alt"]) > 40 for attrs in images)
+
+
+def test_the_tables_to_keep_hold_the_fits_own_numbers(page, logistic):
+    (address,) = [attrs["href"] for tag, attrs in Page(page).found if attrs.get("download") == "coefficients.csv"]
+    table = pd.read_csv(StringIO(base64.b64decode(address.split(",")[1]).decode()))
+    # to_csv writes all digits of a float.
+    pd.testing.assert_series_equal(table["estimate"], logistic.tidy()["estimate"], rtol=1e-15)
+
+
+def test_names_from_the_data_are_escaped():
+    table = pd.DataFrame({"y": [1.0, 2, 4, 3, 6], "<b>x</b>&\"'": [1.0, 2, 3, 4, 5]})
+    page = html(fn.fit("y ~ `<b>x</b>&\"'`", table))
+    assert "<b>" not in page and "&lt;b&gt;x&lt;/b&gt;&amp;" in page
+
+
+def test_messages_and_a_failed_convergence_are_seen(logistic):
+    page = html(replace(logistic, converged=False, messages=("3 of 515 rows dropped",)))
+    assert "did not converge" in page and "3 of 515 rows dropped" in page
+
+
+def test_a_folder_that_is_not_there_is_an_error_before_the_work(logistic, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"the folder .* does not exist"):
+        report(logistic, tmp_path / "no" / "fit.html")
+
+
+def test_a_folder_is_no_file(logistic, tmp_path):
+    with pytest.raises(IsADirectoryError, match=r"report\.html"):
+        report(logistic, tmp_path)
+
+
+def test_the_path_written_is_returned(logistic, tmp_path):
+    path = logistic.report(tmp_path / "fit.html")
+    assert path == str(tmp_path / "fit.html") and (tmp_path / "fit.html").stat().st_size > 100_000
+
+
+def test_the_python_code_makes_the_same_fit(logistic, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fn.datasets.waterlick().to_csv("data.csv", index=False)
+    scope: dict = {}
+    exec(python_code(logistic), scope)
+    assert scope["m"].coef.tolist() == pytest.approx(logistic.coef.tolist(), rel=1e-12)  # the csv keeps all digits
+
+
+@pytest.mark.parametrize(
+    ("estimator", "python", "r"),
+    [("ml", 'estimator="ml"', "REML = FALSE"), ("reml", '"data.csv")', "lmerTest::lmer(")],
+)
+def test_the_code_names_the_estimator(estimator, python, r):
+    m = fn.fit("dff ~ lick + (1|mouseID)", fn.datasets.waterlick(), estimator=estimator)
+    assert python in python_code(m) and r in r_code(m)
+
+
+@pytest.mark.r
+def test_the_r_code_runs_and_finds_the_same(logistic, tmp_path):
+    import subprocess
+
+    fn.datasets.waterlick().to_csv(tmp_path / "data.csv", index=False)
+    code = r_code(logistic) + "\ncat(lme4::fixef(m))"
+    done = subprocess.run(["Rscript", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = [float(word) for word in re.findall(r"\S+", done.stdout.splitlines()[-1])]
+    assert found == pytest.approx(logistic.coef.tolist(), rel=1e-3)  # glmer stops near the optimum
+
+
+@pytest.mark.r
+def test_the_verdict_of_r_is_on_the_page(logistic):
+    page = html(logistic, fn.crosscheck(logistic))
+    assert "native-glmm agrees with lme4" in page and page.count(">yes</td>") == 5
+
+
+@pytest.mark.r
+def test_a_disagreement_is_on_the_page(logistic):
+    check = fn.crosscheck(logistic)
+    off = replace(check.compared[0], difference=1.0)
+    assert "DISAGREES" in html(logistic, replace(check, compared=(off, *check.compared[1:])))
