@@ -22,7 +22,7 @@ OURS = {
     "`fn.fit`, with what it needs": "from formula_neuro import fit",
 }
 OTHERS = "numpy pandas formulaic scipy.optimize matplotlib.pyplot nibabel torch nilearn.glm rpy2.rinterface".split()
-PEERS = "statsmodels.api nimare neurolib gpboost".split()
+PEERS = "statsmodels.api nimare neurolib.models.aln gpboost".split()
 
 # A child of the child runs the code: the peak of its only child is all that this one reports.
 REPORTER = """
@@ -35,7 +35,9 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).
 
 def measure(code: str) -> tuple[float, float]:
     """Seconds and peak MB of a fresh Python that runs this code."""
-    done = subprocess.run([sys.executable, "-c", REPORTER, code], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", REPORTER, code], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{code}\n{done.stderr}")
     seconds, peak = map(float, done.stdout.split())
     return seconds, peak / (1024 if sys.platform.startswith("linux") else 1024**2)  # kB on Linux, bytes on macOS
 
@@ -54,7 +56,7 @@ def release(module: str) -> str:
         return ""
 
 
-def main(repeats: int = 5) -> None:
+def main(repeats: int = 3) -> None:
     found = [name for name in [*OTHERS, *PEERS] if importlib.util.find_spec(name.partition(".")[0])]
     rows = OURS | {f"`import {name}` {release(name)}".strip(): f"import {name}" for name in found}
     empty, _ = medians("pass", repeats)
