@@ -194,14 +194,14 @@ def _rpy2(answer: tuple[bool, str], r: _RAnswer) -> Finding:
 
 
 def _rpy2_remedy(present: bool, r: _RAnswer) -> str:
+    steps = []
     if not r.home:
-        return f"install R first, then {_extra(r.extra)}"
-    make = "" if shutil.which("make") else f"{_system('make')} && "  # R CMD config, in rpy2's build, needs it
-    if not present:
-        return f"{make}{_extra(r.extra)}"
-    # Built for another R: pip would keep it, or take the same build from its cache.
-    remove = f"{sys.executable} -m pip uninstall -y rpy2 rpy2-rinterface rpy2-robjects"
-    return f"{make}{remove} && {_extra(r.extra, '--no-cache-dir')}"
+        steps.append(_system("r-base-core", "r-base"))
+    if not shutil.which("make"):
+        steps.append(_system("make"))  # R CMD config, in rpy2's build, needs it
+    if present:  # built for another R: pip would keep it, or take the same build from its cache
+        steps.append(f"{sys.executable} -m pip uninstall -y rpy2 rpy2-rinterface rpy2-robjects")
+    return " && ".join([*steps, _extra(r.extra, "--no-cache-dir" if present else "")])
 
 
 # ---- commands ------------------------------------------------------------------------------------
