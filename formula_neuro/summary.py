@@ -76,18 +76,45 @@ def r_squared(fit: Fit) -> tuple[float, float, float, int, float] | None:
 def _glm(fit: Fit) -> list[str]:
     family = fit.request.family
     head = f"Call:\nglm({formula_text(fit)}, family = {family.name}(link = {family.link.name}))"
-    residuals = np.asarray(fit.residuals("deviance"))
-    dispersion = "taken to be " if not family.dispersed else ""
-    lines = [f"(Dispersion parameter for {family.name} family {dispersion}{fit.sigma**2:.7g})", ""]
-    lines.append(f"Residual deviance: {_shown(fit.deviance)}  on {fit.df_resid:g}  degrees of freedom")
-    lines.append(f"AIC: {_shown(fit.aic)}")
-    if fit.iterations:
-        lines += ["", f"Number of Fisher Scoring iterations: {fit.iterations}"]
-    return [head, f"Deviance Residuals:\n{_quantiles(residuals)}", _coefficients(fit), "\n".join(lines)]
+    return [
+        head,
+        f"Deviance Residuals:\n{_quantiles(np.asarray(fit.residuals('deviance')))}",
+        _coefficients(fit),
+        f"(Dispersion parameter for {family.name} family taken to be {digits.aligned([fit.sigma**2])[0]})",
+        _glm_foot(fit),
+        f"Number of Fisher Scoring iterations: {fit.iterations}" if fit.iterations else "",
+    ]
 
 
-def _shown(value: float) -> str:
-    return f"{float(f'{value:.5g}'):.{max(0, 4 - math.floor(math.log10(abs(value) or 1)))}f}"
+def _glm_foot(fit: Fit) -> str:
+    null, residual = digits.aligned([null_deviance(fit), fit.deviance], 5)
+    rows = int((fit.request.weights > 0).sum()) - int(fit.request.design.formula.fixed.intercept)
+    freedom = digits.padded([str(rows), f"{fit.df_resid:g}"])
+    return (
+        f"    Null deviance: {null}  on {freedom[0]}  degrees of freedom\n"
+        f"Residual deviance: {residual}  on {freedom[1]}  degrees of freedom\n"
+        f"AIC: {digits.aligned([fit.aic], 5)[0]}"
+    )
+
+
+def null_deviance(fit: Fit, tolerance: float = 1e-10, most: int = 100) -> float:
+    """The deviance of a GLM with the intercept alone (with nothing, if the model has none), offset kept.
+
+    Fisher scoring in one unknown b: b += sum(w mu' (y - mu) / V) / sum(w mu'^2 / V).
+    """
+    family, y, w, offset = fit.request.family, fit.request.y, fit.request.weights, fit.request.design.offset
+    if not fit.request.design.formula.fixed.intercept:
+        return float(family.deviance(y, family.link.inverse(offset), w).sum())
+    link = family.link
+    b = float(link(np.atleast_1d(np.average(y, weights=w)))[0] - np.average(offset, weights=w))
+    for _ in range(most):
+        mu, slope = link.inverse(b + offset), link.derivative(b + offset)
+        scaled = w * slope / family.variance(mu)
+        step = float(scaled @ (y - mu) / (scaled @ slope))
+        b += step
+        if abs(step) <= tolerance * (1 + abs(b)):
+            break
+    return float(family.deviance(y, link.inverse(b + offset), w).sum())
 
 
 def _mixed(fit: Fit) -> list[str]:

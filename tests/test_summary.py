@@ -48,6 +48,24 @@ def test_the_summary_of_a_linear_model_is_rs_letter_for_letter(rdata, formula):
 
 
 @pytest.mark.r
+@pytest.mark.parametrize(
+    ("formula", "family"),
+    [
+        ("cbind(incidence, size - incidence) ~ period", "binomial"),
+        ("incidence ~ period + offset(log(size))", "poisson"),
+        ("incidence + 1 ~ period", "Gamma"),
+    ],
+)
+def test_the_summary_of_a_glm_is_rs_letter_for_letter(rdata, formula, family):
+    m = fn.fit(
+        formula.replace("incidence + 1", "I(incidence + 1)"), rdata("lme4", "cbpp"), family=family, backend="r-glm"
+    )
+    theirs = printed_by_r(f"summary(glm({formula}, {family}, cbpp))")
+    for title in ("Coefficients:", "(Dispersion", "    Null deviance:", "Number of Fisher"):
+        assert section(m.summary().splitlines(), title) == section(theirs, title)
+
+
+@pytest.mark.r
 def test_the_summary_of_lmer_is_rs_letter_for_letter(rdata):
     m = fn.fit("Reaction ~ Days + (Days|Subject)", rdata("lme4", "sleepstudy"), backend="lmerTest")
     theirs = printed_by_r("summary(lmer(Reaction ~ Days + (Days|Subject), sleepstudy))")
