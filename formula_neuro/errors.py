@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 
 class FormulaError(ValueError):
     """A formula that cannot be read, with a caret under the place where reading stopped.
@@ -16,11 +18,26 @@ class FormulaError(ValueError):
         self.message, self.text, self.position = message, text, position
         shown = message
         if text and position is not None:
-            shown += f"\n  {text}\n  {' ' * position}^"
+            line, column = _line(text, position)
+            shown += f"\n  {line}\n  {' ' * column}^"
         super().__init__(shown)
 
     def __reduce__(self) -> tuple[type[FormulaError], tuple[str, str, int | None]]:
         return type(self), (self.message, self.text, self.position)
+
+
+def _line(text: str, position: int, around: int = 50) -> tuple[str, int]:
+    """The line of the text that holds the position, cut to what fits a screen, and the column of the caret there."""
+    start = text.rfind("\n", 0, position) + 1
+    line, at = text[start:].partition("\n")[0].replace("\t", " "), position - start
+    if len(line) > 2 * around + 20:
+        first = max(0, at - around)
+        tail = " ..." if first + 2 * around < len(line) else ""
+        line, at = line[first : first + 2 * around] + tail, at - first
+        if first:
+            line, at = f"... {line}", at + 4
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in line[:at])
+    return line, at + wide
 
 
 class DataError(ValueError):

@@ -59,50 +59,70 @@ _SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?![0-9]))[\w.]*|\.")
 _RESERVED = {"if", "else", "repeat", "while", "function", "for", "next", "break", "TRUE", "FALSE", "NULL",
              "Inf", "NaN", "NA", "NA_integer_", "NA_real_", "NA_character_", "in"}  # fmt: skip
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?P<long>L?)
+    r"""(?P<blank>\s*)(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?L?)
     |(?P<name>(?:[^\W\d]|\.)[\w.]*)|`(?P<quoted>[^`]+)`
     |"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'
-    |(?P<operator>%[^%\s]*%|\*\*|==|!=|<=|>=|&&|\|\||[-+*/^:<>&|!(),=])|(?P<end>$)|(?P<bad>.))""",
-    re.VERBOSE,
+    |(?P<operator>%[^%\s]*%|\*\*|==|!=|<=|>=|&&|\|\||[-+*/^:<>&|!(),=~])|(?P<end>$)|(?P<bad>.))""",
+    re.VERBOSE | re.DOTALL,
 )
+ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+ESCAPES = {character: letter for letter, character in ESCAPED.items()}
+DEEPEST = 100  # levels of an expression: far above what people write, far below where recursion ends
+LOOK_ALIKES = dict(zip("\u2212\u2013\u223c\u02dc\u00d7\u2217\u201c\u201d\u2018\u2019", "--~~**\"\"''", strict=True))
 
 
 @dataclass(frozen=True)
-class _Token:
-    kind: str
+class Token:
+    """A piece of text[at:end]; `text` is without its quotes."""
+
+    kind: str  # "number", "name", "quoted", "double", "single", "operator", "end", "bad"
     text: str
     at: int
+    end: int
 
 
-def _tokens(text: str) -> Iterator[_Token]:
-    at = 0
+def tokens(text: str, start: int = 0) -> Iterator[Token]:
+    """The tokens of text[start:], an "end" last; what is no token is "bad", one character each."""
+    at = start
     while True:
         match = _TOKEN.match(text, at)
         assert match is not None and match.lastgroup is not None
-        kind = "number" if match.lastgroup == "long" else match.lastgroup
-        token = _Token(kind, match[kind] + (match["long"] if kind == "number" else ""), match.start(kind))
-        yield token
+        kind = match.lastgroup
+        yield Token(kind, match[kind], match.end("blank"), match.end())
         if kind == "end":
             return
         at = match.end()
+
+
+def about_character(character: str) -> str:
+    """Why this character cannot be read."""
+    if character in LOOK_ALIKES:
+        return f"{character!r} looks like {LOOK_ALIKES[character]!r} but is another character; type it again"
+    if character in "`\"'":
+        return f"this {character} is never closed"
+    if character == "%":
+        return "an operator in % signs is never closed; there is %in%"
+    return f"{character!r} has no meaning in a formula; names that hold it are written in `backticks`"
 
 
 class _Reader:
     """Precedence climbing over the tokens of one expression; private state, one use."""
 
     def __init__(self, text: str, whole: str, offset: int):
-        self.tokens = list(_tokens(text))
+        self.tokens = list(tokens(text))
         self.i = 0
         self.whole, self.offset = whole, offset
+        self.level = 0
+        self.depths: dict[int, int] = {}  # of the calls made, by identity
 
-    def error(self, message: str, token: _Token) -> FormulaError:
+    def error(self, message: str, token: Token) -> FormulaError:
         return FormulaError(message, self.whole, self.offset + token.at)
 
     @property
-    def next(self) -> _Token:
+    def next(self) -> Token:
         return self.tokens[self.i]
 
-    def take(self) -> _Token:
+    def take(self) -> Token:
         self.i += 1
         return self.tokens[self.i - 1]
 
@@ -111,45 +131,61 @@ class _Reader:
             raise self.error(f"expected {text!r} here", self.next)
         self.take()
 
+    def call(self, function: str, arguments: tuple[tuple[str, Node], ...], token: Token) -> Call:
+        call = Call(function, arguments, self.offset + token.at)
+        self.depths[id(call)] = depth = 1 + max((self.depths.get(id(v), 0) for _, v in arguments), default=0)
+        if depth > DEEPEST:
+            raise self.error(f"more than {DEEPEST} operations in one another; compute a column first", token)
+        return call
+
     def expression(self, least: int = 0) -> Node:
-        left = self.operand()
+        self.level += 1
+        if self.level > DEEPEST:
+            raise self.error(f"nested more than {DEEPEST} deep; compute a column first", self.next)
+        left, compared = self.operand(), False
         while self.next.kind == "operator":
             token = self.next
             operator = "^" if token.text == "**" else token.text
             if operator not in BINARY:
                 if operator.startswith("%"):
                     raise self.error(f"the operator {operator} is not known; there are %in%, %% and %/%", token)
-                return left
+                break
             precedence = BINARY[operator]
             if precedence < least:
-                return left
+                break
+            if precedence == BINARY["=="]:
+                if compared:
+                    raise self.error("two comparisons in a row; join them by &", token)
+                compared = True
             self.take()
             right = self.expression(precedence if operator == "^" else precedence + 1)
-            left = Call(operator, (("", left), ("", right)), self.offset + token.at)
+            left = self.call(operator, (("", left), ("", right)), token)
+        self.level -= 1
         return left
 
     def operand(self) -> Node:
         token = self.take()
-        at = self.offset + token.at
         if token.kind == "number":
             return Number(float(token.text.rstrip("L")), token.text.endswith("L"))
         if token.kind in ("double", "single"):
-            return Text(re.sub(r"\\(.)", r"\1", token.text))
+            return Text(re.sub(r"\\(.)", lambda m: ESCAPED.get(m[1], m[1]), token.text, flags=re.DOTALL))
         if token.kind == "name" and token.text in ("TRUE", "FALSE"):
             return Truth(token.text == "TRUE")
         if token.kind in ("quoted", "name"):
             if token.kind == "name" and self.next.kind == "operator" and self.next.text == "(":
                 self.take()
-                return Call(token.text, self.arguments(), at)
-            return Name(token.text, at)
+                return self.call(token.text, self.arguments(), token)
+            return Name(token.text, self.offset + token.at)
         if token.kind == "operator" and token.text == "(":
             inside = self.expression()
             self.expect(")")
-            return Call("(", (("", inside),), at)
+            return self.call("(", (("", inside),), token)
         if token.kind == "operator" and token.text in UNARY:
-            return Call(token.text, (("", self.expression(UNARY[token.text])),), at)
+            return self.call(token.text, (("", self.expression(UNARY[token.text])),), token)
         if token.kind == "end":
             raise self.error("the expression ends too early", token)
+        if token.kind == "bad":
+            raise self.error(about_character(token.text), token)
         raise self.error(f"{token.text!r} was not expected here", token)
 
     def arguments(self) -> tuple[tuple[str, Node], ...]:
@@ -175,6 +211,8 @@ def read(text: str, whole: str | None = None, offset: int = 0) -> Node:
     """
     reader = _Reader(text, text if whole is None else whole, offset)
     node = reader.expression()
+    if reader.next.kind == "bad":
+        raise reader.error(about_character(reader.next.text), reader.next)
     if reader.next.kind != "end":
         raise reader.error(f"{reader.next.text!r} was not expected here", reader.next)
     return node
@@ -185,9 +223,9 @@ def label(node: Node) -> str:
     if isinstance(node, Name):
         return quoted(node.text)
     if isinstance(node, Number):
-        return number_label(node.value) + ("L" if node.integer else "")
+        return f"{node.value:.0f}L" if node.integer else number_label(node.value)
     if isinstance(node, Text):
-        return '"' + node.value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return '"' + re.sub(r'[\\"\n\t\r]', lambda m: "\\" + ESCAPES.get(m[0], m[0]), node.value) + '"'
     if isinstance(node, Truth):
         return "TRUE" if node.value else "FALSE"
     values = [label(value) for _, value in node.arguments]

@@ -1,22 +1,33 @@
 """Text -> Formula: response, fixed part, bars and offsets, in R's and lme4's syntax.
 
-formulaic's tokeniser splits the text; the bars and offsets are cut out of the token stream, as lme4
-does; each remaining variable is read as an R expression; formulaic's parser then expands the operators
-(`*`, `/`, `^`, `-`) of what is left, which by now holds plain names only.
+The text is cut into pieces: variables (columns and whole calls, each read as an R expression), operators and
+brackets. The bars and offsets are cut out of the pieces, as lme4 does; `algebra` expands the operators of the
+rest into terms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-
-from formulaic.errors import FormulaSyntaxError
-from formulaic.parser import DefaultFormulaParser
-from formulaic.parser.algos.tokenize import tokenize
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from . import expression
+from .algebra import expand
 from .errors import FormulaError
-from .expression import Call, Name, Node, label, names
+from .expression import (
+    DEEPEST,
+    Call,
+    Name,
+    Node,
+    Number,
+    Text,
+    Token,
+    Truth,
+    about_character,
+    label,
+    names,
+    number_label,
+    tokens,
+)
 
 STRUCTURES = ("us", "diag", "cs", "ar1")
 
@@ -60,7 +71,7 @@ class _Piece:
     """A token with its place; a variable carries its tree."""
 
     text: str
-    kind: str  # "variable", "number", "operator", "(", ")"
+    kind: str  # "variable", "number", "operator", "(", ")", "tag" for diag(x | g)
     at: int
     node: Node | None = None
 
@@ -76,109 +87,117 @@ def parse(text: str, columns: Sequence[str] = ()) -> Formula:
     """
     if not isinstance(text, str):
         raise FormulaError(f"a formula is a text such as 'y ~ x + (1|g)', got {type(text).__name__}")
-    left, right = _sides(_pieces(text), text)
-    response = _response(left, text)
+    response, right = _sides(text)
     right, offsets = _cut_offsets(right, text)
     right, bars = _cut_bars(right, text)
     taken = {n.text for node in [response, *(g for b in bars for g in b.group)] if node for n in names(node)}
     right = _expand_dot(right, [c for c in columns if c not in taken], text)
-    fixed = _part(right, text)
-    if response is not None:
-        fixed = _without(fixed, response)
-    return Formula(text, response, fixed, tuple(bars), tuple(offsets))
+    formula = Formula(text, response, _part(right, text, response), tuple(bars), tuple(offsets))
+    for dot in (node for variable in all_variables(formula) for node in names(variable) if node.text == "."):
+        raise FormulaError("'.' stands for all other columns, as a term of the fixed part only", text, dot.at)
+    return formula
 
 
-# ---- tokens --------------------------------------------------------------------------------------
-def _pieces(text: str) -> list[_Piece]:
-    try:
-        tokens = list(tokenize(text))
-    except FormulaSyntaxError:
-        raise FormulaError(_unclosed(text), text, len(text)) from None
+# ---- pieces --------------------------------------------------------------------------------------
+OPERATORS = {"+", "-", "*", "/", ":", "^", "**", "|", "||", "%in%"}
+
+
+def _pieces(text: str, start: int = 0, stop: int | None = None) -> list[_Piece]:
+    """The pieces of text[start:stop], with their places in the whole text."""
+    found = list(tokens(text[:stop], start))
+    closing = _brackets(found, text)
     pieces: list[_Piece] = []
-    for token in tokens:
-        at, kind = token.source_start or 0, token.kind.value if token.kind else ""
-        if kind == "operator":
-            pieces += _operators(token.token, at, text)
-        elif text[at] == "{":
-            raise FormulaError("'{' has no meaning in a formula", text, at)
-        elif kind == "context":
-            if token.token not in "()":
-                raise FormulaError(f"{token.token!r} has no meaning in a formula", text, at)
-            if token.token == "(" and pieces and pieces[-1].kind == "variable":
-                raise FormulaError("an operator is missing here (a call is written without a blank)", text, at)
-            pieces.append(_Piece(token.token, token.token, at))
-        elif kind == "value":
-            if token.token[0] in "\"'":
-                raise FormulaError("a text cannot be a term", text, at)
-            dot = Name(".", at) if token.token == "." else None
-            pieces.append(_Piece(token.token, "variable" if dot else "number", at, dot))
-        elif kind == "name" and text[at] == "`":
-            pieces.append(_Piece(token.token, "variable", at, Name(token.token, at)))
+    i = 0
+    while found[i].kind != "end":
+        token = found[i]
+        if token.kind == "name" and i + 1 in closing and found[i + 1].at == token.at + len(token.text):
+            last = closing[i + 1]
+            tag = token.text in STRUCTURES and any(t.text in ("|", "||") for t in found[i + 1 : last])
+            pieces.append(_call(token, found[last].at + 1, tag, text))
+            i = last + 1
         else:
-            node = None if _tag(token.token) else expression.read(token.token, text, at)
-            pieces.append(_Piece(token.token, "variable", at, node))
+            pieces.append(_piece(token, pieces, text))
+            i += 1
     return pieces
 
 
-def _unclosed(text: str) -> str:
-    for opening, closing in ("()", "[]", "``", '""', "''"):
-        if (text.count(opening) % 2) if opening == closing else text.count(opening) > text.count(closing):
-            return f"the formula ends before {opening!r} is closed"
-    return "the formula ends too early"
+def _brackets(found: list[Token], text: str) -> dict[int, int]:
+    """The place of each opening bracket -> that of its closing one."""
+    opened: list[int] = []
+    pairs: dict[int, int] = {}
+    for i, token in enumerate(found):
+        if token.kind == "operator" and token.text == "(":
+            opened.append(i)
+            if len(opened) > DEEPEST:
+                raise FormulaError(f"brackets are nested more than {DEEPEST} deep", text, token.at)
+        elif token.kind == "operator" and token.text == ")":
+            if not opened:
+                raise FormulaError("this ')' closes nothing", text, token.at)
+            pairs[opened.pop()] = i
+    if opened:
+        raise FormulaError("this '(' is never closed", text, found[opened[-1]].at)
+    return pairs
 
 
-def _operators(run: str, at: int, text: str) -> list[_Piece]:
-    """Adjacent operators arrive as one token: `+-` is two, `||` and `**` are one."""
-    if run == "in":  # %in%; formulaic's token has lost the signs
-        return [_Piece(":", "operator", at)]  # `b %in% a` is the one term of b and a
-    found, i = [], 0
-    while i < len(run):
-        step = 2 if run[i : i + 2] in ("||", "**") else 1
-        sign = run[i : i + step]
-        if sign not in ("~", "+", "-", "*", "/", ":", "^", "**", "|", "||"):
-            raise FormulaError(f"{sign!r} has no meaning in a formula", text, at + i)
-        found.append(_Piece("^" if sign == "**" else sign, "operator", at + i))
-        i += step
-    return found
+def _call(name: Token, end: int, tag: bool, text: str) -> _Piece:
+    written = text[name.at : end]
+    if tag:
+        return _Piece(written, "tag", name.at)
+    return _Piece(written, "variable", name.at, expression.read(written, text, name.at))
 
 
-def _tag(token: str) -> bool:
-    """Whether the token is a structure tag around a bar, such as `diag(x | g)`."""
-    head, bracket, inside = token.partition("(")
-    return bool(bracket) and head in STRUCTURES and "|" in inside
+def _piece(token: Token, before: list[_Piece], text: str) -> _Piece:
+    at = token.at
+    if token.kind == "operator" and token.text in "()":
+        if token.text == "(" and before and before[-1].kind == "variable":
+            raise FormulaError("an operator is missing here (a call is written without a blank)", text, at)
+        return _Piece(token.text, token.text, at)
+    if token.kind == "operator":
+        if token.text not in OPERATORS:
+            hint = "terms are joined by '+'" if token.text == "," else "write I(...) for arithmetic and comparisons"
+            raise FormulaError(f"{token.text!r} has no meaning among terms; {hint}", text, at)
+        return _Piece("^" if token.text == "**" else token.text, "operator", at)
+    if token.kind == "bad":
+        raise FormulaError(about_character(token.text), text, at)
+    node = expression.read(text[at : token.end], text, at)
+    if isinstance(node, Name):
+        return _Piece(node.text, "variable", at, node)
+    if isinstance(node, Text):
+        raise FormulaError("a text cannot be a term", text, at)
+    if isinstance(node, Number):
+        return _Piece(number_label(node.value) if node.integer else token.text, "number", at)
+    return _Piece("1" if node == Truth(True) else token.text, "number", at)
 
 
-def _sides(pieces: list[_Piece], text: str) -> tuple[list[_Piece], list[_Piece]]:
-    tildes = [i for i, piece in enumerate(pieces) if piece.text == "~" and piece.kind == "operator"]
+def _sides(text: str) -> tuple[Node | None, list[_Piece]]:
+    """The response as an expression, None without one, and the pieces of the right side."""
+    found = list(tokens(text))
+    tildes = [token for token in found if token.kind == "operator" and token.text == "~"]
+    strange = next((token for token in found if token.kind == "bad"), None)
+    if not tildes and strange:
+        raise FormulaError(about_character(strange.text), text, strange.at)
     if not tildes:
         raise FormulaError("a formula needs a '~', as in 'y ~ x'", text, 0)
     if len(tildes) > 1:
-        raise FormulaError("a formula has one '~' only", text, pieces[tildes[1]].at)
-    left, right = pieces[: tildes[0]], pieces[tildes[0] + 1 :]
+        raise FormulaError("a formula has one '~' only", text, tildes[1].at)
+    tilde = tildes[0]
+    left = text[: tilde.at].rstrip()
+    response = expression.read(left, text) if left else None
+    for node in _inside(response) if response else ():
+        if node == Name(".") or (isinstance(node, Call) and node.function == "offset"):
+            what = "offset()" if isinstance(node, Call) else "'.'"
+            raise FormulaError(f"{what} belongs on the right side of the '~'", text, node.at)
+    right = _pieces(text, tilde.at + 1)
     if not right:
         raise FormulaError("the right side is empty; write 1 for an intercept alone", text, len(text))
-    _balanced(pieces, text)
-    return left, right
+    return response, right
 
 
-def _balanced(pieces: list[_Piece], text: str) -> None:
-    depth: list[_Piece] = []
-    for piece in pieces:
-        if piece.kind == "(":
-            depth.append(piece)
-        elif piece.kind == ")":
-            if not depth:
-                raise FormulaError("this ')' closes nothing", text, piece.at)
-            depth.pop()
-    if depth:
-        raise FormulaError("this '(' is never closed", text, depth[-1].at)
-
-
-def _response(left: list[_Piece], text: str) -> Node | None:
-    if not left:
-        return None
-    start, end = left[0].at, text.index("~", left[-1].at + len(left[-1].text))
-    return expression.read(text[start:end].rstrip(), text, start)
+def _inside(node: Node) -> Iterator[Node]:
+    yield node
+    if isinstance(node, Call):
+        for _, value in node.arguments:
+            yield from _inside(value)
 
 
 # ---- offsets and bars ----------------------------------------------------------------------------
@@ -198,28 +217,20 @@ def _cut_bars(pieces: list[_Piece], text: str) -> tuple[list[_Piece], list[Bar]]
     bars: list[Bar] = []
     rest = list(pieces)
     while True:
-        found = next((i for i, p in enumerate(rest) if p.text in ("|", "||") or _tag(p.text)), None)
+        found = next((i for i, p in enumerate(rest) if p.kind == "tag" or p.text in ("|", "||")), None)
         if found is None:
             return rest, bars
-        if rest[found].kind == "variable":
+        if rest[found].kind == "tag":
             piece = rest[found]
-            head, _, inside = piece.text.partition("(")
-            shift = piece.at + len(head) + 1
-            inner = [replace(p, at=p.at + shift, node=_moved(p, text, shift)) for p in _pieces(inside[:-1])]
-            bars += _bars(inner, text, piece.at, head)
+            structure = piece.text.partition("(")[0]
+            inner = _pieces(text, piece.at + len(structure) + 1, piece.at + len(piece.text) - 1)
+            bars += _bars(inner, text, piece.at, structure)
             rest = _remove(rest, found, found + 1, "a random term", text)
             continue
         opening = _innermost(rest, found, text)
         closing = _closing(rest, opening)
         bars += _bars(rest[opening + 1 : closing], text, rest[opening].at, "us")
         rest = _remove(rest, opening, closing + 1, "a random term", text)
-
-
-def _moved(piece: _Piece, text: str, shift: int) -> Node | None:
-    """The variable read again, so that its positions count in the whole formula."""
-    if piece.kind != "variable" or isinstance(piece.node, Name):
-        return piece.node
-    return expression.read(piece.text, text, piece.at + shift)
 
 
 def _innermost(pieces: list[_Piece], bar: int, text: str) -> int:
@@ -259,11 +270,10 @@ def _remove(pieces: list[_Piece], start: int, stop: int, what: str, text: str) -
 
 def _bars(inner: list[_Piece], text: str, at: int, structure: str) -> list[Bar]:
     """The random terms of one bar: `||` splits the left side by terms, `/` the right side by nesting."""
-    depth, places = 0, []
-    for i, piece in enumerate(inner):
-        depth += {"(": 1, ")": -1}.get(piece.kind, 0)
-        if piece.text in ("|", "||"):
-            places.append(i)
+    inside = next((piece for piece in inner if piece.kind == "tag"), None)
+    if inside is not None:
+        raise FormulaError("a random term cannot stand inside another", text, inside.at)
+    places = [i for i, piece in enumerate(inner) if piece.text in ("|", "||")]
     if len(places) != 1:
         where = inner[places[1]].at if len(places) > 1 else at
         raise FormulaError("a random term has one bar, with columns left and a group right of it", text, where)
@@ -294,7 +304,8 @@ def _split(part: Part) -> list[Part]:
 
 def _groups(pieces: list[_Piece], text: str) -> list[tuple[tuple[Node, ...], str]]:
     """The grouping factors right of a bar: `a/b` gives b:a and a."""
-    flat = [p for p in pieces if p.kind not in "()"]
+    _check_nesting(pieces, text)
+    flat = [p for p in pieces if p.kind not in ("(", ")")]
     levels: list[list[Node]] = [[]]
     expected = "variable"
     for piece in flat:
@@ -322,6 +333,20 @@ def _groups(pieces: list[_Piece], text: str) -> list[tuple[tuple[Node, ...], str
     return found
 
 
+def _check_nesting(pieces: list[_Piece], text: str) -> None:
+    """Brackets right of a bar may stand around crossed columns, not around nested ones that are then crossed."""
+    depth, outermost = 0, DEEPEST
+    for piece in pieces:
+        depth += {"(": 1, ")": -1}.get(piece.kind, 0)
+        outermost = min(outermost, depth) if piece.text == ":" else outermost
+    for piece in pieces:
+        depth += {"(": 1, ")": -1}.get(piece.kind, 0)
+        if piece.text == "/" and depth > outermost:
+            raise FormulaError(
+                "'/' inside brackets cannot be crossed by ':'; write the terms one by one", text, piece.at
+            )
+
+
 # ---- terms ---------------------------------------------------------------------------------------
 def _expand_dot(pieces: list[_Piece], columns: list[str], text: str) -> list[_Piece]:
     found: list[_Piece] = []
@@ -339,28 +364,21 @@ def _expand_dot(pieces: list[_Piece], columns: list[str], text: str) -> list[_Pi
     return found
 
 
-def _part(pieces: list[_Piece], text: str) -> Part:
-    """Expand the operators through formulaic, with plain names in place of the variables."""
+def _part(pieces: list[_Piece], text: str, response: Node | None = None) -> Part:
+    """The terms of a sum; as in R a response that is named again comes first among its variables, and is no term."""
     if not pieces:
         return Part((), (), True)
     _check_order(pieces, text)
-    variables: dict[Node, int] = {}
-    words = []
-    for piece in pieces:
-        if piece.node is not None:
-            words.append(f"v{variables.setdefault(piece.node, len(variables))}")
-        else:
-            words.append(piece.text)
-    terms = [
-        tuple(sorted(int(str(f)[1:]) for f in term.factors if str(f) != "1"))
-        for term in DefaultFormulaParser(include_intercept=True).get_terms(" ".join(words))
-    ]
-    ordered = sorted((term for term in terms if term), key=len)
-    return Part(tuple(variables), tuple(dict.fromkeys(ordered)), () in terms)
+    nodes = dict.fromkeys(piece.node for piece in pieces if piece.node is not None)
+    known = [response] if response in nodes else []
+    variables = tuple(dict.fromkeys([*known, *nodes]))
+    places = {node: i for i, node in enumerate(variables)}
+    terms, intercept = expand(pieces, [places[p.node] if p.node is not None else None for p in pieces], text)
+    return Part(variables, tuple(term for term in terms if not (known and term == (0,))), intercept)
 
 
 def _check_order(pieces: list[_Piece], text: str) -> None:
-    """Operands and operators must alternate, so that formulaic meets no text that it cannot read."""
+    """Operands and operators must alternate, so that the algebra meets no sum that it cannot read."""
     want_operand, before = True, ""
     for piece in pieces:
         operand = piece.kind in ("variable", "number")
@@ -371,6 +389,8 @@ def _check_order(pieces: list[_Piece], text: str) -> None:
         if want_operand:
             if piece.kind == ")" or (piece.kind == "operator" and piece.text not in "+-"):
                 raise FormulaError(f"a column is missing before {piece.text!r}", text, piece.at)
+            if piece.kind == "operator" and before not in ("", "(", "+", "-"):
+                raise FormulaError(f"{piece.text!r} has no meaning after {before!r}", text, piece.at)
             want_operand = not operand
         elif operand or piece.kind == "(":
             raise FormulaError("an operator is missing here", text, piece.at)
@@ -383,18 +403,10 @@ def _check_order(pieces: list[_Piece], text: str) -> None:
 
 def _check_number(piece: _Piece, before: str, text: str) -> None:
     if before == "^":
-        if not piece.text.isdigit() or int(piece.text) < 1:
+        if not (piece.text.isdecimal() and len(piece.text) < 5 and int(piece.text) > 0):
             raise FormulaError("the power is a whole number above 0, as in (a + b)^2", text, piece.at)
     elif piece.text not in ("0", "1"):
         raise FormulaError("of numbers only 0 and 1 can be terms; write I(...) for arithmetic", text, piece.at)
-
-
-def _without(part: Part, response: Node) -> Part:
-    """R drops a response that is repeated on the right side."""
-    if response not in part.variables:
-        return part
-    place = part.variables.index(response)
-    return replace(part, terms=tuple(term for term in part.terms if term != (place,)))
 
 
 def all_variables(formula: Formula) -> Iterable[Node]:
