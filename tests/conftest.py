@@ -42,10 +42,12 @@ MISSING = {"r": cache(_missing_for_r), "browser": cache(_missing_for_browser), "
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The bridge's doctests talk to R, so they carry its mark."""
+    """The bridge's doctests talk to R, so they carry its mark; the hook below does not see them, out of tests/."""
     for item in items:
         if isinstance(item, pytest.DoctestItem) and "r_bridge" in item.path.parts:
             item.add_marker(pytest.mark.r)
+            if not R_REQUIRED and (reason := MISSING["r"]()):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
