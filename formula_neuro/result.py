@@ -82,8 +82,8 @@ class Fit:
 
     @property
     def nobs(self) -> int:
-        """Rows used; an LM does not count rows of zero weight, as in R."""
-        return int((self.request.weights > 0).sum()) if self.request.model == "lm" else len(self.request.y)
+        """Rows used; linear models do not count rows of zero weight, as R's lm."""
+        return int((self.request.weights > 0).sum()) if self.request.model in ("lm", "lmm") else len(self.request.y)
 
     @property
     def aic(self) -> float:

@@ -1,4 +1,4 @@
-"""Linear models on tables, in float64: the records; the numerics are imported when they are chosen."""
+"""Linear and generalized linear models on tables, in float64: the records; the numerics are imported when chosen."""
 
 from __future__ import annotations
 
@@ -35,6 +35,18 @@ LM = LinearBackend(
 )
 
 
+GLM = Backend(
+    name="native-glm",
+    models=frozenset({"glm"}),
+    families=frozenset({"binomial", "poisson"}),
+    estimators=frozenset({"ml"}),
+    target="formula_neuro_glm.glm:fit",
+    max_random=0,
+    rank=10,
+    help="generalized linear models by guarded Fisher scoring, separation found and named",
+)
+
+
 @hookimpl
 def formula_neuro_backends() -> list[Backend]:
-    return [LM]
+    return [LM, GLM]
