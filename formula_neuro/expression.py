@@ -252,6 +252,7 @@ def number_label(value: float) -> str:
     >>> number_label(100000), number_label(0.1), number_label(1e-4), number_label(1234567)
     ('1e+05', '0.1', '1e-04', '1234567')
     """
+    value = value + 0.0  # no negative zero
     digits = next(d for d in range(1, 16) if d == 15 or float(f"{value:.{d - 1}e}") == float(f"{value:.14e}"))
     scientific = f"{value:.{digits - 1}e}"
     exponent = int(scientific.partition("e")[2])

@@ -18,7 +18,7 @@ import pandas as pd
 from .errors import DataError, FormulaError
 from .expression import Call, Name, Node, Number, Text, Truth, label
 from .family import Array
-from .values import Categorical, Matrix, Value, as_factor, as_numbers, from_column, logical
+from .values import Categorical, Matrix, Value, as_factor, as_numbers, from_column, logical, number_levels
 
 Argument = Value | float | str
 States = dict[str, Any]
@@ -178,7 +178,7 @@ def _as_numeric(x: Argument) -> Any:
 
 def _relevel(x: Argument, ref: str | float) -> Categorical:
     factor = _factor(x)
-    name = ref if isinstance(ref, str) else label(Number(ref))
+    name = ref if isinstance(ref, str) else number_levels(np.array([ref]))[0]
     if name not in factor.levels:
         raise DataError(f"ref={name!r} is not a level (there are {', '.join(factor.levels[:12])})")
     first = factor.levels.index(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +77,7 @@ def from_column(column: pd.Series, name: str) -> Array | Categorical:
     """
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        levels = tuple(_level_name(level) for level in column.cat.categories)
+        levels = _level_names(column.cat.categories)
         if len(set(levels)) < len(levels):
             raise DataError(f"{name}: two categories print alike ({', '.join(levels)}); rename one")
         return Categorical(np.asarray(column.cat.codes, dtype=np.intp), levels, ordered=bool(column.cat.ordered))
@@ -122,12 +121,19 @@ def _text(column: pd.Series) -> Categorical:
     return Categorical(place[np.asarray(codes, dtype=np.intp)], tuple(levels[i] for i in order))
 
 
-def _level_name(level: Any) -> str:
-    if isinstance(level, (bool, np.bool_)):
-        return LOGICAL[int(level)]
-    if isinstance(level, (int, float, np.number)):
-        return number_label(float(level))
-    return str(level)
+def _level_names(categories: pd.Index) -> tuple[str, ...]:
+    if pd.api.types.is_bool_dtype(categories.dtype):
+        return tuple(LOGICAL[int(level)] for level in categories)
+    if pd.api.types.is_numeric_dtype(categories.dtype):
+        return number_levels(categories.to_numpy(dtype=float))
+    return tuple(str(level) for level in categories)
+
+
+def number_levels(numbers: Array) -> tuple[str, ...]:
+    """R's names of numbers as levels: whole ones as R prints an integer ("100000"), others as doubles ("1e+05")."""
+    if (numbers == np.round(numbers)).all() and (np.abs(numbers) < 2**31).all():
+        return tuple(str(int(v)) for v in numbers)
+    return tuple(number_label(float(v)) for v in numbers)
 
 
 def logical(values: NDArray[np.bool_], gone: NDArray[np.bool_]) -> Categorical:
@@ -141,8 +147,8 @@ def as_factor(value: Value) -> Categorical:
     if isinstance(value, Matrix):
         raise DataError("a factor is made of one column, not of several")
     codes, numbers = pd.factorize(value, sort=True, use_na_sentinel=True)
-    levels = tuple(number_label(float(v)) for v in numbers)
-    return Categorical(np.asarray(codes, dtype=np.intp), levels, numbers=np.asarray(numbers, dtype=float))
+    numbers = np.asarray(numbers, dtype=float)
+    return Categorical(np.asarray(codes, dtype=np.intp), number_levels(numbers), numbers=numbers)
 
 
 def as_numbers(value: Value, what: str) -> Array:
