@@ -187,6 +187,7 @@ def model_matrix(
             *notes.about_rows(len(table), len(rows), dropped if subset is None else ()),
             *notes.about_levels(values, kept),
             *notes.about_bars(parsed, kept),
+            *notes.about_groups({term.group: len(term.levels) for term in random}),
         ),
         contrasts=tuple(asked.items()),
         recipe=recipe,

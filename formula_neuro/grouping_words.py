@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -12,20 +11,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from .design import RandomTerm
 
-FEW = 5  # with fewer levels a variance is little more than a guess (Bolker et al. 2009, Trends Ecol Evol 24:127)
 
-
-def grouping_notes(random: tuple[RandomTerm, ...], said: Sequence[str] = ()) -> list[str]:
-    """One sentence a pair of grouping factors, and one for each factor with few levels that is not `said` already."""
+def grouping_notes(random: tuple[RandomTerm, ...]) -> list[str]:
+    """One sentence a pair of grouping factors."""
     factors = {term.group: term for term in random}
-    notes = [f"{relation(a.codes, b.codes, one, other)}" for (one, a), (other, b) in combinations(factors.items(), 2)]
-    for name, term in factors.items():
-        if len(term.levels) < FEW and not any(text.startswith(f"{name} has") for text in said):
-            notes.append(
-                f"{name} has {len(term.levels)} levels: a variance between fewer than {FEW} is poorly known; "
-                f"{name} as a fixed effect may serve better"
-            )
-    return notes
+    return [relation(a.codes, b.codes, one, other) for (one, a), (other, b) in combinations(factors.items(), 2)]
 
 
 def relation(a: NDArray[np.intp], b: NDArray[np.intp], one: str = "a", other: str = "b") -> str:

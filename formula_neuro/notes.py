@@ -11,6 +11,8 @@ from .expression import Name, label, names
 from .formula import Formula
 from .values import Categorical, Value
 
+FEW = 5  # with fewer levels a variance is little more than a guess (Bolker et al. 2009, Trends Ecol Evol 24:127)
+
 
 def about_rows(n: int, kept: int, dropped: tuple[tuple[str, int], ...]) -> list[str]:
     """Rows lost to missing values, by column."""
@@ -18,6 +20,16 @@ def about_rows(n: int, kept: int, dropped: tuple[tuple[str, int], ...]) -> list[
         return []
     shown = ", ".join(f"{name}: {count}" for name, count in dropped)
     return [f"{n - kept} of {n} rows dropped for missing values ({shown})"]
+
+
+def about_groups(levels: Mapping[str, int]) -> list[str]:
+    """Grouping factors with few levels; `levels` counts them by name."""
+    return [
+        f"{group} has {count} levels: a variance between fewer than {FEW} is poorly known; "
+        f"{group} as a fixed effect may serve better"
+        for group, count in levels.items()
+        if count < FEW
+    ]
 
 
 def about_levels(before: Mapping[str, Value], after: Mapping[str, Value]) -> list[str]:

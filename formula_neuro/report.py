@@ -82,7 +82,7 @@ def _page(fit: Fit, crosscheck: Agreement | None) -> dict[str, Any]:
         "coefficients": coefficient_table(fit),
         "ratio": ratio_name(fit),
         "random": _random(fit),
-        "groups": grouping_notes(design.random, fit.messages),
+        "groups": grouping_notes(design.random),
         "criteria": _criteria(fit),
         "figures": [_figure(picture) for picture in pictures(fit)],
         "check": _check(crosscheck),

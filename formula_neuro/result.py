@@ -21,6 +21,8 @@ from .request import Request
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from .agreement import Agreement
+
 
 @dataclass(frozen=True, eq=False)
 class RandomEffect:
@@ -183,11 +185,14 @@ class Fit:
 
         return plot(self)
 
-    def report(self, path: str | os.PathLike[str]) -> str:
-        """Write one self-contained HTML page (no request leaves it); returns the path written."""
+    def report(self, path: str | os.PathLike[str], *, crosscheck: Agreement | None = None) -> str:
+        """Write one self-contained HTML page (no request leaves it); returns the path written.
+
+        `crosscheck`, the answer of fn.crosscheck(fit), adds R's verdict to the page.
+        """
         from .report import report
 
-        return report(self, path)
+        return report(self, path, crosscheck=crosscheck)
 
     def __repr__(self) -> str:
         from .summary import short

@@ -185,7 +185,7 @@ def _sizes(fit: Fit) -> str:
 def ending(fit: Fit) -> str:
     """Convergence, how the groups lie to one another, and everything that was found on the way."""
     lines = [] if fit.converged else ["NOT CONVERGED: do not use these numbers as they are"]
-    lines += [f"note: {text}" for text in grouping_notes(fit.request.design.random, fit.messages)]
+    lines += [f"note: {text}" for text in grouping_notes(fit.request.design.random)]
     return "\n".join([*lines, *(f"message: {text}" for text in fit.messages)])
 
 

@@ -14,7 +14,6 @@ from formula_neuro.kernels.rank import column_norms
 from .terms import Term
 
 SINGULAR = 1e-4  # of the largest standard deviation (at least the residual's): lme4's tolerance of isSingular
-FEW = 5
 
 
 def check_groups(random: Sequence[RandomTerm]) -> tuple[str, ...]:
@@ -25,20 +24,12 @@ def check_groups(random: Sequence[RandomTerm]) -> tuple[str, ...]:
                 f"{term.group} has one level only ({term.levels[0]}), but a random effect needs at least 2 "
                 "(and 5 or more to be estimated well); leave the term out"
             )
-    counts = {term.group: len(term.levels) for term in random}
-    few = [
-        f"{group} has {count} levels: a variance estimated from fewer than {FEW} is very uncertain, "
-        "and fixed effects are an alternative"
-        for group, count in counts.items()
-        if count < FEW
-    ]
-    constant = [
+    return tuple(
         f"{column} is constant within every level of {term.group}: the data hardly tell the variance of its slope "
         "from that of the intercept"
         for term in random
         for column in _constant_within(term)
-    ]
-    return (*few, *constant)
+    )
 
 
 def check_residual(random: Sequence[RandomTerm], rows: int) -> tuple[str, ...]:
