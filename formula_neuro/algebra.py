@@ -45,13 +45,23 @@ def expand(pieces: Sequence[Piece], variables: Sequence[int | None], text: str) 
 
 
 def _tokens(pieces: Sequence[Piece], variables: Sequence[int | None]) -> Iterable[Token]:
+    """formulaic reads no signs in a row: behind the first, which may join, they are one minus if any of them is one."""
+    signs: list[str] = []
+    joined = 0  # how many of the signs join two operands
     for piece, variable in zip(pieces, variables, strict=True):
+        if variable is None and piece.text in ("+", "-"):
+            signs.append(piece.text)
+            continue
+        minus = ["-"] if "-" in signs[joined:] else []
+        yield from (Token(sign, kind="operator") for sign in [*signs[:joined], *minus])
+        signs = []
         if variable is not None:
             yield Token(f"v{variable}", kind="name")
-        elif piece.text in "()":
+        elif piece.text in ("(", ")"):
             yield Token(piece.text, kind="context")
         else:
             yield Token(piece.text, kind="value" if piece.text.isdigit() else "operator")
+        joined = int(variable is not None or piece.text == ")" or piece.text.isdigit())
 
 
 def _intercept(pieces: Sequence[Piece], variables: Sequence[int | None]) -> bool:

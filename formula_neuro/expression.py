@@ -127,6 +127,8 @@ class _Reader:
         return self.tokens[self.i - 1]
 
     def expect(self, text: str) -> None:
+        if self.next.kind == "bad":
+            raise self.error(about_character(self.next.text), self.next)
         if self.next.kind != "operator" or self.next.text != text:
             raise self.error(f"expected {text!r} here", self.next)
         self.take()

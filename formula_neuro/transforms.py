@@ -8,7 +8,8 @@ given them back when the formula is applied to new data.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from .errors import DataError, FormulaError
-from .expression import Call, Name, Node, Number, Text, Truth, label
+from .expression import BINARY, Call, Name, Node, Number, Text, Truth, label
 from .family import Array
 from .values import Categorical, Matrix, Value, as_factor, as_numbers, from_column, logical, number_levels
 
-Argument = Value | float | str
+Argument = Value | float | str | bool
 States = dict[str, Any]
 CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
 
@@ -32,8 +33,9 @@ def evaluate(node: Node, table: pd.DataFrame, states: States, whole: str = "", l
     Raises FormulaError (unknown column or function, with a caret into `whole`) and DataError.
     """
     value = _value(node, _Scope(table, states, whole, learn))
-    if isinstance(value, (str, float)):
-        raise FormulaError(f"{label(node)} is a constant, not a column of the data", whole, 0)
+    if isinstance(value, (str, float, bool)):
+        at = getattr(node, "at", 0)
+        raise FormulaError(f"{label(node)} is a constant, not a column of the data", whole, at)
     return value
 
 
@@ -64,9 +66,11 @@ def _value(node: Node, scope: _Scope) -> Argument:
     if isinstance(node, Name):
         return float(np.pi) if node.text == "pi" and "pi" not in scope.table.columns else scope.column(node)
     if isinstance(node, Truth):
-        return float(node.value)
+        return node.value
     if node.function in OPERATORS:
         return _operate(node, [_value(v, scope) for _, v in node.arguments])
+    if node.function in BINARY:
+        raise FormulaError(f"{node.function} has no value; it is an operator among terms", scope.whole, node.at)
     if node.function in LEARNING:
         return _learnt(node, scope)
     if node.function == "C":
@@ -76,24 +80,39 @@ def _value(node: Node, scope: _Scope) -> Argument:
         near = difflib.get_close_matches(node.function, known, n=1)
         hint = f"did you mean {near[0]}()?" if near else f"there are {', '.join(known)}"
         raise FormulaError(f"{node.function}() is not a function of formulas; {hint}", scope.whole, node.at)
-    positional = [_value(v, scope) for name, v in node.arguments if not name]
-    named = {name: _value(v, scope) for name, v in node.arguments if name}
-    value = _call(node, FUNCTIONS[node.function], positional, named, scope)
+    value = _call(node, FUNCTIONS[node.function], scope)
     if node.function == "cbind" and any(isinstance(v, Name) for _, v in node.arguments):
         return Matrix(value.values, tuple(v.text if isinstance(v, Name) else "" for _, v in node.arguments))
     return value
 
 
-def _call(
-    node: Call, function: Callable[..., Any], positional: list[Any], named: Mapping[str, Any], scope: _Scope
-) -> Any:
+def _call(node: Call, function: Callable[..., Any], scope: _Scope, **state: Any) -> Any:
+    """The function's value; arguments that it does not take are refused in R's words."""
+    positional = [_value(v, scope) for name, v in node.arguments if not name]
+    named = {name: _value(v, scope) for name, v in node.arguments if name}
+    wanted = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    try:
+        inspect.Signature(wanted).bind(*positional, **named)
+        if len(positional) + len(named) < len(node.arguments):
+            raise TypeError("an argument is named twice")
+    except TypeError:
+        usage = f"{node.function}({', '.join(map(_printed, wanted))})"
+        raise FormulaError(f"{label(node)} does not fit {usage}", scope.whole, node.at) from None
     try:
         with np.errstate(all="ignore"):  # log(-1) is a missing value, as in R; its row is dropped and counted
-            return function(*positional, **named)
-    except TypeError as error:
-        raise FormulaError(f"{label(node)}: {error}", scope.whole, node.at) from None
+            return function(*positional, **named, **state)
     except DataError as error:
         raise DataError(f"{label(node)}: {error}") from None
+
+
+def _printed(parameter: inspect.Parameter) -> str:
+    """A parameter as R would print it."""
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return "..."
+    if parameter.default is parameter.empty:
+        return parameter.name
+    default = str(parameter.default).upper() if isinstance(parameter.default, bool) else f"{parameter.default:g}"
+    return f"{parameter.name} = {default}"
 
 
 # ---- operators -----------------------------------------------------------------------------------
@@ -145,7 +164,13 @@ def _compare(sign: str, left: Argument, right: Argument, what: str) -> Categoric
 def _number(value: Argument, what: str) -> Any:
     if isinstance(value, str):
         raise DataError(f"{what} needs numbers, but got the text {value!r}")
-    return value if isinstance(value, float) else as_numbers(value, what)
+    return float(value) if isinstance(value, (float, bool)) else as_numbers(value, what)
+
+
+def _column(value: Argument, what: str) -> Array:
+    if isinstance(value, (str, float, bool)):
+        raise DataError(f"{what} takes a column, not the constant {value!r}")
+    return as_numbers(value, what)
 
 
 # ---- functions -----------------------------------------------------------------------------------
@@ -157,7 +182,9 @@ def _elementwise(name: str, function: Callable[[Any], Any]) -> Callable[[Any], A
     return apply
 
 
-def _log(x: Argument, base: float = float(np.e)) -> Any:
+def _log(x: Argument, base: Argument = float(np.e)) -> Any:
+    if not isinstance(base, float) or not base > 0:
+        raise DataError("the base of a logarithm is a number above 0")
     return np.log(_number(x, "log")) / (1.0 if base == np.e else np.log(base))
 
 
@@ -166,7 +193,7 @@ def _identity(x: Argument) -> Argument:
 
 
 def _factor(x: Argument) -> Categorical:
-    if isinstance(x, (str, float)):
+    if isinstance(x, (str, float, bool)):
         raise DataError("a factor is made of a column")
     return as_factor(x)
 
@@ -176,8 +203,10 @@ def _as_numeric(x: Argument) -> Any:
     return _number(x, "as.numeric")
 
 
-def _relevel(x: Argument, ref: str | float) -> Categorical:
+def _relevel(x: Argument, ref: Argument) -> Categorical:
     factor = _factor(x)
+    if not isinstance(ref, (str, float)):
+        raise DataError("ref= is the name of a level")
     name = ref if isinstance(ref, str) else number_levels(np.array([ref]))[0]
     if name not in factor.levels:
         raise DataError(f"ref={name!r} is not a level (there are {', '.join(factor.levels[:12])})")
@@ -188,6 +217,17 @@ def _relevel(x: Argument, ref: str | float) -> Categorical:
     place[-1] = -1
     numbers = factor.numbers[order] if factor.numbers is not None else None
     return replace(factor, codes=place[factor.codes], levels=tuple(factor.levels[i] for i in order), numbers=numbers)
+
+
+def _extreme(what: str, function: Any) -> Callable[..., Any]:
+    def apply(*x: Argument) -> Any:
+        arrays = np.broadcast_arrays(*(_number(v, what) for v in x))
+        if not arrays:
+            raise DataError("there is nothing to compare")
+        result = function.reduce(arrays)
+        return float(result) if np.ndim(result) == 0 else result
+
+    return apply
 
 
 def _cbind(*columns: Argument) -> Matrix:
@@ -206,65 +246,72 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: _elementwise(name, function) for name, function in ELEMENTWISE.items()},
     "log": _log, "I": _identity, "factor": _factor, "as.factor": _factor, "as.numeric": _as_numeric,
     "relevel": _relevel, "cbind": _cbind,
-    "pmin": lambda *x: np.minimum.reduce(np.broadcast_arrays(*(_number(v, "pmin") for v in x))),
-    "pmax": lambda *x: np.maximum.reduce(np.broadcast_arrays(*(_number(v, "pmax") for v in x))),
+    "pmin": _extreme("pmin", np.minimum), "pmax": _extreme("pmax", np.maximum),
 }  # fmt: skip
 
 
 def _with_contrast(node: Call, scope: _Scope) -> Categorical:
     """C(a, contr.sum): the factor with its contrast by name."""
     arguments = [value for _, value in node.arguments]
-    if len(arguments) != 2 or not isinstance(arguments[1], Name) or arguments[1].text not in CONTRASTS:
+    asked = getattr(arguments[1], "text", getattr(arguments[1], "value", None)) if len(arguments) == 2 else None
+    if asked not in CONTRASTS:
         raise FormulaError(f"C() takes a factor and one of {', '.join(CONTRASTS)}", scope.whole, node.at)
-    return replace(_factor(_value(arguments[0], scope)), contrast=arguments[1].text)
+    return replace(_factor(_value(arguments[0], scope)), contrast=asked)
 
 
 # ---- transforms that learn -----------------------------------------------------------------------
 def _learnt(node: Call, scope: _Scope) -> Any:
     key = label(node)
-    positional = [_value(v, scope) for name, v in node.arguments if not name]
-    named: dict[str, Any] = {name: _value(v, scope) for name, v in node.arguments if name}
-    named["state"] = None if scope.learn else scope.states[key]
-    value, learnt = _call(node, LEARNING[node.function], positional, named, scope)
+    value, learnt = _call(node, LEARNING[node.function], scope, state=None if scope.learn else scope.states[key])
     if scope.learn:
         scope.states[key] = learnt
     return value
 
 
 def _scale(
-    x: Argument, center: float = 1.0, scale: float = 1.0, *, state: tuple[float, float] | None
+    x: Argument, center: Argument = True, scale: Argument = True, *, state: tuple[float, float] | None
 ) -> tuple[Array, tuple[float, float]]:
-    """(x - mean) / sd with n - 1, skipping missing values as R does."""
-    values = _number(x, "scale")
+    """(x - mean) / sd with n - 1, skipping missing values as R does; a number in place of TRUE is used itself."""
+    values = _column(x, "scale")
+    if not isinstance(center, (float, bool)) or not isinstance(scale, (float, bool)):
+        raise DataError("center= and scale= are TRUE, FALSE or a number")
     if state is None:
-        mean = float(np.nanmean(values)) if center else 0.0
-        spread = np.sqrt(np.nansum((values - mean) ** 2) / (np.sum(~np.isnan(values)) - 1)) if scale else 1.0
+        known = values[~np.isnan(values)]
+        if not len(known):
+            return values, (0.0, 1.0)  # every row will be dropped, and the column named
+        mean = float(known.mean()) if center is True else float(center)
+        spread = float(np.sqrt(((known - mean) ** 2).sum() / max(1, len(known) - 1))) if scale is True else float(scale)
+        spread = 1.0 if scale is False else spread
         if not spread > 0:
             raise DataError("the column is constant, so it has no standard deviation to divide by")
-        state = mean, float(spread)
+        state = mean, spread
     return (values - state[0]) / state[1], state
 
 
 def _center(x: Argument, *, state: float | None) -> tuple[Array, float]:
-    values = _number(x, "center")
-    mean = float(np.nanmean(values)) if state is None else state
-    return values - mean, mean
+    values = _column(x, "center")
+    if state is None:
+        known = values[~np.isnan(values)]
+        state = float(known.mean()) if len(known) else 0.0
+    return values - state, state
 
 
 def _poly(
-    x: Argument, degree: float = 1.0, raw: float = 0.0, *, state: dict[str, Any] | None
+    x: Argument, degree: Argument = 1.0, raw: Argument = False, *, state: dict[str, Any] | None
 ) -> tuple[Matrix, dict[str, Any]]:
     """Orthonormal polynomials by formulaic's three-term recurrence, or plain powers with raw = TRUE."""
     from formulaic.transforms.poly import poly
 
-    values = _number(x, "poly")
+    values = _column(x, "poly")
+    if not isinstance(degree, float) or degree != np.floor(degree) or not 1 <= degree < 100:
+        raise DataError("the degree is a whole number above 0")
+    if not isinstance(raw, bool):
+        raise DataError("raw= is TRUE or FALSE")
     k = int(degree)
-    if k != degree or k < 1:
-        raise DataError(f"the degree is a whole number above 0, got {degree:g}")
     if state is None and len(np.unique(values[~np.isnan(values)])) <= k:
         raise DataError(f"degree {k} needs more than {k} different values")
     constants: dict[str, Any] = {} if state is None else dict(state)
-    columns = np.asarray(poly(values, degree=k, raw=bool(raw), _state=constants), dtype=float)
+    columns = np.asarray(poly(values, degree=k, raw=raw, _state=constants), dtype=float)
     return Matrix(columns, tuple(str(i + 1) for i in range(k))), constants
 
 
