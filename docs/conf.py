@@ -44,8 +44,16 @@ def _as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
 def _block(block: str) -> list[str]:
     kind = "pycon" if block.startswith(">>>") else "text" if re.search(r"^ ", block, re.MULTILINE) else ""
     if not kind:
-        return [re.sub(r"([*`|_\\])", r"\\\1", line) for line in block.split("\n")] + [""]
+        return [*_prose(block).split("\n"), ""]
     return [f".. code-block:: {kind}", "", *(f"   {line}" for line in block.split("\n")), ""]
+
+
+def _prose(text: str) -> str:
+    """What stands between `backquotes` becomes code, everything else that sphinx would read as markup is escaped."""
+    parts = re.split(r"`([^`]+)`", text)
+    escaped = [re.sub(r"([*`|_\\])", r"\\\1", part) for part in parts[::2]]
+    code = [f"\\ ``{part}``\\ " for part in parts[1::2]]
+    return "".join(piece for pair in zip(escaped, [*code, ""], strict=True) for piece in pair)
 
 
 def setup(app: Any) -> None:
