@@ -138,6 +138,10 @@ def model_matrix(
     table = as_table(data)
     index, table = table.index, table.reset_index(drop=True).rename(columns=str)
     parsed = formula if isinstance(formula, Formula) else parse(formula, list(table.columns))
+    if not isinstance(contrasts, Mapping | None):
+        raise DataError(f"contrasts= maps factors to contrasts, as {{'group': 'contr.sum'}}; got {contrasts!r}")
+    for given, what in ((weights, "weights"), (offset, "offset"), (subset, "subset")):
+        row_rules.check_index(given, index, what)
     asked = dict(contrasts or {})
     states: States = {}
     nodes = {label(node): node for node in all_variables(parsed)}
@@ -186,6 +190,7 @@ def model_matrix(
         messages=(
             *notes.about_rows(len(table), len(rows), dropped if subset is None else ()),
             *notes.about_levels(values, kept),
+            *notes.about_texts(parsed, kept),
             *notes.about_bars(parsed, kept),
             *notes.about_groups({term.group: len(term.levels) for term in random}),
         ),

@@ -6,6 +6,7 @@ walks the tree and knows only the functions that it lists.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -254,6 +255,8 @@ def number_label(value: float) -> str:
     >>> number_label(100000), number_label(0.1), number_label(1e-4), number_label(1234567)
     ('1e+05', '0.1', '1e-04', '1234567')
     """
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
     value = value + 0.0  # no negative zero
     digits = next(d for d in range(1, 16) if d == 15 or float(f"{value:.{d - 1}e}") == float(f"{value:.14e}"))
     scientific = f"{value:.{digits - 1}e}"

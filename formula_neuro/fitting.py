@@ -86,7 +86,15 @@ def _response(design: Design, family: Family) -> tuple[Array, Array, tuple[str, 
     if design.y_levels is not None and design.y_levels != LOGICAL:
         if family.name != "binomial":
             shown = ", ".join(design.y_levels[:3])
-            raise DataError(f"{name} is text or a factor ({shown}, ...), but family={family.name!r} needs numbers")
+            raise DataError(
+                f"{name} is text or a factor ({shown}, ...), but family={family.name!r} needs numbers; convert the "
+                "column, or use family='binomial' for two levels"
+            )
+        if len(design.y_levels) == 1:
+            raise DataError(
+                f"{name} is {design.y_levels[0]!r} in all {len(y)} rows used, but family='binomial' takes two levels; "
+                "look at which rows were dropped"
+            )
         if len(design.y_levels) != 2:
             raise DataError(
                 f"{name} has {len(design.y_levels)} levels ({', '.join(design.y_levels[:5])}), but "
@@ -104,7 +112,10 @@ def _response(design: Design, family: Family) -> tuple[Array, Array, tuple[str, 
 def _counts(y: Array, weights: Array, family: Family, name: str) -> tuple[Array, Array, tuple[str, ...]]:
     """cbind(successes, failures) as shares and trials."""
     if family.name != "binomial" or y.shape[1] != 2:
-        raise DataError(f"{name}: cbind() gives successes and failures, for family='binomial' only")
+        raise DataError(
+            f"{name} is a response of {y.shape[1]} columns with family={family.name!r}; two are taken, as "
+            "cbind(successes, failures), for family='binomial' only"
+        )
     if (y < 0).any() or (y != np.round(y)).any():
         bad = y[((y < 0) | (y != np.round(y))).any(axis=1)][0]
         raise DataError(f"{name}: counts are whole and not negative, got ({bad[0]:g}, {bad[1]:g})")

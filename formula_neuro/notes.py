@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -33,7 +34,7 @@ def about_groups(levels: Mapping[str, int]) -> list[str]:
 
 
 def about_levels(before: Mapping[str, Value], after: Mapping[str, Value]) -> list[str]:
-    """Declared levels that do not occur, and texts that look like misread numbers."""
+    """Declared levels that do not occur."""
     found = []
     for name, value in after.items():
         old = before[name]
@@ -43,6 +44,34 @@ def about_levels(before: Mapping[str, Value], after: Mapping[str, Value]) -> lis
         if gone and not old.logical:
             found.append(f"{name}: levels that do not occur in the rows used are dropped ({', '.join(gone[:5])})")
     return found
+
+
+def about_texts(formula: Formula, values: Mapping[str, Value]) -> list[str]:
+    """Columns of texts that look like misread numbers or dates, where they do not group."""
+    found = []
+    parts = [formula.fixed, *(bar.part for bar in formula.bars)]
+    for node in dict.fromkeys(node for part in parts for node in part.variables if isinstance(node, Name)):
+        value = values[label(node)]
+        if not isinstance(value, Categorical) or value.ordered or value.logical or len(value.levels) < 3:
+            continue
+        shown = ", ".join(value.levels[:3])
+        for pattern, what, remedy in MISREAD:
+            if sum(bool(pattern.fullmatch(level)) for level in value.levels) > len(value.levels) / 2:
+                found.append(
+                    f"{label(node)}: texts that look like {what} ({shown}, ...) enter as a factor with "
+                    f"{len(value.levels)} levels; {remedy}"
+                )
+    return found
+
+
+MISREAD = (
+    (re.compile(r"\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?\s*"), "numbers", "convert the column if it counts"),
+    (
+        re.compile(r"\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}).*"),
+        "dates",
+        "convert them to days",
+    ),
+)
 
 
 def about_bars(formula: Formula, values: Mapping[str, Value]) -> list[str]:

@@ -34,6 +34,15 @@ def extra(given: Any, table: pd.DataFrame, what: str, states: States) -> Array |
     return values
 
 
+def check_index(given: Any, index: pd.Index, what: str) -> None:
+    """A Series goes with the data row by row, so its row labels must be the data's, in the data's order."""
+    if isinstance(given, pd.Series) and not given.index.equals(index):
+        raise DataError(
+            f"{what}= is a Series with other row labels than the data; give {what}={what}.to_numpy() if its rows stand "
+            "in the order of the data's, or make it a column"
+        )
+
+
 def subset_rows(given: Any, table: pd.DataFrame) -> NDArray[np.bool_]:
     """subset=: a logical expression of columns or True/False a row; a missing value leaves the row out."""
     if given is None:
@@ -70,7 +79,10 @@ def complete(
     if not chosen.any():
         raise DataError("subset= leaves no row")
     if not good.any():
-        raise DataError(f"no row is complete: of {int(chosen.sum())} rows, values are missing in {shown}")
+        raise DataError(
+            f"no row is complete: of {int(chosen.sum())} rows, values are missing in {shown}; fill them in or leave "
+            "the column out"
+        )
     if lost and na_action == "fail":
         raise DataError(f"na_action='fail': values are missing in {lost} rows ({shown})")
     return np.flatnonzero(good), tuple(dropped)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pandas as pd
 
 from .errors import DataError
 
+# R's "NA", and what other programs write; not "None", which is a level of many factors (drug: None, 5 mg, 10 mg).
+MISSING_WORDS = ["", "NA", "N/A", "#N/A", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null"]
 READERS = {".csv": ",", ".tsv": "\t", ".txt": None}
 
 
@@ -19,59 +23,97 @@ def as_table(data: Any) -> pd.DataFrame:
     Paths may end in .csv, .tsv, .txt (blanks or tabs) or .parquet. Raises DataError, FileNotFoundError.
     """
     if isinstance(data, (str, os.PathLike)):
-        table = read(Path(data))
-    elif isinstance(data, pd.DataFrame):
-        table = data
-    elif hasattr(data, "to_pandas"):
-        table = data.to_pandas()
-    else:
-        try:
-            table = pd.DataFrame(data)
-        except (ValueError, TypeError) as error:
-            raise DataError(f"data of type {type(data).__name__} is not a table ({error})") from None
-    return _checked(table)
+        return _checked(read(data), f"{os.fspath(data)}: ")
+    if isinstance(data, pd.DataFrame):
+        return _checked(data)
+    if hasattr(data, "to_pandas"):
+        return _checked(data.to_pandas())
+    if isinstance(data, Mapping):
+        _check_lengths(data)
+    elif data is None or isinstance(data, (int, float, bytes)):
+        raise DataError(f"data is of type {type(data).__name__}; {EXPECTED}")
+    try:
+        return _checked(pd.DataFrame(data))
+    except (ValueError, TypeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"data of type {type(data).__name__} is no table ({error}); {EXPECTED}") from None
 
 
-def read(path: Path) -> pd.DataFrame:
+EXPECTED = "a DataFrame, a dict of columns, a record array, or the path of a csv, tsv, txt or parquet file is expected"
+
+
+def _check_lengths(columns: Mapping[Any, Any]) -> None:
+    lengths = {name: len(v) if isinstance(v, Sized) and not isinstance(v, str) else 0 for name, v in columns.items()}
+    if columns and not any(lengths.values()):
+        raise DataError(f"data is a dict without columns of values; {EXPECTED}")
+    if len(set(lengths.values()) - {0}) > 1:
+        shown = ", ".join(f"{name}: {n}" for name, n in lengths.items() if n)
+        raise DataError(f"the columns of data have different lengths ({shown})")
+
+
+def read(given: str | os.PathLike[str]) -> pd.DataFrame:
     """The table in a file, by its ending."""
+    path = Path(given)
+    if "://" in str(given):
+        raise DataError(f"{given}: addresses are not read; download the file, or pass pandas.read_csv({str(given)!r})")
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file (looked in {path.absolute().parent})")
     if path.is_dir():
         raise DataError(f"{path} is a folder; give the path of a csv, tsv, txt or parquet file")
     ending = path.suffix.lower()
     if ending == ".parquet":
-        try:
-            return pd.read_parquet(path)
-        except ImportError:
-            raise DataError(f"{path}: reading parquet needs pyarrow: pip install pyarrow") from None
+        return _parquet(path)
     if ending not in READERS:
         raise DataError(f"{path}: files may end in {', '.join(READERS)} or .parquet, not {ending or 'nothing'!r}")
     separator = READERS[ending]
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline().rstrip("\r\n")
-        _check_header(header, separator, path)
-        return pd.read_csv(path, sep=separator or r"\s+", encoding="utf-8-sig")
+        _check_header(path, separator)
+        return pd.read_csv(
+            path, sep=separator or r"\s+", encoding="utf-8-sig", keep_default_na=False, na_values=MISSING_WORDS
+        )
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: the file is empty") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as a table ({str(error).strip()})") from None
+    except UnicodeDecodeError:
+        remedy = "save it as UTF-8, or pass pandas.read_csv(path, encoding='latin-1')"
+        raise DataError(f"{path} is not written in UTF-8; {remedy}") from None
+    except (pd.errors.ParserError, csv.Error) as error:
+        told = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+        raise DataError(f"{path}: cannot be read as a table ({told})") from None
 
 
-def _check_header(header: str, separator: str | None, path: Path) -> None:
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except ImportError:
+        raise DataError(f"{path}: reading parquet needs pyarrow: pip install pyarrow") from None
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: cannot be read as parquet ({error})") from None
+
+
+def _check_header(path: Path, separator: str | None) -> None:
     """pandas renames repeated columns to a.1 in silence; a formula must not pick one of them by chance."""
-    names = [name.strip().strip('"') for name in (header.split(separator) if separator else header.split())]
-    _raise_repeated([name for name in names if name], f"{path}: ")
-    if separator and len(names) == 1 and ";" in header:
-        raise DataError(f"{path}: one column only; is the separator ';'? Read it with pandas.read_csv(path, sep=';')")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = (line for line in file if line.strip())
+        if separator:
+            names = next(csv.reader(lines, delimiter=separator), [])
+        else:
+            names = [name.strip("\"'") for name in next(lines, "").split()]
+    _raise_repeated([name.strip() for name in names if name.strip()], f"{path}: ")
+    other = next((mark for mark in ";\t," if len(names) == 1 and separator and mark in names[0]), None)
+    if other:
+        raise DataError(
+            f"{path}: one column only ({names[0]!r}); is the separator {other!r}? Rename the file, or pass "
+            f"pandas.read_csv(path, sep={other!r})"
+        )
 
 
-def _checked(table: pd.DataFrame) -> pd.DataFrame:
-    _raise_repeated([str(c) for c in table.columns], "")
+def _checked(table: pd.DataFrame, where: str = "") -> pd.DataFrame:
+    _raise_repeated([str(c) for c in table.columns], where)
     if not len(table.columns):
-        raise DataError("the data has no columns")
+        raise DataError(f"{where}the data has no columns")
     if not len(table):
-        raise DataError("the data has no rows")
+        raise DataError(f"{where}the data has no rows")
     return table
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import DataError, FormulaError
-from .expression import BINARY, Call, Name, Node, Number, Text, Truth, label
+from .expression import BINARY, Call, Name, Node, Number, Text, Truth, label, quoted
 from .family import Array
 from .values import Categorical, Matrix, Value, as_factor, as_numbers, from_column, logical, number_levels
 
@@ -48,7 +48,7 @@ class _Scope:
     def column(self, name: Name) -> Value:
         if name.text not in self.table.columns:
             near = difflib.get_close_matches(name.text, [str(c) for c in self.table.columns], n=1)
-            hint = f"; did you mean {near[0]}?" if near else f" (it has {_listed(self.table.columns)})"
+            hint = f"; did you mean {quoted(near[0])}?" if near else f" (it has {_listed(self.table.columns)})"
             raise FormulaError(f"{name.text} is not a column of the data{hint}", self.whole, name.at)
         return from_column(self.table[name.text], name.text)
 
@@ -69,6 +69,8 @@ def _value(node: Node, scope: _Scope) -> Argument:
         return node.value
     if node.function in OPERATORS:
         return _operate(node, [_value(v, scope) for _, v in node.arguments])
+    if node.function == "%in%":
+        return _among(node, scope)
     if node.function in BINARY:
         raise FormulaError(f"{node.function} has no value; it is an operator among terms", scope.whole, node.at)
     if node.function in LEARNING:
@@ -79,6 +81,8 @@ def _value(node: Node, scope: _Scope) -> Argument:
         known = sorted([*FUNCTIONS, *LEARNING, "C", "offset"])
         near = difflib.get_close_matches(node.function, known, n=1)
         hint = f"did you mean {near[0]}()?" if near else f"there are {', '.join(known)}"
+        if any(isinstance(v, Call) and v.function in ("|", "||") for _, v in node.arguments):
+            hint = "of covariance structures there are us(x | g), diag(), cs() and ar1()"
         raise FormulaError(f"{node.function}() is not a function of formulas; {hint}", scope.whole, node.at)
     value = _call(node, FUNCTIONS[node.function], scope)
     if node.function == "cbind" and any(isinstance(v, Name) for _, v in node.arguments):
@@ -161,6 +165,20 @@ def _compare(sign: str, left: Argument, right: Argument, what: str) -> Categoric
     return logical(COMPARISON[sign](a, b), np.isnan(a) | np.isnan(b))
 
 
+def _among(node: Call, scope: _Scope) -> Categorical:
+    """x %in% c(...): TRUE where x is one of the constants; FALSE, not missing, where x is missing, as in R."""
+    (_, left), (_, right) = node.arguments
+    listed = [v for _, v in right.arguments] if isinstance(right, Call) and right.function == "c" else [right]
+    constants = [_value(v, scope) for v in listed]
+    if not constants or not all(isinstance(v, (str, float)) for v in constants):
+        raise FormulaError("right of %in% stand constants, as in f %in% c('a', 'b')", scope.whole, node.at)
+    column, none = _value(left, scope), np.zeros(len(scope.table), dtype=bool)
+    found = none.copy()
+    for constant in constants:
+        found |= _compare("==", column, constant, label(node)).codes == 1
+    return logical(found, none)
+
+
 def _number(value: Argument, what: str) -> Any:
     if isinstance(value, str):
         raise DataError(f"{what} needs numbers, but got the text {value!r}")
@@ -169,7 +187,7 @@ def _number(value: Argument, what: str) -> Any:
 
 def _column(value: Argument, what: str) -> Array:
     if isinstance(value, (str, float, bool)):
-        raise DataError(f"{what} takes a column, not the constant {value!r}")
+        raise DataError(f"{what} takes a column, not a constant")
     return as_numbers(value, what)
 
 
@@ -308,6 +326,8 @@ def _poly(
     if not isinstance(raw, bool):
         raise DataError("raw= is TRUE or FALSE")
     k = int(degree)
+    if np.isnan(values).all():
+        return Matrix(np.full((len(values), k), np.nan), tuple(str(i + 1) for i in range(k))), dict(state or {})
     if state is None and len(np.unique(values[~np.isnan(values)])) <= k:
         raise DataError(f"degree {k} needs more than {k} different values")
     constants: dict[str, Any] = {} if state is None else dict(state)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import numbers
+from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,26 +93,58 @@ def from_column(column: pd.Series, name: str) -> Array | Categorical:
     if pd.api.types.is_numeric_dtype(dtype):
         return np.asarray(column.to_numpy(dtype=float, na_value=np.nan), dtype=float)
     if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        raise DataError(f"{name}: dates and times cannot be modelled; convert them to a number such as days")
+        raise DataError(f"{name}: {NO_DATES}")
     if isinstance(dtype, pd.StringDtype) and not column.isna().all():
         return _text(column)
     return _from_objects(column, name)
 
 
+NO_DATES = "dates and times cannot be modelled; convert them to a number such as days"
+
+
 def _from_objects(column: pd.Series, name: str) -> Array | Categorical:
     gone = column.isna().to_numpy(bool)
     given = column[~gone]
-    kinds = {type(v) for v in given}
+    kinds = {_kind(found) for found in {type(v) for v in given}}
     if not kinds:
         return np.full(len(column), np.nan)
-    if all(issubclass(k, (bool, np.bool_)) for k in kinds):
+    if kinds == {"True/False"}:
         return logical(column.where(~gone, False).to_numpy(bool), gone)
-    if all(issubclass(k, (int, float, np.number)) and not issubclass(k, (bool, np.bool_)) for k in kinds):
-        return np.asarray(pd.to_numeric(column), dtype=float)
-    if not all(issubclass(k, str) for k in kinds):
-        shown = ", ".join(sorted(k.__name__ for k in kinds))
-        raise DataError(f"{name}: the cells hold {shown}; expected numbers, texts, or True/False only")
-    return _text(column)
+    if kinds == {"numbers"}:
+        values = np.full(len(column), np.nan)
+        values[~gone] = [_as_float(v, name) for v in given]
+        return values
+    if kinds == {"texts"}:
+        return _text(column)
+    if kinds == {"dates"}:
+        raise DataError(f"{name}: {NO_DATES}")
+    counts = Counter(_kind(type(v)) for v in given)
+    rarest = min(counts, key=lambda kind: counts[kind])
+    row = next(i for i, v in enumerate(column) if not gone[i] and _kind(type(v)) == rarest)
+    shown = " and ".join(f"{kind} in {count} rows" for kind, count in counts.items())
+    raise DataError(
+        f"{name} holds {shown} (for example {column.iloc[row]!r} in row {row + 1}), but a column takes numbers only, "
+        "texts only or True/False only: convert it, or set the strange cells to missing"
+    )
+
+
+def _kind(found: type) -> str:
+    if issubclass(found, (bool, np.bool_)):
+        return "True/False"
+    if issubclass(found, (numbers.Real, np.integer, np.floating, decimal.Decimal)):
+        return "numbers"
+    if issubclass(found, str):
+        return "texts"
+    if issubclass(found, (datetime.date, datetime.time, datetime.timedelta, np.datetime64, pd.Period)):
+        return "dates"
+    return f"values of type {found.__name__}"
+
+
+def _as_float(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise DataError(f"{name}: {str(value)[:20]}... is too large a number; rescale the column") from None
 
 
 def _text(column: pd.Series) -> Categorical:
@@ -129,11 +166,11 @@ def _level_names(categories: pd.Index) -> tuple[str, ...]:
     return tuple(str(level) for level in categories)
 
 
-def number_levels(numbers: Array) -> tuple[str, ...]:
+def number_levels(values: Array) -> tuple[str, ...]:
     """R's names of numbers as levels: whole ones as R prints an integer ("100000"), others as doubles ("1e+05")."""
-    if (numbers == np.round(numbers)).all() and (np.abs(numbers) < 2**31).all():
-        return tuple(str(int(v)) for v in numbers)
-    return tuple(number_label(float(v)) for v in numbers)
+    if (values == np.round(values)).all() and (np.abs(values) < 2**31).all():
+        return tuple(str(int(v)) for v in values)
+    return tuple(number_label(float(v)) for v in values)
 
 
 def logical(values: NDArray[np.bool_], gone: NDArray[np.bool_]) -> Categorical:
@@ -146,9 +183,9 @@ def as_factor(value: Value) -> Categorical:
         return replace(value, logical=False)
     if isinstance(value, Matrix):
         raise DataError("a factor is made of one column, not of several")
-    codes, numbers = pd.factorize(value, sort=True, use_na_sentinel=True)
-    numbers = np.asarray(numbers, dtype=float)
-    return Categorical(np.asarray(codes, dtype=np.intp), number_levels(numbers), numbers=numbers)
+    codes, levels = pd.factorize(value, sort=True, use_na_sentinel=True)
+    levels = np.asarray(levels, dtype=float)
+    return Categorical(np.asarray(codes, dtype=np.intp), number_levels(levels), numbers=levels)
 
 
 def as_numbers(value: Value, what: str) -> Array:
@@ -158,6 +195,6 @@ def as_numbers(value: Value, what: str) -> Array:
     if isinstance(value, Categorical):
         if not value.logical:
             shown = ", ".join(value.levels[:3])
-            raise DataError(f"{what} needs numbers, but got texts or factor levels ({shown}, ...)")
+            raise DataError(f"{what} needs numbers, but got texts or factor levels ({shown}, ...); convert the column")
         return np.where(value.codes < 0, np.nan, value.codes.astype(float))
     return value

@@ -83,7 +83,7 @@ def test_large_integers_cross_as_numbers():
 
 
 def test_a_mixed_column_is_refused():
-    with pytest.raises(DataError, match="int, str"):
+    with pytest.raises(DataError, match="numbers in 1 rows and texts in 1 rows"):
         columns_to_r(pd.DataFrame({"a": [1, "x"]}, dtype=object))
 
 

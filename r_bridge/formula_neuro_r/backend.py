@@ -35,13 +35,16 @@ class RBackend(Backend):
         return Backend.unready(self) if rpy2_is_here() else NO_RPY2
 
     def refuses(self, request: Request) -> str | None:
-        """As for any backend; quadrature is taken for families without a dispersion alone."""
+        """As for any backend; quadrature is taken for one random effect, in families without a dispersion."""
         takes = ESTIMATORS_OF.get(request.model, ())
         word = request.estimator.word
         if request.model in self.models and word not in takes:
             return f"does not fit a {request.model} by {word!r} (takes {', '.join(takes)})"
         if word == "agq" and request.family.dispersed:
             return f"takes quadrature for binomial and poisson, not for {request.family.name}"
+        effects = [len(term.columns) for term in request.design.random]
+        if word == "agq" and effects != [1] and getattr(request.estimator, "nodes", 1) > 1:
+            return "takes quadrature for one scalar random effect such as (1|g) alone; use estimator='laplace'"
         return Backend.refuses(self, request)
 
 
