@@ -85,9 +85,9 @@ class Design:
     def X(self) -> pd.DataFrame:
         return pd.DataFrame(self.matrix, columns=list(self.names), index=self.index, copy=False)
 
-    def apply(self, newdata: Any) -> Design:
+    def apply(self, newdata: Any, random: bool = True) -> Design:
         """The same columns for another table; see `apply`."""
-        return apply(self, newdata)
+        return apply(self, newdata, random)
 
 
 # ---- building ------------------------------------------------------------------------------------
@@ -150,7 +150,8 @@ def model_matrix(
         "weights": row_rules.extra(weights, table, "weights", states),
         "offset": row_rules.extra(offset, table, "offset", states),
     }
-    rows, dropped = row_rules.complete(values, extras, row_rules.subset_rows(subset, table), na_action)
+    chosen = row_rules.subset_rows(subset, table)
+    rows, dropped = row_rules.complete(values, extras, chosen, na_action)
     kept = {name: row_rules.kept(name, value, rows) for name, value in values.items()}
     _check_contrasts(asked, kept)
     _check_levels(parsed, kept)
@@ -188,7 +189,7 @@ def model_matrix(
         data=table[used].iloc[rows].reset_index(drop=True) if len(rows) < len(table) else table[used],
         dropped=dropped,
         messages=(
-            *notes.about_rows(len(table), len(rows), dropped if subset is None else ()),
+            *notes.about_rows(int(chosen.sum()), len(rows), dropped),
             *notes.about_levels(values, kept),
             *notes.about_texts(parsed, kept),
             *notes.about_bars(parsed, kept),
@@ -199,12 +200,13 @@ def model_matrix(
     )
 
 
-def apply(design: Design, newdata: Any) -> Design:
+def apply(design: Design, newdata: Any, random: bool = True) -> Design:
     """The same columns for another table, with the constants, levels and contrasts of the first.
 
     Every row of the new table stays: a missing covariate makes its row NaN, a level of a grouping factor
-    that training has not seen gets code -1. The response need not be there. Raises NewLevels for an
-    unseen level of a fixed factor, DataError and FormulaError for columns that are missing or of another kind.
+    that training has not seen gets code -1. The response need not be there, nor, with random=False, what
+    stands in the random terms. Raises NewLevels for an unseen level of a fixed factor, DataError and
+    FormulaError for columns that are missing or of another kind.
     """
     recipe: Recipe = design.recipe
     table = as_table(newdata)
@@ -212,17 +214,21 @@ def apply(design: Design, newdata: Any) -> Design:
     states, n = dict(recipe.states), len(table)
     if recipe.free_offset:
         raise DataError("the fit had an offset given as an array; refit with the offset as a column to predict from")
-    values = {k: evaluate(node, table, states, design.formula.text, learn=False) for k, node in recipe.nodes}
+    bars = recipe.bars if random else ()
+    columns = {p.variable for part in (recipe.fixed, *(b.blocks for b in bars)) for bl in part for p in bl.pieces}
+    needed = columns | {v for bar in bars for v in bar.variables} | {label(node) for node in design.formula.offsets}
+    values = {
+        k: evaluate(node, table, states, design.formula.text, learn=False) for k, node in recipe.nodes if k in needed
+    }
     trained = dict(recipe.factors)
-    fixed = {p.variable for part in (recipe.fixed, *(b.blocks for b in recipe.bars)) for bl in part for p in bl.pieces}
-    coded = {k: _recoded(k, v, trained.get(k)) if k in fixed else v for k, v in values.items()}
-    random = tuple(
+    coded = {k: _recoded(k, v, trained.get(k)) if k in columns else v for k, v in values.items()}
+    terms = tuple(
         replace(
             term,
             codes=grouping.codes_of(bar.keys, [values[v] for v in bar.variables]),
             basis=np.ascontiguousarray(fill(bar.blocks, coded, n)),
         )
-        for term, bar in zip(design.random, recipe.bars, strict=True)
+        for term, bar in zip(design.random if random else (), bars, strict=True)
     )
     total = sum((_offset(values[label(node)], node) for node in design.formula.offsets), np.zeros(n))
     extra = None
@@ -233,7 +239,7 @@ def apply(design: Design, newdata: Any) -> Design:
         y=None,
         y_levels=None,
         matrix=fill(recipe.fixed, coded, n),
-        random=random,
+        random=terms,
         offset=total if extra is None else total + extra,
         extra_offset=extra,
         weights=None,
@@ -256,7 +262,7 @@ def _check_contrasts(asked: Mapping[str, str], values: Mapping[str, Value]) -> N
 
 def _check_levels(formula: Formula, values: Mapping[str, Value]) -> None:
     parts: list[Part] = [formula.fixed, *(bar.part for bar in formula.bars)]
-    for name in dict.fromkeys(label(node) for part in parts for node in part.variables):
+    for name in dict.fromkeys(label(part.variables[i]) for part in parts for term in part.terms for i in term):
         value = values[name]
         if isinstance(value, Categorical) and len(np.unique(value.codes)) < 2:
             level = value.levels[int(value.codes[0])]
@@ -304,7 +310,9 @@ def _term_columns(blocks: tuple[Block, ...]) -> tuple[TermColumns, ...]:
 
 
 def _recoded(name: str, value: Value, levels: tuple[str, ...] | None) -> Value:
-    """New data's factor on the levels of training; numbers pass."""
+    """New data's factor on the levels of training; numbers pass, and a column without any value is of any kind."""
+    if levels is not None and isinstance(value, np.ndarray) and np.isnan(value).all():
+        return Categorical(np.full(len(value), -1, dtype=np.intp), levels)
     if (levels is None) != (not isinstance(value, Categorical)):
         kinds = ("numbers", "a factor") if levels is None else ("a factor", "numbers")
         raise DataError(f"{name} was {kinds[0]} when the model was fitted and is {kinds[1]} now")

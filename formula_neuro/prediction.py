@@ -32,7 +32,7 @@ def predict(
     if newdata is None and random:
         design, eta = fit.request.design, fit.eta
     else:
-        design = fit.request.design if newdata is None else fit.request.design.apply(newdata)
+        design = fit.request.design if newdata is None else fit.request.design.apply(newdata, random)
         eta = design.matrix @ np.nan_to_num(fit.beta) + design.offset
         if random:
             eta = eta + _random_part(fit, design, new_levels)

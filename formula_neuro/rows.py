@@ -26,7 +26,7 @@ def extra(given: Any, table: pd.DataFrame, what: str, states: States) -> Array |
         node = expression.Name(given) if given in table.columns else expression.read(given)
         return as_numbers(evaluate(node, table, states, given), what)
     try:
-        values = np.asarray(given, dtype=float)
+        values = np.array(given, dtype=float)  # a copy: the caller may change his
     except (TypeError, ValueError):
         raise DataError(f"{what}= takes a column's name or numbers, got {type(given).__name__}") from None
     if values.shape != (len(table),):

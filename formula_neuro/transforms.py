@@ -68,7 +68,7 @@ def _value(node: Node, scope: _Scope) -> Argument:
     if isinstance(node, Truth):
         return node.value
     if node.function in OPERATORS:
-        return _operate(node, [_value(v, scope) for _, v in node.arguments])
+        return _operate(node, [_value(v, scope) for _, v in node.arguments], scope.learn)
     if node.function == "%in%":
         return _among(node, scope)
     if node.function in BINARY:
@@ -132,7 +132,7 @@ LOGIC: dict[str, Callable[[Any, Any], Any]] = {"&": np.logical_and, "&&": np.log
 OPERATORS = {*ARITHMETIC, *COMPARISON, *LOGIC, "(", "!"}
 
 
-def _operate(node: Call, values: list[Argument]) -> Argument:
+def _operate(node: Call, values: list[Argument], learn: bool) -> Argument:
     sign, what = node.function, label(node)
     if sign == "(":
         return values[0]
@@ -142,7 +142,7 @@ def _operate(node: Call, values: list[Argument]) -> Argument:
             return logical(number == 0, np.isnan(number))
         return -_number(values[0], what) if sign == "-" else _number(values[0], what)
     if sign in COMPARISON:
-        return _compare(sign, values[0], values[1], what)
+        return _compare(sign, values[0], values[1], what, learn)
     left, right = (_number(v, what) for v in values)
     with np.errstate(all="ignore"):
         if sign in LOGIC:
@@ -151,15 +151,16 @@ def _operate(node: Call, values: list[Argument]) -> Argument:
     return result if isinstance(result, np.ndarray) and result.ndim else float(result)
 
 
-def _compare(sign: str, left: Argument, right: Argument, what: str) -> Categorical:
+def _compare(sign: str, left: Argument, right: Argument, what: str, learn: bool) -> Categorical:
+    """A logical factor. A level that training knows may be absent from new data: nothing equals it there."""
     if isinstance(left, str) and isinstance(right, Categorical):
         left, right = right, left
     if isinstance(left, Categorical) and isinstance(right, str):
         if sign not in ("==", "!="):
             raise DataError(f"{what}: levels can be compared by == and != only")
-        if right not in left.levels:
+        if right not in left.levels and learn:
             raise DataError(f"{what}: {right!r} is not a level (there are {', '.join(left.levels[:12])})")
-        same = left.codes == left.levels.index(right)
+        same = left.codes == (left.levels.index(right) if right in left.levels else len(left.levels))
         return logical(same if sign == "==" else ~same, left.codes < 0)
     a, b = np.broadcast_arrays(_number(left, what), _number(right, what))
     return logical(COMPARISON[sign](a, b), np.isnan(a) | np.isnan(b))
@@ -175,7 +176,7 @@ def _among(node: Call, scope: _Scope) -> Categorical:
     column, none = _value(left, scope), np.zeros(len(scope.table), dtype=bool)
     found = none.copy()
     for constant in constants:
-        found |= _compare("==", column, constant, label(node)).codes == 1
+        found |= _compare("==", column, constant, label(node), scope.learn).codes == 1
     return logical(found, none)
 
 
@@ -221,22 +222,6 @@ def _as_numeric(x: Argument) -> Any:
     return _number(x, "as.numeric")
 
 
-def _relevel(x: Argument, ref: Argument) -> Categorical:
-    factor = _factor(x)
-    if not isinstance(ref, (str, float)):
-        raise DataError("ref= is the name of a level")
-    name = ref if isinstance(ref, str) else number_levels(np.array([ref]))[0]
-    if name not in factor.levels:
-        raise DataError(f"ref={name!r} is not a level (there are {', '.join(factor.levels[:12])})")
-    first = factor.levels.index(name)
-    order = [first, *(i for i in range(len(factor.levels)) if i != first)]
-    place = np.empty(len(order) + 1, dtype=np.intp)
-    place[order] = np.arange(len(order))
-    place[-1] = -1
-    numbers = factor.numbers[order] if factor.numbers is not None else None
-    return replace(factor, codes=place[factor.codes], levels=tuple(factor.levels[i] for i in order), numbers=numbers)
-
-
 def _extreme(what: str, function: Any) -> Callable[..., Any]:
     def apply(*x: Argument) -> Any:
         arrays = np.broadcast_arrays(*(_number(v, what) for v in x))
@@ -263,7 +248,7 @@ ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: _elementwise(name, function) for name, function in ELEMENTWISE.items()},
     "log": _log, "I": _identity, "factor": _factor, "as.factor": _factor, "as.numeric": _as_numeric,
-    "relevel": _relevel, "cbind": _cbind,
+    "cbind": _cbind,
     "pmin": _extreme("pmin", np.minimum), "pmax": _extreme("pmax", np.maximum),
 }  # fmt: skip
 
@@ -335,4 +320,24 @@ def _poly(
     return Matrix(columns, tuple(str(i + 1) for i in range(k))), constants
 
 
-LEARNING: dict[str, Callable[..., Any]] = {"scale": _scale, "center": _center, "poly": _poly}
+def _relevel(x: Argument, ref: Argument, *, state: bool | None) -> tuple[Categorical, bool]:
+    """The factor with another first level; new data is recoded by the levels of training, so it may lack that one."""
+    factor = _factor(x)
+    if state:
+        return factor, True
+    if not isinstance(ref, (str, float)):
+        raise DataError("ref= is the name of a level")
+    name = ref if isinstance(ref, str) else number_levels(np.array([ref]))[0]
+    if name not in factor.levels:
+        raise DataError(f"ref={name!r} is not a level (there are {', '.join(factor.levels[:12])})")
+    first = factor.levels.index(name)
+    order = [first, *(i for i in range(len(factor.levels)) if i != first)]
+    place = np.empty(len(order) + 1, dtype=np.intp)
+    place[order] = np.arange(len(order))
+    place[-1] = -1
+    numbers = factor.numbers[order] if factor.numbers is not None else None
+    changed = replace(factor, codes=place[factor.codes], levels=tuple(factor.levels[i] for i in order), numbers=numbers)
+    return changed, True
+
+
+LEARNING: dict[str, Callable[..., Any]] = {"scale": _scale, "center": _center, "poly": _poly, "relevel": _relevel}

@@ -167,10 +167,9 @@ def _level_names(categories: pd.Index) -> tuple[str, ...]:
 
 
 def number_levels(values: Array) -> tuple[str, ...]:
-    """R's names of numbers as levels: whole ones as R prints an integer ("100000"), others as doubles ("1e+05")."""
-    if (values == np.round(values)).all() and (np.abs(values) < 2**31).all():
-        return tuple(str(int(v)) for v in values)
-    return tuple(number_label(float(v)) for v in values)
+    """R's names of numbers as levels: whole ones as R prints an integer ("100000"), others as doubles ("0.5")."""
+    whole = (values == np.round(values)) & (np.abs(values) < 2**31)
+    return tuple(str(int(v)) if w else number_label(float(v)) for v, w in zip(values, whole, strict=True))
 
 
 def logical(values: NDArray[np.bool_], gone: NDArray[np.bool_]) -> Categorical:

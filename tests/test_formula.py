@@ -134,7 +134,7 @@ def test_a_formula_may_have_no_response():
         "y ~ (1|(a:b))": ["1 | a:b"],
         "y ~ (1|a/(b:c))": ["1 | b:c:a", "1 | a"],
         "y ~ (1|factor(id))": ["1 | factor(id)"],
-        "y ~ (1|`my group`)": ["1 | `my group`"],
+        "y ~ (1|`my group`)": ["1 | my group"],
         "y ~ (log(x + 1)|g)": ["1 + log(x + 1) | g"],
         "y ~ ((1|g))": ["1 | g"],
         "y ~ (x + (1|g))": ["1 | g"],
