@@ -36,7 +36,7 @@ def binned(x: Array, values: Array, weights: Array, bins: int) -> Binned:
 
 
 def wilson(share: Array, n: Array, z: float = 1.96) -> tuple[Array, Array]:
-    """Wilson's 95 % limits of a share of n trials; they stay within 0 and 1.
+    """Wilson's 95 % limits of a share of n trials; they stay within 0 and 1, and around the share.
 
     >>> low, high = wilson(np.array([0.0]), np.array([10.0]))
     >>> round(float(low[0]), 3), round(float(high[0]), 3)
@@ -45,4 +45,5 @@ def wilson(share: Array, n: Array, z: float = 1.96) -> tuple[Array, Array]:
     scale = 1 + z**2 / n
     centre = (share + z**2 / (2 * n)) / scale
     half = z / scale * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+    # rounding would put the limits of 0 of n a hair above 0
+    return np.clip(centre - half, 0.0, share), np.clip(centre + half, share, 1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +67,15 @@ def fitted_curve(fit: Fit, name: str, at: Array | list[Any], held: Mapping[str, 
     """Means and Wald limits along `name`; the rest as `held`, else numbers in their middle, factors at their commonest.
 
     mean = inverse link of X beta, limits = inverse link of X beta -+ 1.96 sqrt(x' V x), random effects zero.
+    An offset= given beside the formula, which has no place in the grid, is held at its mean.
     """
     design, link = fit.request.design, fit.request.family.link
-    made = design.apply(_grid(design.data, name, at, held))
+    bare = replace(design, recipe=replace(design.recipe, offset=None, free_offset=False))
+    made = bare.apply(_grid(design.data, name, at, held))
+    beside = 0.0 if design.extra_offset is None else float(design.extra_offset.mean())
     known = ~np.isnan(fit.beta)
     X, V = made.matrix[:, known], fit.covariance[np.ix_(known, known)]
-    eta = X @ fit.beta[known] + made.offset
+    eta = X @ fit.beta[known] + made.offset + beside
     half = 1.96 * np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", X, V, X), 0.0))
     limits = np.sort([link.inverse(eta - half), link.inverse(eta + half)], axis=0)
     groups = np.empty((0, len(eta)))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_COEFFICIENTS = 30
 MOST_NAMED_LEVELS = 40
+EXTREMES = (1e-9, 1e9)  # ratios beyond are drawn here: a separated model's have no end
 
 
 # ---- residuals -----------------------------------------------------------------------------------
@@ -145,7 +146,8 @@ def coefficients(fit: Fit) -> Picture:
     hidden = max(0, len(table) - MOST_COEFFICIENTS)
     table = table.head(MOST_COEFFICIENTS)
     terms, y = list(table["term"]), np.arange(len(table))[::-1]
-    estimate, low, high = (table[name].to_numpy() for name in ("estimate", "conf_low", "conf_high"))
+    numbers = (table[name].to_numpy() for name in ("estimate", "conf_low", "conf_high"))
+    estimate, low, high = (np.clip(v, *EXTREMES) if ratio else v for v in numbers)
 
     def draw(axes: Axes) -> None:
         axes.axvline(1 if ratio else 0, color=GREY, lw=1)
@@ -154,7 +156,7 @@ def coefficients(fit: Fit) -> Picture:
         axes.set_ylim(-0.7, len(terms) - 0.3)
         axes.set_xlabel(f"{ratio.lower()} (log axis)" if ratio else f"coefficient ({_unit(fit)})")
         if ratio:
-            _log_axis(axes, min(low.min(), 1.0), max(high.max(), 1.0))
+            _log_axis(axes, float(np.nanmin([*low, 1.0])), float(np.nanmax([*high, 1.0])))
         for place, value in zip(y, estimate, strict=True):
             axes.annotate(_number(value), (value, place), (0, 6), textcoords="offset points", ha="center", fontsize=8.5)
 

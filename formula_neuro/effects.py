@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from .bins import binned, wilson
 from .curves import Curve, fitted_curve, is_number, levels_of, partner, predictor
-from .errors import DataError
 from .expression import label, names
 from .family import Array
 from .plot import BLUE, CYCLE, GREY, INK, Picture
@@ -46,10 +45,7 @@ def effect(fit: Fit) -> Picture | None:
     if not is_number(column) and len(levels_of(column)) > MOST_LEVELS:
         return None
     by = partner(fit, name)
-    try:
-        lines = _lines(fit, name, by)
-    except DataError:  # an offset that was given as an array cannot be made for other rows
-        return None
+    lines = _lines(fit, name, by)
 
     def draw(axes: Axes) -> None:
         _draw_numeric(axes, fit, column, lines) if is_number(column) else _draw_factor(axes, fit, column, lines)
@@ -171,6 +167,7 @@ def response_words(fit: Fit) -> str:
 def _caption(fit: Fit, name: str, by: str | None, curve: Curve) -> str:
     fixed = {n.text for v in fit.request.design.formula.fixed.variables for n in names(v)}
     held = [c for c in fit.request.design.data.columns if c in fixed and c not in (name, by)]
+    held += ["offset"] if fit.request.design.extra_offset is not None else []
     typical = ", for a typical group (random effects of zero)" if fit.random else ""
     each = f", for each {by}" if by else ""
     words = f"Fitted mean along {name}{each}{typical}, with pointwise 95 % limits. "

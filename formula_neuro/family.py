@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from .errors import DataError
+from .errors import DataError, FitError
 
 Array = NDArray[np.float64]
 EPS = float(np.finfo(float).eps)
+LARGEST_COUNT = 9e18  # of 64-bit integers
 
 
 # ---- links ---------------------------------------------------------------------------------------
@@ -328,6 +329,11 @@ class Poisson(Family):
             )
 
     def draw(self, mu: Array, w: Array, dispersion: float, rng: np.random.Generator) -> Array:
+        if not (mu < LARGEST_COUNT).all():
+            raise FitError(
+                f"the fitted model simulates means up to {float(mu.max()):.1e}, too large for counts: its coefficients or "
+                "variances are not determined by the data (look at the fit's messages)"
+            )
         return rng.poisson(mu).astype(float)
 
 

@@ -329,7 +329,8 @@ def _groups(pieces: list[_Piece], text: str) -> list[tuple[tuple[Node, ...], str
         own = ":".join(label(node) for node in inner)
         name = f"{own}:{f'({name})' if ':' in name else name}" if name else own
         group = (*inner, *group)
-        found.insert(0, (group, name))
+        alone = group[0].text if len(group) == 1 and isinstance(group[0], Name) else name
+        found.insert(0, (group, alone))  # R quotes odd names within a call, not one that stands alone
     return found
 
 

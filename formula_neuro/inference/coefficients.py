@@ -33,8 +33,9 @@ def tidy(
     freedom = degrees_of_freedom(fit, np.eye(len(estimate)), df)
     table = wald(list(fit.names), estimate, se, freedom, conf_level)
     if exponentiate:
-        for column in ("estimate", "conf_low", "conf_high"):
-            table[column] = np.exp(table[column])
+        with np.errstate(over="ignore"):  # a coefficient on its way to infinity has an infinite limit
+            for column in ("estimate", "conf_low", "conf_high"):
+                table[column] = np.exp(table[column])
     return table
 
 
