@@ -331,8 +331,8 @@ class Poisson(Family):
     def draw(self, mu: Array, w: Array, dispersion: float, rng: np.random.Generator) -> Array:
         if not (mu < LARGEST_COUNT).all():
             raise FitError(
-                f"the fitted model simulates means up to {float(mu.max()):.1e}, too large for counts: its coefficients or "
-                "variances are not determined by the data (look at the fit's messages)"
+                f"the fitted model simulates means up to {float(mu.max()):.1e}, too large for counts: its coefficients "
+                "or variances are not determined by the data (look at the fit's messages)"
             )
         return rng.poisson(mu).astype(float)
 

@@ -59,7 +59,7 @@ def test_infinite_ratios_can_be_drawn(separated):
 
 
 def test_means_too_large_for_counts_are_refused_in_words():
-    with pytest.raises(FitError, match="simulates means up to 1.0e\\+20, too large for counts"):
+    with pytest.raises(FitError, match=r"simulates means up to 1\.0e\+20, too large for counts"):
         as_family("poisson").draw(np.array([1e20]), np.ones(1), 1.0, np.random.default_rng(0))
 
 
