@@ -60,9 +60,12 @@ def simulate(fit: Fit, n: int = 1, seed: int | np.random.Generator | None = None
 
     Binomial responses are shares of the trials. The same seed gives the same numbers.
     """
-    if n < 1:
-        raise ValueError(f"n is the number of simulations, 1 or more; got {n}")
-    rng = np.random.default_rng(seed)
+    if not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"n is the number of simulations, 1 or more; got {n!r}")
+    try:
+        rng = np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"seed is a whole number of 0 or more, or a numpy Generator; got {seed!r}") from None
     request, design = fit.request, fit.request.design
     fixed = design.matrix @ np.nan_to_num(fit.beta) + design.offset
     columns = {}

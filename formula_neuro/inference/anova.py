@@ -33,8 +33,11 @@ def anova(*fits: Fit) -> pd.DataFrame:
     """
     if len(fits) < 2:
         raise TypeError(f"anova compares two or more fits, got {len(fits)}")
+    strange = next((fit for fit in fits if not isinstance(fit, Fit)), None)
+    if strange is not None:
+        raise TypeError(f"anova compares fits, got {type(strange).__name__}")
     _check_comparable(fits)
-    messages: list[str] = []
+    messages = _about_nesting(fits)
     if all(fit.request.model == "lm" for fit in fits):
         table = _f_tests(sorted(fits, key=lambda fit: -fit.df_resid))
     else:
@@ -57,9 +60,25 @@ def _check_comparable(fits: tuple[Fit, ...]) -> None:
             raise DataError("the fits have different responses or weights, so their likelihoods cannot be compared")
         if str(first.family) != str(other.family):
             raise DataError(f"the fits have different families ({first.family} and {other.family})")
-        words = {_word(first), _word(other)}
+        words = {_word(first), _word(other)} - ({"ml"} if "glm" in (first.model, other.model) else set())
         if len(words) > 1 and words != {"reml", "ml"}:
             raise DataError(f"the fits have different estimators ({' and '.join(sorted(words))}); refit one of them")
+
+
+def _about_nesting(fits: tuple[Fit, ...]) -> list[str]:
+    """A note where the fixed columns of a smaller model are no combinations of a larger one's, or offsets differ."""
+    designs = [fit.request.design for fit in sorted(fits, key=lambda fit: fit.n_parameters)]
+    found = []
+    for small, large in itertools.pairwise(designs):
+        names = f"{small.formula} and {large.formula}"
+        if not np.array_equal(small.offset, large.offset):
+            found.append(f"{names} have different offsets, so they are not nested: the test has no meaning")
+            continue
+        left = small.matrix - large.matrix @ np.linalg.lstsq(large.matrix, small.matrix, rcond=None)[0]
+        sizes = np.linalg.norm(small.matrix, axis=0)
+        if (np.linalg.norm(left, axis=0) > 1e-7 * sizes).any():  # R's tolerance of a rank
+            found.append(f"{names} are not nested in their fixed parts: the test has no meaning")
+    return found
 
 
 def _word(request: Request) -> str:
@@ -82,7 +101,7 @@ def _f_tests(fits: list[Fit]) -> pd.DataFrame:
     df, sum_sq = -np.diff(resid, prepend=np.nan), -np.diff(rss, prepend=np.nan)
     df[df == 0] = np.nan  # the same number of columns: nothing to test
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = sum_sq / df / (rss[-1] / resid[-1])
+        statistic = sum_sq / df / (rss[-1] / resid[-1] if resid[-1] > 0 else np.nan)
     p = stats.f.sf(statistic, df, resid[-1])
     values = [_names(fits), resid, rss, df, sum_sq, statistic, p]
     columns = ["model", "df_resid", "rss", "df", "sum_sq", "statistic", "p_value"]

@@ -27,8 +27,7 @@ def tidy(
     """
     if vcov is not None:
         raise Unable(f"vcov={vcov!r} is not offered yet; vcov=None is the fit's own covariance")
-    if not 0 < conf_level < 1:
-        raise ValueError(f"conf_level lies between 0 and 1, got {conf_level}")
+    check_level(conf_level)
     estimate, se = fit.beta, fit.se.to_numpy()
     freedom = degrees_of_freedom(fit, np.eye(len(estimate)), df)
     table = wald(list(fit.names), estimate, se, freedom, conf_level)
@@ -37,6 +36,11 @@ def tidy(
             for column in ("estimate", "conf_low", "conf_high"):
                 table[column] = np.exp(table[column])
     return table
+
+
+def check_level(conf_level: float) -> None:
+    if not isinstance(conf_level, (int, float)) or not 0 < conf_level < 1:
+        raise ValueError(f"conf_level lies between 0 and 1, as 0.95; got {conf_level!r}")
 
 
 def wald(

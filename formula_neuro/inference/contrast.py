@@ -12,7 +12,7 @@ from scipy import stats
 from ..errors import DataError
 from ..family import Array
 from ..result import Fit
-from .coefficients import degrees_of_freedom, wald
+from .coefficients import check_level, degrees_of_freedom, wald
 from .hypothesis import as_rows
 
 
@@ -49,6 +49,7 @@ def contrast(fit: Fit, hypothesis: Any, *, df: str | None = None, conf_level: fl
     >>> fn.contrast(m, "2*x").table.estimate.round(3).tolist()
     [2.2]
     """
+    check_level(conf_level)
     L, value, labels = as_rows(hypothesis, fit.names)
     known = ~np.isnan(fit.beta)
     touched = [
@@ -59,12 +60,28 @@ def contrast(fit: Fit, hypothesis: Any, *, df: str | None = None, conf_level: fl
     estimate = L @ np.nan_to_num(fit.beta)
     V = L[:, known] @ fit.covariance[np.ix_(known, known)] @ L[:, known].T
     freedom = degrees_of_freedom(fit, L, df)
+    _check_consistent(L, value)
     table = wald(labels, estimate, np.sqrt(np.diag(V)), freedom, conf_level, value)
     return Contrast(L, value, table, _joint(fit, L, estimate - value, V, freedom, df))
 
 
+def _check_consistent(L: Array, value: Array) -> None:
+    """Rows that are combinations of others must have the same combination of values."""
+    U, d, _ = np.linalg.svd(L)
+    rank = int((d > d[0] * 1e-10).sum())
+    gap = U[:, rank:].T @ value
+    if (np.abs(gap) > 1e-8 * np.abs(value).max(initial=0.0)).any():
+        raise ValueError(
+            "the hypotheses contradict one another, so they cannot be tested together; test them one by one"
+        )
+
+
 def _joint(fit: Fit, L: Array, estimate: Array, V: Array, freedom: Array, df: str | None) -> pd.DataFrame:
     """F or chi-squared of all rows: along the axes of V, t_m^2 = (U'e)_m^2 / d_m, F = their mean."""
+    if not np.isfinite(V).all():  # no residual degrees of freedom, so no variances
+        return pd.DataFrame(
+            {"test": ["F"], "statistic": [np.nan], "df": [len(L)], "df_resid": [0.0], "p_value": [np.nan]}
+        )
     d, U = np.linalg.eigh(V)
     kept = d > d.max() * 1e-10  # rows that repeat others add nothing
     U, d = U[:, kept], d[kept]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,19 +26,46 @@ def as_rows(given: Any, names: Sequence[str]) -> tuple[Array, Array, list[str]]:
     if isinstance(given, str):
         given = [given]
     if isinstance(given, Mapping):
-        unknown = [name for name in given if name not in names]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is not a coefficient; there are {', '.join(names)}")
-        row = np.array([float(given.get(name, 0.0)) for name in names])
-        text = " + ".join(f"{weight:g}*{name}" for name, weight in given.items())
-        return row[None, :], np.zeros(1), [text.replace("+ -", "- ")]
-    if len(given) and all(isinstance(row, str) for row in given):
+        L, labels = _weights(given, names), [_sum_of(given)]
+    elif isinstance(given, Sequence) and given and all(isinstance(row, str) for row in given):
         rows, values = zip(*(read(text, names) for text in given), strict=True)
         return np.array(rows), np.array(values), list(given)
-    L = np.atleast_2d(np.asarray(given, dtype=float))
+    else:
+        L = _numbers(given, names)
+        labels = [f"row {i + 1}" for i in range(len(L))]
+    if not np.isfinite(L).all():
+        raise ValueError("a contrast's weights are numbers, none missing or infinite")
+    empty = [name for name, row in zip(labels, L, strict=True) if not row.any()]
+    if empty:
+        raise ValueError(f"{empty[0]} of the contrast has no weight but 0, so there is nothing to test")
+    return L, np.zeros(len(L)), labels
+
+
+def _weights(given: Mapping[str, float], names: Sequence[str]) -> Array:
+    unknown = [name for name in given if name not in names]
+    if unknown or not given:
+        raise ValueError(f"{unknown[0] if unknown else given!r} is not a coefficient; there are {', '.join(names)}")
+    strange = [name for name, weight in given.items() if not isinstance(weight, (int, float, np.number))]
+    if strange:
+        raise ValueError(f"the weight of {strange[0]} is a number, not {given[strange[0]]!r}")
+    return np.array([[float(given.get(name, 0.0)) for name in names]])
+
+
+def _sum_of(given: Mapping[str, float]) -> str:
+    return " + ".join(f"{weight:g}*{name}" for name, weight in given.items()).replace("+ -", "- ")
+
+
+def _numbers(given: Any, names: Sequence[str]) -> Array:
+    wanted = f"one weight a coefficient ({len(names)}: {', '.join(names)})"
+    try:
+        L = np.atleast_2d(np.asarray(given, dtype=float))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"a contrast is a text, a list of texts, a mapping, or numbers, {wanted}; got {given!r}"
+        ) from None
     if L.ndim != 2 or L.shape[1] != len(names):
-        raise ValueError(f"a contrast needs one weight a coefficient ({len(names)}: {', '.join(names)}), got {L.shape}")
-    return L, np.zeros(len(L)), [f"row {i + 1}" for i in range(len(L))]
+        raise ValueError(f"a contrast needs {wanted}, got numbers of shape {np.shape(given)}")
+    return L
 
 
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -76,29 +104,51 @@ def _tokens(text: str, names: Sequence[str]) -> list[_Token]:
     found: list[_Token] = []
     at = 0
     while at < len(text):
-        written = _name_at(text, at, longest_first)
+        name, written = _name_at(text, at, longest_first)
         number = _NUMBER.match(text, at)
         if written:
-            found.append(_Token("name", written.strip("`") if written not in names else written, at))
+            found.append(_Token("name", name, at))
         elif number:
             found.append(_Token("number", number[0], at))
+        elif text.startswith("==", at):  # as multcomp writes it
+            found.append(_Token("sign", "=", at))
+            at += 1
         elif text[at] in "+-*/=":
             found.append(_Token("sign", text[at], at))
+        elif text[at] in "()":
+            raise FormulaError("brackets are not multiplied out here; write the terms one by one", text, at)
         elif not text[at].isspace():
             raise FormulaError(f"expected a coefficient here (there are {', '.join(names)})", text, at)
         at += len(written or (number[0] if number else " "))
     return [*found, _Token("end", "", len(text))]
 
 
-def _name_at(text: str, at: int, names: Sequence[str]) -> str:
-    """The longest coefficient name that starts here and is not part of a longer word, as it is written."""
+def _name_at(text: str, at: int, names: Sequence[str]) -> tuple[str, str]:
+    """The longest coefficient that starts here and is not part of a longer word, and how it is written.
+
+    Names stand as they are printed, in backticks, or, where none stands so, with other blanks: `I(2*x)`.
+    """
     for name in names:
         for written in (name, f"`{name}`"):
-            after = text[at + len(written) : at + len(written) + 1]
-            runs_on = bool(_WORD.match(after)) and bool(_WORD.match(written[-1]))
-            if text.startswith(written, at) and not runs_on:
-                return written
-    return ""
+            if text.startswith(written, at) and not _runs_on(written, text, at):
+                return name, written
+    for name in names:
+        match = _loosely(name).match(text, at)
+        if match and not _runs_on(match[0], text, at):
+            return name, match[0]
+    return "", ""
+
+
+def _loosely(name: str) -> re.Pattern[str]:
+    """The name with any blanks around its signs; between two words a blank stays one."""
+    words = re.findall(r"\w+|[^\w\s]", name)
+    gaps = [r"\s+" if _WORD.match(a[-1]) and _WORD.match(b[0]) else r"\s*" for a, b in itertools.pairwise(words)]
+    return re.compile("".join(re.escape(word) + gap for word, gap in zip(words, [*gaps, ""], strict=True)))
+
+
+def _runs_on(written: str, text: str, at: int) -> bool:
+    after = text[at + len(written) : at + len(written) + 1]
+    return bool(_WORD.match(after)) and bool(_WORD.match(written[-1]))
 
 
 def _sum(tokens: list[_Token], text: str, names: Sequence[str]) -> tuple[Array, float]:
@@ -124,6 +174,8 @@ def _product(tokens: list[_Token], i: int, text: str) -> tuple[float, str, int]:
     factor, name, operator = 1.0, "", "*"
     while True:
         token = tokens[i]
+        if token.kind == "number" and operator == "/" and float(token.text) == 0:
+            raise FormulaError("division by zero", text, token.at)
         if token.kind == "number":
             factor = factor * float(token.text) if operator == "*" else factor / float(token.text)
         elif token.kind == "name" and not name and operator == "*":
