@@ -10,7 +10,8 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError
-from formula_neuro.family import FAMILIES, LINKS, Binomial, as_family
+from formula_neuro.family import FAMILIES, Binomial, as_family
+from formula_neuro.links import LINKS
 
 UNIT = ("logit", "probit", "cloglog", "cauchit")  # links whose means lie between 0 and 1
 POSITIVE = ("log", "inverse", "sqrt", "1/mu^2")  # links whose means lie above 0
