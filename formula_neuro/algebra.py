@@ -7,25 +7,16 @@ and `0` are no terms but switch the intercept of the whole sum, wherever they st
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from formulaic.parser.types import FormulaParser, Operator, OperatorResolver, OrderedSet, Term, Token
 
 from .errors import FormulaError
+from .pieces import Piece
 
 MOST = 2000  # terms that a product may have: an accident such as (a + ... + z)^9 must not hang
 
 Terms: TypeAlias = Any  # an OrderedSet of Term; formulaic ships no types
-
-
-class Piece(Protocol):
-    """A token of the formula with its place."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def at(self) -> int: ...
 
 
 def expand(pieces: Sequence[Piece], variables: Sequence[int | None], text: str) -> tuple[list[tuple[int, ...]], bool]:

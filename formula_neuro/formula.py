@@ -13,23 +13,8 @@ from dataclasses import dataclass
 from . import expression
 from .algebra import expand
 from .errors import FormulaError
-from .expression import (
-    DEEPEST,
-    Call,
-    Name,
-    Node,
-    Number,
-    Text,
-    Token,
-    Truth,
-    about_character,
-    label,
-    names,
-    number_label,
-    tokens,
-)
-
-STRUCTURES = ("us", "diag", "cs", "ar1")
+from .expression import DEEPEST, Call, Name, Node, about_character, label, names, tokens
+from .pieces import Piece, pieces_of
 
 
 @dataclass(frozen=True)
@@ -66,16 +51,6 @@ class Formula:
         return self.text
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A token with its place; a variable carries its tree."""
-
-    text: str
-    kind: str  # "variable", "number", "operator", "(", ")", "tag" for diag(x | g)
-    at: int
-    node: Node | None = None
-
-
 def parse(text: str, columns: Sequence[str] = ()) -> Formula:
     """Read a formula; `columns` are the table's, for the meaning of `.`.
 
@@ -98,78 +73,8 @@ def parse(text: str, columns: Sequence[str] = ()) -> Formula:
     return formula
 
 
-# ---- pieces --------------------------------------------------------------------------------------
-OPERATORS = {"+", "-", "*", "/", ":", "^", "**", "|", "||", "%in%"}
-
-
-def _pieces(text: str, start: int = 0, stop: int | None = None) -> list[_Piece]:
-    """The pieces of text[start:stop], with their places in the whole text."""
-    found = list(tokens(text[:stop], start))
-    closing = _brackets(found, text)
-    pieces: list[_Piece] = []
-    i = 0
-    while found[i].kind != "end":
-        token = found[i]
-        if token.kind == "name" and i + 1 in closing and found[i + 1].at == token.at + len(token.text):
-            last = closing[i + 1]
-            tag = token.text in STRUCTURES and any(t.text in ("|", "||") for t in found[i + 1 : last])
-            pieces.append(_call(token, found[last].at + 1, tag, text))
-            i = last + 1
-        else:
-            pieces.append(_piece(token, pieces, text))
-            i += 1
-    return pieces
-
-
-def _brackets(found: list[Token], text: str) -> dict[int, int]:
-    """The place of each opening bracket -> that of its closing one."""
-    opened: list[int] = []
-    pairs: dict[int, int] = {}
-    for i, token in enumerate(found):
-        if token.kind == "operator" and token.text == "(":
-            opened.append(i)
-            if len(opened) > DEEPEST:
-                raise FormulaError(f"brackets are nested more than {DEEPEST} deep", text, token.at)
-        elif token.kind == "operator" and token.text == ")":
-            if not opened:
-                raise FormulaError("this ')' closes nothing", text, token.at)
-            pairs[opened.pop()] = i
-    if opened:
-        raise FormulaError("this '(' is never closed", text, found[opened[-1]].at)
-    return pairs
-
-
-def _call(name: Token, end: int, tag: bool, text: str) -> _Piece:
-    written = text[name.at : end]
-    if tag:
-        return _Piece(written, "tag", name.at)
-    return _Piece(written, "variable", name.at, expression.read(written, text, name.at))
-
-
-def _piece(token: Token, before: list[_Piece], text: str) -> _Piece:
-    at = token.at
-    if token.kind == "operator" and token.text in "()":
-        if token.text == "(" and before and before[-1].kind == "variable":
-            raise FormulaError("an operator is missing here (a call is written without a blank)", text, at)
-        return _Piece(token.text, token.text, at)
-    if token.kind == "operator":
-        if token.text not in OPERATORS:
-            hint = "terms are joined by '+'" if token.text == "," else "write I(...) for arithmetic and comparisons"
-            raise FormulaError(f"{token.text!r} has no meaning among terms; {hint}", text, at)
-        return _Piece("^" if token.text == "**" else token.text, "operator", at)
-    if token.kind == "bad":
-        raise FormulaError(about_character(token.text), text, at)
-    node = expression.read(text[at : token.end], text, at)
-    if isinstance(node, Name):
-        return _Piece(node.text, "variable", at, node)
-    if isinstance(node, Text):
-        raise FormulaError("a text cannot be a term", text, at)
-    if isinstance(node, Number):
-        return _Piece(number_label(node.value) if node.integer else token.text, "number", at)
-    return _Piece("1" if node == Truth(True) else token.text, "number", at)
-
-
-def _sides(text: str) -> tuple[Node | None, list[_Piece]]:
+# ---- sides ---------------------------------------------------------------------------------------
+def _sides(text: str) -> tuple[Node | None, list[Piece]]:
     """The response as an expression, None without one, and the pieces of the right side."""
     found = list(tokens(text))
     tildes = [token for token in found if token.kind == "operator" and token.text == "~"]
@@ -187,7 +92,7 @@ def _sides(text: str) -> tuple[Node | None, list[_Piece]]:
         if node == Name(".") or (isinstance(node, Call) and node.function == "offset"):
             what = "offset()" if isinstance(node, Call) else "'.'"
             raise FormulaError(f"{what} belongs on the right side of the '~'", text, node.at)
-    right = _pieces(text, tilde.at + 1)
+    right = pieces_of(text, tilde.at + 1)
     if not right:
         raise FormulaError("the right side is empty; write 1 for an intercept alone", text, len(text))
     return response, right
@@ -201,7 +106,7 @@ def _inside(node: Node) -> Iterator[Node]:
 
 
 # ---- offsets and bars ----------------------------------------------------------------------------
-def _cut_offsets(pieces: list[_Piece], text: str) -> tuple[list[_Piece], list[Node]]:
+def _cut_offsets(pieces: list[Piece], text: str) -> tuple[list[Piece], list[Node]]:
     rest, found = list(pieces), []
     for piece in pieces:
         if isinstance(piece.node, Call) and piece.node.function == "offset":
@@ -213,7 +118,7 @@ def _cut_offsets(pieces: list[_Piece], text: str) -> tuple[list[_Piece], list[No
     return rest, found
 
 
-def _cut_bars(pieces: list[_Piece], text: str) -> tuple[list[_Piece], list[Bar]]:
+def _cut_bars(pieces: list[Piece], text: str) -> tuple[list[Piece], list[Bar]]:
     bars: list[Bar] = []
     rest = list(pieces)
     while True:
@@ -223,7 +128,7 @@ def _cut_bars(pieces: list[_Piece], text: str) -> tuple[list[_Piece], list[Bar]]
         if rest[found].kind == "tag":
             piece = rest[found]
             structure = piece.text.partition("(")[0]
-            inner = _pieces(text, piece.at + len(structure) + 1, piece.at + len(piece.text) - 1)
+            inner = pieces_of(text, piece.at + len(structure) + 1, piece.at + len(piece.text) - 1)
             bars += _bars(inner, text, piece.at, structure)
             rest = _remove(rest, found, found + 1, "a random term", text)
             continue
@@ -233,7 +138,7 @@ def _cut_bars(pieces: list[_Piece], text: str) -> tuple[list[_Piece], list[Bar]]
         rest = _remove(rest, opening, closing + 1, "a random term", text)
 
 
-def _innermost(pieces: list[_Piece], bar: int, text: str) -> int:
+def _innermost(pieces: list[Piece], bar: int, text: str) -> int:
     depth = 0
     for i in range(bar - 1, -1, -1):
         depth += {")": 1, "(": -1}.get(pieces[i].kind, 0)
@@ -242,7 +147,7 @@ def _innermost(pieces: list[_Piece], bar: int, text: str) -> int:
     raise FormulaError("a random term stands in parentheses: write (x | g)", text, pieces[bar].at)
 
 
-def _closing(pieces: list[_Piece], opening: int) -> int:
+def _closing(pieces: list[Piece], opening: int) -> int:
     depth = 0
     for i in range(opening, len(pieces)):
         depth += {"(": 1, ")": -1}.get(pieces[i].kind, 0)
@@ -251,7 +156,7 @@ def _closing(pieces: list[_Piece], opening: int) -> int:
     raise AssertionError("parentheses were checked")
 
 
-def _remove(pieces: list[_Piece], start: int, stop: int, what: str, text: str) -> list[_Piece]:
+def _remove(pieces: list[Piece], start: int, stop: int, what: str, text: str) -> list[Piece]:
     """The pieces without start:stop and the `+` that joined it; only `+` may join it."""
     before = pieces[start - 1] if start else None
     after = pieces[stop] if stop < len(pieces) else None
@@ -268,7 +173,7 @@ def _remove(pieces: list[_Piece], start: int, stop: int, what: str, text: str) -
     return pieces[:start] + pieces[stop:]
 
 
-def _bars(inner: list[_Piece], text: str, at: int, structure: str) -> list[Bar]:
+def _bars(inner: list[Piece], text: str, at: int, structure: str) -> list[Bar]:
     """The random terms of one bar: `||` splits the left side by terms, `/` the right side by nesting."""
     inside = next((piece for piece in inner if piece.kind == "tag"), None)
     if inside is not None:
@@ -302,7 +207,7 @@ def _split(part: Part) -> list[Part]:
     return blocks
 
 
-def _groups(pieces: list[_Piece], text: str) -> list[tuple[tuple[Node, ...], str]]:
+def _groups(pieces: list[Piece], text: str) -> list[tuple[tuple[Node, ...], str]]:
     """The grouping factors right of a bar: `a/b` gives b:a and a."""
     _check_nesting(pieces, text)
     flat = [p for p in pieces if p.kind not in ("(", ")")]
@@ -334,7 +239,7 @@ def _groups(pieces: list[_Piece], text: str) -> list[tuple[tuple[Node, ...], str
     return found
 
 
-def _check_nesting(pieces: list[_Piece], text: str) -> None:
+def _check_nesting(pieces: list[Piece], text: str) -> None:
     """Brackets right of a bar may stand around crossed columns, not around nested ones that are then crossed."""
     depth, outermost = 0, DEEPEST
     for piece in pieces:
@@ -349,23 +254,23 @@ def _check_nesting(pieces: list[_Piece], text: str) -> None:
 
 
 # ---- terms ---------------------------------------------------------------------------------------
-def _expand_dot(pieces: list[_Piece], columns: list[str], text: str) -> list[_Piece]:
-    found: list[_Piece] = []
+def _expand_dot(pieces: list[Piece], columns: list[str], text: str) -> list[Piece]:
+    found: list[Piece] = []
     for piece in pieces:
         if piece.node != Name("."):
             found.append(piece)
             continue
         if not columns:
             raise FormulaError("'.' stands for all other columns of the data, and there are none", text, piece.at)
-        found.append(_Piece("(", "(", piece.at))
+        found.append(Piece("(", "(", piece.at))
         for i, column in enumerate(columns):
-            found += [_Piece("+", "operator", piece.at)] if i else []
-            found.append(_Piece(column, "variable", piece.at, Name(column, piece.at)))
-        found.append(_Piece(")", ")", piece.at))
+            found += [Piece("+", "operator", piece.at)] if i else []
+            found.append(Piece(column, "variable", piece.at, Name(column, piece.at)))
+        found.append(Piece(")", ")", piece.at))
     return found
 
 
-def _part(pieces: list[_Piece], text: str, response: Node | None = None) -> Part:
+def _part(pieces: list[Piece], text: str, response: Node | None = None) -> Part:
     """The terms of a sum; as in R a response that is named again comes first among its variables, and is no term."""
     if not pieces:
         return Part((), (), True)
@@ -378,7 +283,7 @@ def _part(pieces: list[_Piece], text: str, response: Node | None = None) -> Part
     return Part(variables, tuple(term for term in terms if not (known and term == (0,))), intercept)
 
 
-def _check_order(pieces: list[_Piece], text: str) -> None:
+def _check_order(pieces: list[Piece], text: str) -> None:
     """Operands and operators must alternate, so that the algebra meets no sum that it cannot read."""
     want_operand, before = True, ""
     for piece in pieces:
@@ -402,7 +307,7 @@ def _check_order(pieces: list[_Piece], text: str) -> None:
         raise FormulaError("the formula ends with an operator", text, pieces[-1].at)
 
 
-def _check_number(piece: _Piece, before: str, text: str) -> None:
+def _check_number(piece: Piece, before: str, text: str) -> None:
     if before == "^":
         if not (piece.text.isdecimal() and len(piece.text) < 5 and int(piece.text) > 0):
             raise FormulaError("the power is a whole number above 0, as in (a + b)^2", text, piece.at)
