@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from .design import Design
-from .errors import NewLevels, Unable
+from .errors import FitError, NewLevels, Unable
 from .family import Array
 from .result import Fit
 
+RANGES = {"binomial": (0.0, 1.0), "poisson": (0.0, np.inf), "Gamma": (0.0, np.inf), "inverse.gaussian": (0.0, np.inf)}
 RESIDUALS = ("response", "pearson", "deviance", "working")
 
 
@@ -74,6 +75,12 @@ def simulate(fit: Fit, n: int = 1, seed: int | np.random.Generator | None = None
         for term, effect in zip(design.random, fit.random, strict=True):
             eta += np.einsum("nk,nk->n", term.basis, _draw(effect.covariance, len(effect.levels), rng)[term.codes])
         mu = request.family.link.inverse(eta)
+        low, high = RANGES.get(request.family.name, (-np.inf, np.inf))
+        if not ((mu >= low) & (mu <= high)).all():
+            raise FitError(
+                f"the fitted model simulates means outside the range of {request.family} ({mu.min():.3g} to "
+                f"{mu.max():.3g}); a link that keeps them inside would not"
+            )
         columns[f"sim_{i + 1}"] = request.family.draw(mu, request.weights, fit.sigma**2, rng)
     return pd.DataFrame(columns, index=design.index)
 
