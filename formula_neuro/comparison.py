@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,9 +35,14 @@ class Compared:
         return float(np.nan_to_num(abs(self.difference) / limit, nan=np.inf))
 
 
+LEAST_VARIANCE = 1e-6  # of a response: means within 1e-6 of 0 or 1 need not agree in relative terms
+
+
 def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]]:
     """Every number of both fits of one request, and what is to be said about them."""
     rules = TOLERANCES[fit.request.model]
+    if _infinite(fit, other):  # each stops somewhere on the way to infinity
+        rules = rules | {"log-likelihood": replace(rules["log-likelihood"], worse=0.0)}
     steps: list[tuple[str, Callable[[Fit, Fit], Iterator[tuple[str, float, float, float]]]]] = [
         ("coefficients", _coefficients),
         ("standard errors", _standard_errors),
@@ -53,16 +58,22 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
 
 
 def _coefficients(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    least = 1.0 if fit.request.model == "lm" else 1e-6  # of a coefficient: exact ones agree to rounding only
     for name, a, b, se in zip(fit.names, fit.beta, other.beta, other.se, strict=True):
-        if not (np.isnan(a) and np.isnan(b)):  # aliased in both
-            yield name, float(a), float(b), _apart(a, b, max(abs(b), se))
+        if not (np.isnan(a) and np.isnan(b)) and name not in _infinite(fit, other):  # aliased in both
+            yield name, float(a), float(b), _apart(a, b, max(abs(b) * least, se))
+
+
+def _infinite(fit: Fit, other: Fit) -> tuple[str, ...]:
+    """Coefficients that separation makes infinite: where their iterations stop says nothing."""
+    return tuple(dict.fromkeys((*fit.separated, *other.separated)))
 
 
 def _standard_errors(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
-    if _perfect(other):
+    if _perfect(other) or (fit.random and _infinite(fit, other)):
         return
     for name, a, b in zip(fit.names, fit.se, other.se, strict=True):
-        if not (np.isnan(a) and np.isnan(b)):
+        if not (np.isnan(a) and np.isnan(b)) and name not in _infinite(fit, other):
             yield name, float(a), float(b), _apart(a, b, abs(b))
 
 
@@ -116,19 +127,32 @@ def _fitted(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     if fit.request.model == "lm":
         unit = np.full(len(b), np.abs(b).max())
     else:
-        unit = np.sqrt(np.maximum(fit.request.family.variance(b), 0)) * _spread(other)
-    for row, x, y, s in zip(fit.fitted.index, a, b, unit, strict=True):
-        yield f"row {row}", float(x), float(y), _apart(x, y, s)
+        unit = np.sqrt(np.maximum(fit.request.family.variance(b), LEAST_VARIANCE)) * _spread(other)
+    for row, x, y, s, w in zip(fit.fitted.index, a, b, unit, fit.request.weights, strict=True):
+        if w > 0 or not _infinite(fit, other):  # an infinite coefficient decides about rows that it has not seen
+            yield f"row {row}", float(x), float(y), _apart(x, y, s)
 
 
 def _degrees(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
-    if not (hasattr(fit.engine, "df") and hasattr(other.engine, "df")) or _singular(other):
+    if not _have_degrees(fit, other) or _singular(other) or not _within_reach(other):
         return
     rows = np.eye(len(fit.names))[~np.isnan(fit.beta)]
     pair = [np.asarray(f.engine.df(f, rows, "satterthwaite"), dtype=float) for f in (fit, other)]
     kept = [name for name, b in zip(fit.names, fit.beta, strict=True) if not np.isnan(b)]
     for name, a, b in zip(kept, *pair, strict=True):
         yield name, float(a), float(b), _apart(a, b, abs(b))
+
+
+def _have_degrees(fit: Fit, other: Fit) -> bool:
+    return fit.request.model == "lmm" and hasattr(fit.engine, "df") and hasattr(other.engine, "df")
+
+
+def _within_reach(fit: Fit) -> bool:
+    """Whether sigma and the relative sds have sizes that lmerTest's derivatives can see: its steps are at least 1e-4
+    and curvatures below 1e-8 count as none, whatever the units."""
+    relative = [np.sqrt(np.maximum(np.diag(r.covariance), 0)) / fit.sigma for r in fit.random]
+    sizes = np.concatenate([[fit.sigma], *relative])
+    return bool((sizes > 1e-3).all() and (sizes < 1e3).all())
 
 
 def _apart(a: float, b: float, unit: float) -> float:
@@ -150,8 +174,17 @@ def _notes(fit: Fit, other: Fit) -> tuple[str, ...]:
         )
     if _perfect(other):
         notes.append("The fit is perfect: its standard errors and log-likelihood are rounding and are not compared.")
-    if fit.request.model == "lmm" and _singular(other) and hasattr(fit.engine, "df") and hasattr(other.engine, "df"):
+    if _infinite(fit, other):
+        names = ", ".join(_infinite(fit, other))
+        beside = " Nor are standard errors: glmer's Hessian is singular then." if fit.random else ""
+        notes.append(f"Not compared, because separation makes them infinite: {names}.{beside}")
+    if _have_degrees(fit, other) and _singular(other):
         notes.append("Degrees of freedom are not compared: the fit is singular, where numerical derivatives mislead.")
+    elif _have_degrees(fit, other) and not _within_reach(other):
+        notes.append(
+            "Degrees of freedom are not compared: in these units of the response or of a slope's column, a standard "
+            "deviation is below 1e-3 or above 1e3, where lmerTest's numerical derivatives fail."
+        )
     notes += [
         f"{name} did not converge." for name, f in ((fit.backend, fit), (other.backend, other)) if not f.converged
     ]

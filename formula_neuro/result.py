@@ -64,6 +64,7 @@ class Fit:
     theta: Array = field(default_factory=lambda: np.empty(0))  # relative covariance factors, as lme4's
     iterations: int = 0
     engine: Any = None
+    separated: tuple[str, ...] = ()  # coefficients that the data make infinite
 
     # ---- numbers ---------------------------------------------------------------------------------
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from formula_neuro.bins import wilson
 from formula_neuro.curves import fitted_curve
 from formula_neuro.errors import FitError
 from formula_neuro.family import as_family
+from formula_neuro.registry import installed, resolve
+from formula_neuro.result import Fit
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_groups_of_odd_names_have_rs_names(counts):
 
 # ---- infinite coefficients -----------------------------------------------------------------------
 @pytest.fixture
-def separated(counts) -> fn.Fit:
+def separated(counts) -> Fit:
     return fn.fit("spikes ~ site", counts, family="poisson")
 
 
@@ -79,3 +82,117 @@ def test_the_effect_of_a_fit_with_an_offset_beside_the_formula_is_drawn_at_its_m
     # both sides are three additions: the difference is rounding
     assert curve.mean == pytest.approx(fit.coef.iloc[0] + fit.coef.iloc[1] * curve.x + counts["off"].mean(), rel=1e-12)
     assert fit.plot().axes
+
+
+def test_coefficients_that_separation_makes_infinite_are_named(separated):
+    assert separated.separated == ("siteb",)
+    assert not separated.converged
+
+
+@pytest.mark.r
+def test_the_cross_check_leaves_infinite_coefficients_out_and_says_so(separated):
+    agreement = fn.crosscheck(separated)
+    assert agreement.ok and "because separation makes them infinite: siteb" in str(agreement)
+    assert set(agreement.details["item"]) >= {"(Intercept)"} and "siteb" not in set(agreement.details["item"])
+
+
+def test_an_infinite_coefficient_leaves_the_standard_errors_of_the_others_alone(counts, separated):
+    alone = fn.fit("spikes ~ 1", counts[counts["site"] == "a"], family="poisson")
+    # rows of the silent site weigh about 1e-15 of the others where the iteration stops
+    assert separated.se["(Intercept)"] == pytest.approx(alone.se["(Intercept)"], rel=1e-9)
+
+
+def test_nor_does_it_in_a_mixed_model(counts):
+    counts["unit"] = counts["site"] + counts["odd group"]
+    both = fn.fit("spikes ~ site + (1|unit)", counts, family="poisson")
+    alone = fn.fit("spikes ~ 1 + (1|unit)", counts[counts["site"] == "a"], family="poisson")
+    assert both.separated == ("siteb",)
+    # a Hessian from differences, good to about 9 digits, beside a direction that is nearly flat
+    assert both.se["(Intercept)"] == pytest.approx(alone.se["(Intercept)"], rel=1e-4)
+
+
+@pytest.mark.r
+def test_rows_of_zero_weight_that_only_an_infinite_coefficient_predicts_are_not_compared(counts):
+    counts["n"] = (counts["site"] == "a").astype(float)
+    counts.loc[30:34, "spikes"] = 1
+    counts.loc[31:, "n"] = 1.0
+    counts.loc[30:34, "n"] = 0.0
+    assert fn.crosscheck(fn.fit("spikes ~ site*x", counts, family="poisson", weights="n")).ok
+
+
+# ---- R at its default settings is not always at the optimum ---------------------------------------
+@pytest.fixture
+def early() -> Fit:
+    """12 animals, one direction of variance in three conditions: lmer's own start leads to a worse place."""
+    rng = np.random.default_rng(17)
+    frame = pd.DataFrame({"id": np.repeat(np.arange(12), 6), "f": np.tile(list("abc"), 24)})
+    b = rng.standard_normal(12)
+    frame["y"] = 0.3 * b[frame["id"]] * (frame["f"] != "c") + rng.standard_normal(72)
+    return fn.fit("y ~ f + (f|id)", frame)
+
+
+@pytest.mark.r
+def test_where_lmer_stops_early_it_agrees_once_it_goes_on_from_here(early):
+    assert early.loglik > _lme4(early).loglik + 1
+    agreement = fn.crosscheck(early)
+    assert agreement.ok and "a log-likelihood lower by 1.7" in str(agreement)
+
+
+@pytest.mark.r
+@pytest.mark.parametrize("wrong", ["beta", "covariance", "sigma", "loglik", "eta"])
+def test_a_wrong_number_disagrees_after_the_second_look_too(early, wrong):
+    agreement = fn.crosscheck(replace(early, **{wrong: getattr(early, wrong) * 1.01}))
+    assert not agreement.ok
+
+
+@pytest.fixture
+def rates() -> pd.DataFrame:
+    """Counts along a covariate in units of which one is tiny, as volts are for a membrane."""
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"cell": np.repeat(np.arange(10), 8), "volt": rng.normal(0, 1e-6, 80)})
+    noise = rng.normal(0, 0.5, 10)
+    return frame.assign(n=rng.poisson(np.exp(1 + 0.3e6 * frame["volt"] + noise[frame["cell"]])))
+
+
+@pytest.mark.r
+def test_standard_errors_do_not_depend_on_units_and_r_confirms_them(rates):
+    tiny = fn.fit("n ~ volt + (1|cell)", rates, family="poisson")
+    plain = fn.fit("n ~ volt + (1|cell)", rates.assign(volt=rates["volt"] * 1e6), family="poisson")
+    # the inner coordinates are the same up to the rounding of the multiplication
+    assert tiny.se["volt"] / 1e6 == pytest.approx(plain.se["volt"], rel=1e-6)
+    assert fn.crosscheck(tiny).ok
+
+
+@pytest.mark.r
+def test_degrees_of_freedom_in_units_that_lmertest_cannot_see_are_left_out(early):
+    shift = np.repeat(np.random.default_rng(1).normal(size=12), 6)
+    frame = early.request.design.data.assign(y=(early.request.y + shift) * 1e-6)
+    agreement = fn.crosscheck(fn.fit("y ~ f + (1|id)", frame))
+    assert agreement.ok and "below 1e-3 or above 1e3" in str(agreement)
+
+
+@pytest.mark.r
+def test_glmers_inner_iterations_stop_early_for_links_other_than_the_canonical_one():
+    """Its log-likelihood may lie above the exact one by 1e-5; asked for exact iterations it agrees."""
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(12), 3), "x": rng.normal(size=36)})
+    frame["y"] = rng.random(36) < 0.5
+    fit = fn.fit("y ~ x + (1|g)", frame, family="binomial(cloglog)")
+    best = _lme4(fit).engine.closely(fit)
+    assert best.loglik == pytest.approx(fit.loglik, abs=1e-6)  # where R's own iterations stop at 1e-13
+    assert best.se.to_numpy() == pytest.approx(fit.se.to_numpy(), rel=1e-4)  # differences, of noise 1e-9
+
+
+def _lme4(fit: Fit) -> Fit:
+    return resolve(installed().choose(fit.request, "lme4").target)(fit.request)
+
+
+# ---- large variances -----------------------------------------------------------------------------
+def test_a_random_intercept_that_must_carry_a_large_mean_converges():
+    """Without an intercept the groups carry the mean: a standard deviation thousands of times the residual's."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(6), 10), "x": rng.normal(size=60)})
+    frame["y"] = 1e4 + 0.5 * frame["x"] + rng.normal(size=60)
+    frame["h"] = np.tile(np.arange(5), 12)
+    fit = fn.fit("y ~ 0 + x + (1 + x|g) + (1|h)", frame, estimator="ml")
+    assert fit.converged

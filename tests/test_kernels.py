@@ -10,7 +10,7 @@ from formula_neuro.errors import FitError
 from formula_neuro.family import as_family
 from formula_neuro.kernels.irls import irls
 from formula_neuro.kernels.rank import aliased, independent_columns, orthonormal_basis
-from formula_neuro.kernels.separation import separating_direction, separation
+from formula_neuro.kernels.separation import infinite, separating_direction, separation
 from formula_neuro.kernels.templates import lower_factor, positions, template, vech
 
 
@@ -161,7 +161,7 @@ def test_quasi_separation_names_only_the_column_at_fault():
     y = np.where(X[:, 2] == 1, 1.0, rng.integers(0, 2, 60))  # every row of that level is a success
     direction = separating_direction(X, y, np.ones(60), as_family("binomial(probit)"))
     assert direction is not None
-    message = separation(["(Intercept)", "x", "level"], X, direction)
+    (message,) = separation(infinite(["(Intercept)", "x", "level"], X, direction))
     assert "level (+infinity) is infinite" in message
     assert "x (" not in message
 

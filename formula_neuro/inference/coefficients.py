@@ -49,9 +49,9 @@ def wald(
     """The eight columns for estimates (q,) with standard errors and degrees of freedom (inf: normal)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (estimate - null) / se
-    p = 2 * stats.t.sf(np.abs(statistic), df)  # t with infinite df is the normal distribution
-    half = stats.t.ppf((1 + conf_level) / 2, df) * se
-    columns = [terms, estimate, se, statistic, df, p, estimate - half, estimate + half]
+        p = 2 * stats.t.sf(np.abs(statistic), df)  # t with infinite df is the normal distribution
+        half = stats.t.ppf((1 + conf_level) / 2, df) * se
+        columns = [terms, estimate, se, statistic, df, p, estimate - half, estimate + half]
     return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
 
 

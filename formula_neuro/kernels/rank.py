@@ -72,9 +72,17 @@ class Basis:
 
     def covariance(self, C: Array) -> Array:
         """(p, p) covariance of the coefficients of X from that of Q's (r, r); NaN where dropped."""
-        full = np.full((self.columns, self.columns), np.nan)
         half = solve_triangular(self.R, C)
-        full[np.ix_(self.kept, self.kept)] = symmetric(solve_triangular(self.R, half.T))
+        return self._filled(symmetric(solve_triangular(self.R, half.T)))
+
+    def covariance_of_root(self, root: Array) -> Array:
+        """As `covariance` of root root', without forming it: a variance of 1e14 does not drown one of 1."""
+        half = solve_triangular(self.R, root)
+        return self._filled(half @ half.T)
+
+    def _filled(self, square: Array) -> Array:
+        full = np.full((self.columns, self.columns), np.nan)
+        full[np.ix_(self.kept, self.kept)] = square
         return full
 
     def contrasts(self, L: Array) -> Array:

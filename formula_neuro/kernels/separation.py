@@ -7,7 +7,7 @@ An optimum above 0 is such a direction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.linalg import null_space
@@ -67,15 +67,18 @@ def at_the_limits(mu: Array, family: Family, near: float = 1e-4) -> bool:
     return bool((mu < near).any() or (family.name == "binomial" and (mu > 1 - near).any()))
 
 
-def separation(names: Sequence[str], X: Array, direction: Array) -> str:
-    """The message that names the columns with infinite coefficients."""
+def infinite(names: Sequence[str], X: Array, direction: Array) -> dict[str, float]:
+    """The columns with infinite coefficients, each with its sign."""
     weight = np.abs(direction) * column_norms(X)
-    infinite = [
-        f"{name} ({'+' if b > 0 else '-'}infinity)"
-        for name, b, size in zip(names, direction, weight, strict=True)
-        if size > 1e-6
-    ]
+    return {name: float(np.sign(b)) for name, b, size in zip(names, direction, weight, strict=True) if size > 1e-6}
+
+
+def separation(signs: Mapping[str, float]) -> tuple[str, ...]:
+    """The message that names the infinite coefficients, or nothing."""
+    if not signs:
+        return ()
+    shown = ", ".join(f"{name} ({'+' if sign > 0 else '-'}infinity)" for name, sign in signs.items())
     return (
         f"separation: the fixed effects predict some responses perfectly, so the maximum-likelihood estimate of "
-        f"{', '.join(infinite)} is infinite; the numbers shown are only where the iteration stopped"
+        f"{shown} is infinite; the numbers shown are only where the iteration stopped",
     )

@@ -10,7 +10,7 @@ import numpy as np
 from formula_neuro.family import Array
 from formula_neuro.kernels.irls import Scoring, irls
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
-from formula_neuro.kernels.separation import at_the_limits, separating_direction, separation
+from formula_neuro.kernels.separation import at_the_limits, infinite, separating_direction, separation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
@@ -43,7 +43,7 @@ def fit(request: Request) -> Fit:
         request=request,
         backend="native-glm",
         beta=beta,
-        covariance=basis.covariance(_inverse_information(request, basis, found)),
+        covariance=basis.covariance_of_root(_root_of_inverse_information(request, basis, found)),
         loglik=loglik,
         deviance=float(family.deviance(y, mu, w).sum()),
         criterion=-2 * loglik,
@@ -52,33 +52,38 @@ def fit(request: Request) -> Fit:
         sigma=1.0,
         eta=eta,
         converged=found.converged and not separated,
-        messages=(*request.messages, *aliased(design.names, basis.kept), *separated, *_unfinished(found, separated)),
+        messages=(
+            *request.messages,
+            *aliased(design.names, basis.kept),
+            *separation(separated),
+            *_unfinished(found, bool(separated)),
+        ),
         seconds=time.perf_counter() - began,
         iterations=found.iterations,
         engine=Engine(),
+        separated=tuple(separated),
     )
 
 
-def _inverse_information(request: Request, basis: Basis, found: Scoring) -> Array:
-    """(r, r) inverse of Q'WQ, W = w mu1^2 / V; pseudo-inverse where separation leaves nothing of a direction."""
+def _root_of_inverse_information(request: Request, basis: Basis, found: Scoring) -> Array:
+    """(r, r) root of the inverse of Q'WQ, W = w mu1^2 / V; a pseudo-inverse where nothing of a direction is left."""
     family, w = request.family, request.weights[request.weights > 0]
     W = w * family.link.derivative(found.eta) ** 2 / family.variance(found.mu)
     R = np.linalg.qr(basis.Q * np.sqrt(W)[:, None], mode="r")
-    half = np.linalg.pinv(R)
-    inverse: Array = half @ half.T
-    return inverse
+    root: Array = np.linalg.pinv(R)
+    return root
 
 
-def _separated(request: Request, basis: Basis, found: Scoring) -> tuple[str, ...]:
-    """A message when the columns separate the response; looked for only where means reach their limits."""
+def _separated(request: Request, basis: Basis, found: Scoring) -> dict[str, float]:
+    """The coefficients that separation makes infinite, with signs; looked for only where means reach their limits."""
     if found.converged and not at_the_limits(found.mu, request.family):
-        return ()
+        return {}
     X = request.design.matrix[:, basis.kept]
     direction = separating_direction(X, request.y, request.weights, request.family)
-    return () if direction is None else (separation([request.design.names[j] for j in basis.kept], X, direction),)
+    return {} if direction is None else infinite([request.design.names[j] for j in basis.kept], X, direction)
 
 
-def _unfinished(found: Scoring, separated: tuple[str, ...]) -> tuple[str, ...]:
+def _unfinished(found: Scoring, separated: bool) -> tuple[str, ...]:
     if found.converged or separated:
         return ()
     return (

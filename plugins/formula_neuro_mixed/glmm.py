@@ -15,7 +15,7 @@ from formula_neuro.estimator import AGQ
 from formula_neuro.family import Array
 from formula_neuro.kernels.irls import Scoring, irls
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
-from formula_neuro.kernels.separation import at_the_limits, separating_direction, separation
+from formula_neuro.kernels.separation import at_the_limits, infinite, separating_direction, separation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
@@ -59,14 +59,14 @@ def fit(request: Request) -> Fit:
     # coefficients on their way to infinity are no place to start from
     b = alone.b * min(1.0, 5.0 / np.abs(problem.X @ alone.b).max()) if separated else alone.b
     found = _optimise(objective, np.concatenate([start_theta(problem.terms), b]), rescue=not separated)
-    found, covariance, uncertain = _polished(objective, found)
+    found, covariance, uncertain = _polished(objective, found, flat=bool(separated))
     theta, b = np.split(found.point, [problem.n_theta])
     unbounded = _unbounded(objective, theta)
     messages = (
         *request.messages,
         *aliased(design.names, basis.kept),
         *notes,
-        *separated,
+        *separation(separated),
         *unbounded,
         *singular_directions(problem.terms, theta),
         *(() if separated or unbounded else _unfinished(found)),
@@ -80,6 +80,7 @@ def fit(request: Request) -> Fit:
         covariance=scale**2 * covariance_of_all(basis, covariance),
         converged=found.converged and not separated and not unbounded,
         messages=messages,
+        separated=tuple(separated),
         began=began,
     )
 
@@ -93,6 +94,7 @@ def _finished(
     covariance: Array,
     converged: bool,
     messages: tuple[str, ...],
+    separated: tuple[str, ...],
     began: float,
 ) -> Fit:
     """The Fit, with everything that follows from the modes at the optimum."""
@@ -123,6 +125,7 @@ def _finished(
         theta=users_theta(problem.terms, theta),
         iterations=found.iterations,
         engine=Engine(),
+        separated=separated,
     )
 
 
@@ -167,19 +170,23 @@ def _optimise(objective: Objective, start: Array, *, rescue: bool) -> Minimum:
     return again if again.value < found.value else found
 
 
-def _polished(objective: Objective, found: Minimum) -> tuple[Minimum, Array | None, tuple[str, ...]]:
+def _polished(objective: Objective, found: Minimum, *, flat: bool) -> tuple[Minimum, Array | None, tuple[str, ...]]:
     """One Newton step with the exact Hessian, and the covariance (r, r) of b that this Hessian gives.
 
     The Hessian of -log L is that over theta and b; elements of theta on the boundary are left out.
     The step makes the estimates the same to the last digits that matter, however the search came here.
+    Where separation leaves directions `flat`, their curvature is rounding: it is raised to 1e-8 of the largest,
+    so that it does not reach the other coefficients' standard errors.
     """
     cut, keep = objective.problem.n_theta, free(objective.problem.terms, found.point)
     H = objective.hessian(found.point)[np.ix_(keep, keep)]
+    if flat and np.isfinite(H).all():
+        values, vectors = np.linalg.eigh(H)
+        H = (vectors * np.maximum(values, 1e-8 * values.max())) @ vectors.T
     try:
         half = solve_triangular(cholesky(H, lower=True), np.eye(len(H)), lower=True)
     except (LinAlgError, ValueError):
-        flat = "no standard errors: the likelihood is not curved in every direction at the estimates"
-        return found, None, (flat,)
+        return found, None, ("no standard errors: the likelihood is not curved in every direction at the estimates",)
     inverse = half.T @ half
     point = found.point.copy()
     point[keep] -= inverse @ found.gradient[keep]
@@ -207,16 +214,14 @@ def _check_response(request: Request) -> None:
         )
 
 
-def _separated(request: Request, basis: Basis, alone: Scoring) -> tuple[str, ...]:
-    """A message when the fixed effects separate the response; looked for only where means reach their limits."""
+def _separated(request: Request, basis: Basis, alone: Scoring) -> dict[str, float]:
+    """The coefficients that separation makes infinite, with signs; looked for only where means reach their limits."""
     used, kept, design = request.weights > 0, basis.kept, request.design
     if alone.converged and not at_the_limits(alone.mu[used], request.family):
-        return ()
+        return {}
     X = design.matrix[:, kept]
     direction = separating_direction(X, request.y, request.weights, request.family)
-    if direction is None:
-        return ()
-    return (separation([design.names[j] for j in kept], X, direction),)
+    return {} if direction is None else infinite([design.names[j] for j in kept], X, direction)
 
 
 def _unbounded(objective: Objective, theta: Array) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +20,15 @@ METHODS = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
 
 @dataclass(frozen=True)
 class Refitting:
-    """An R backend by its name, and the versions that ran: "lme4 1.1-31 (R 4.2.2)"."""
+    """An R backend by its name, and the versions that ran: "lme4 1.1-31 (R 4.2.2)".
+
+    `order` is the place in R of each of the design's random terms, `start` where R was asked to begin.
+    """
 
     backend: str
     version: str
+    order: tuple[int, ...] = ()
+    start: Mapping[str, Any] = field(default_factory=dict)
 
     def refit(self, request: Request) -> Fit:
         """Fit another request (a new response, another estimator) by the same R function."""
@@ -29,6 +36,15 @@ class Refitting:
 
         targets = {"r-lm": fits.lm, "r-glm": fits.glm, "lme4": fits.lme4, "lmerTest": fits.lmertest}
         return targets[self.backend](request)
+
+    def closely(self, fit: Fit) -> Fit:
+        """A mixed model from another fit's estimates on, with steps in its own units and exact inner iterations.
+
+        Standard errors of a GLMM come from differences in those units too, where glmer takes steps of 1e-4.
+        """
+        from . import fits
+
+        return fits.closely(self.backend, fit, self.order)
 
 
 @dataclass(frozen=True)
@@ -41,5 +57,5 @@ class Testing(Refitting):
             raise ValueError(f"df={method!r} is not known to lmerTest; there are {', '.join(METHODS)}")
         rows = np.atleast_2d(np.asarray(L, dtype=np.float64))
         asked = {"method": METHODS[method], "rows_of": rows, "columns_of": fit.names}
-        df: Array = call("degrees", {**arguments(fit.request), **asked}).value["df"]
+        df: Array = call("degrees", {**arguments(fit.request), **self.start, **asked}).value["df"]
         return df

@@ -9,6 +9,7 @@ import numpy as np
 from formula_neuro.design import Design
 from formula_neuro.family import Array
 from formula_neuro.request import Request
+from formula_neuro.result import Fit
 
 from .frame import columns_to_r
 
@@ -35,6 +36,32 @@ def arguments(request: Request) -> dict[str, Any]:
         "nodes": int(getattr(request.estimator, "nodes", 1)),
     }
     return {key: value for key, value in asked.items() if value is not None}
+
+
+def going_on(fit: Fit, order: tuple[int, ...]) -> dict[str, Array]:
+    """Where a mixed model shall start: theta and coefficients in R's order, and the unit of each of these.
+
+    Units are standard errors, and for theta what moves a row by about one residual sd (or unit of the link).
+    """
+    design, known = fit.request.design, ~np.isnan(fit.beta)
+    sizes = [term.basis.shape[1] * (term.basis.shape[1] + 1) // 2 for term in design.random]
+    theta = np.split(fit.theta, np.cumsum(sizes)[:-1])
+    rows = [np.triu_indices(term.basis.shape[1])[1] for term in design.random]  # of each element, column by column
+    units = [1 / _size(term.basis)[row] for term, row in zip(design.random, rows, strict=True)]
+    places = np.argsort(order)
+    se = np.sqrt(np.diag(fit.covariance))[known]
+    return {
+        "start_theta": np.concatenate([theta[i] for i in places]),
+        "start_beta": np.ascontiguousarray(fit.beta[known]),
+        "units_theta": np.concatenate([units[i] for i in places]),
+        "units_beta": np.where(np.isfinite(se) & (se > 0), se, 1 / _size(design.matrix[:, known])),
+    }
+
+
+def _size(columns: Array) -> Array:
+    """Root mean squares, 1 for columns of zeros."""
+    size = np.sqrt((columns**2).mean(axis=0))
+    return np.where(size > 0, size, 1.0)
 
 
 def _own_response(request: Request) -> bool:

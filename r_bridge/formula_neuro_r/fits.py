@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from formula_neuro.errors import DataError
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
 from .abilities import Refitting, Testing
-from .asked import arguments
+from .asked import arguments, going_on
 from .engine import call
 from .received import fit_from
 
@@ -34,15 +36,25 @@ def lmertest(request: Request) -> Fit:
     return _fit(request, "lmerTest", "fit_lmertest", ("lme4", "lmerTest"))
 
 
-def _fit(request: Request, backend: str, function: str, packages: tuple[str, ...]) -> Fit:
+def closely(backend: str, fit: Fit, order: tuple[int, ...]) -> Fit:
+    """A mixed model from the estimates of a fit on; `order` is the place in R of each random term."""
+    function = "closely_glmer" if fit.request.model == "glmm" else "fit_lmer" if backend == "lme4" else "fit_lmertest"
+    packages = ("lme4",) if backend == "lme4" else ("lme4", "lmerTest")
+    return _fit(fit.request, backend, function, packages, going_on(fit, order))
+
+
+def _fit(
+    request: Request, backend: str, function: str, packages: tuple[str, ...], start: Mapping[str, Any] | None = None
+) -> Fit:
     """Load, then fit: `seconds` is the fit with its hand-over, without R's start."""
     _check_weights(request)
     version = call("load_packages", {"packages": packages}).value["version"][0]
-    start = time.perf_counter()
-    answer = call(function, arguments(request))
-    seconds = time.perf_counter() - start
+    began = time.perf_counter()
+    start = dict(start or {})
+    answer = call(function, {**arguments(request), **start})
+    seconds = time.perf_counter() - began
     make = Testing if backend == "lmerTest" else Refitting
-    return fit_from(request, backend, answer, seconds, make(backend, version))
+    return fit_from(request, backend, answer, seconds, make(backend, version, start=start))
 
 
 def _check_weights(request: Request) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def fit_from(request: Request, backend: str, answer: Answer, seconds: float, eng
         random=random,
         theta=_theta(value.get("theta"), value.get("random") or (), order),
         iterations=int(number["iterations"]),
-        engine=engine,
+        engine=replace(engine, order=tuple(order)),
     )
 
 

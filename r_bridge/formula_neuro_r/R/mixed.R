@@ -2,12 +2,12 @@
 
 fit_lmer <- function(arguments) {
   need("lme4")
-  mixed(run(quote(lme4::lmer), arguments, list(REML = arguments$reml)))
+  mixed(run(quote(lme4::lmer), arguments, c(list(REML = arguments$reml), going_on(arguments, lme4::lmerControl))))
 }
 
 fit_lmertest <- function(arguments) {
   need("lmerTest")
-  mixed(run(quote(lmerTest::lmer), arguments, list(REML = arguments$reml)))
+  mixed(run(quote(lmerTest::lmer), arguments, c(list(REML = arguments$reml), going_on(arguments, lme4::lmerControl))))
 }
 
 fit_glmer <- function(arguments) {
@@ -15,10 +15,59 @@ fit_glmer <- function(arguments) {
   mixed(run(quote(lme4::glmer), arguments, list(family = model_family(arguments), nAGQ = arguments$nodes)))
 }
 
+# glmer from given estimates on. Its own derivatives take steps of 1e-4 whatever the units: here they are replaced.
+closely_glmer <- function(arguments) {
+  need("lme4")
+  exactly <- going_on(arguments, lme4::glmerControl, tolPwrss = 1e-13, nAGQ0initStep = FALSE)
+  options <- c(list(family = model_family(arguments), nAGQ = arguments$nodes), exactly)
+  model <- run(quote(lme4::glmer), arguments, options)
+  answer <- mixed(model)
+  deviance_at <- run(quote(lme4::glmer), arguments, c(options, list(devFunOnly = TRUE)))
+  theta <- lme4::getME(model, "theta")
+  beta <- seq_along(lme4::fixef(model)) + length(theta)
+  free <- c(theta != 0 | lme4::getME(model, "lower") < 0, rep(TRUE, length(beta)))
+  x <- c(theta, lme4::fixef(model))
+  h <- 0.005 * c(arguments$units_theta, arguments$units_beta)
+  H <- (4 * curvature(deviance_at, x, h) - curvature(deviance_at, x, 2 * h)) / 3
+  inverse <- matrix(NA_real_, length(free), length(free))
+  inverse[free, free] <- tryCatch(solve(H[free, free] / 2), error = function(e) NA_real_)
+  answer$covariance <- inverse[beta, beta, drop = FALSE]
+  answer
+}
+
+# The Hessian of f at x by central differences of steps h.
+curvature <- function(f, x, h) {
+  at <- function(i, a, j, b) {
+    x[i] <- x[i] + a * h[i]
+    x[j] <- x[j] + b * h[j]
+    f(x)
+  }
+  H <- matrix(0, length(x), length(x))
+  for (i in seq_along(x)) for (j in seq_len(i)) {
+    H[i, j] <- H[j, i] <- (at(i, 1, j, 1) - at(i, 1, j, -1) - at(i, -1, j, 1) + at(i, -1, j, -1)) / (4 * h[i] * h[j])
+  }
+  H
+}
+
+# lmer's and glmer's arguments to start at given estimates and to search in the units of these; none without a start.
+going_on <- function(arguments, control, ...) {
+  if (is.null(arguments$start_theta)) return(list())
+  units <- c(arguments$units_theta, arguments$units_beta)
+  search <- function(fn, par, lower, upper, control) {
+    unit <- units[seq_along(par)]
+    found <- minqa::bobyqa(par / unit, function(x) fn(x * unit), lower / unit, upper / unit,
+                           control = list(rhobeg = 0.1, rhoend = 1e-7, maxfun = 5000))
+    list(par = found$par * unit, fval = found$fval, conv = found$ierr, message = found$msg, feval = found$feval)
+  }
+  start <- list(theta = arguments$start_theta)
+  if (identical(control, lme4::glmerControl)) start$fixef <- arguments$start_beta
+  list(start = start, control = control(optimizer = search, calc.derivs = FALSE, ...))
+}
+
 # Degrees of freedom of each row of `contrasts` (q, p), whose columns are named.
 degrees <- function(arguments) {
   need(c("lmerTest", if (arguments$method == "Kenward-Roger") "pbkrtest"))
-  model <- run(quote(lmerTest::lmer), arguments, list(REML = arguments$reml))
+  model <- run(quote(lmerTest::lmer), arguments, c(list(REML = arguments$reml), going_on(arguments, lme4::lmerControl)))
   rows <- arguments$rows_of[, match(names(lme4::fixef(model)), arguments$columns_of), drop = FALSE]
   one <- function(i) lmerTest::contest1D(model, rows[i, ], ddf = arguments$method)$df
   list(df = as.double(vapply(seq_len(nrow(rows)), one, 0)))
