@@ -192,6 +192,7 @@ def model_matrix(
             *notes.about_rows(int(chosen.sum()), len(rows), dropped),
             *notes.about_levels(values, kept),
             *notes.about_texts(parsed, kept),
+            *notes.about_response(parsed),
             *notes.about_bars(parsed, kept),
             *notes.about_groups({term.group: len(term.levels) for term in random}),
         ),

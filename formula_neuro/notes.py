@@ -74,6 +74,16 @@ MISREAD = (
 )
 
 
+def about_response(formula: Formula) -> list[str]:
+    """A response of one column that is also used to explain it; `y - x ~ x` and `cbind(s, n - s) ~ n` are common."""
+    left = {n.text for n in names(formula.response)} if formula.response is not None else set()
+    parts = [formula.fixed, *(bar.part for bar in formula.bars)]
+    nodes = [part.variables[i] for part in parts for term in part.terms for i in term]
+    nodes += [*formula.offsets, *(node for bar in formula.bars for node in bar.group)]
+    both = left & {n.text for node in nodes for n in names(node)}
+    return [f"{name} stands on both sides of the '~', so it explains itself" for name in both] if len(left) == 1 else []
+
+
 def about_bars(formula: Formula, values: Mapping[str, Value]) -> list[str]:
     """Groups that also enter as numbers, `||` before a factor, repeated and intercept-free random terms."""
     found = []
@@ -91,6 +101,12 @@ def about_bars(formula: Formula, values: Mapping[str, Value]) -> list[str]:
             found.append(f"({inside[0]} || {bar.name}) does not split a factor's columns; diag(...) would")
         columns = (["(Intercept)"] if bar.part.intercept else []) + inside
         seen.update((bar.name, column) for column in columns)
+    for bar in formula.bars:
+        numeric = not any(isinstance(values[label(node)], Categorical) for node in bar.part.variables)
+        if numeric and not seen[bar.name, "(Intercept)"]:
+            found.append(
+                f"the slope of {label(bar.part.variables[0])} varies by {bar.name}, but the intercept does not"
+            )
     found += [
         f"{column} varies by {group} in more than one random term" for (group, column), n in seen.items() if n > 1
     ]

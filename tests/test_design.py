@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -364,12 +365,25 @@ def test_z_has_a_column_for_each_level_and_effect(table):
         ("y ~ (1|x)", "x: fractional numbers are used as the levels of a group"),
         ("y ~ (f||g)", r"\(f \|\| g\) does not split a factor's columns"),
         ("y ~ (1|g) + (x|g)", r"\(Intercept\) varies by g in more than one random term"),
+        ("y ~ (0 + x|g)", "the slope of x varies by g, but the intercept does not"),
+        ("y ~ x + (y|g)", "y stands on both sides of the '~'"),
+        ("y ~ x + log(y + 9)", "y stands on both sides of the '~'"),
+        ("log(y + 9) ~ x + offset(y)", "y stands on both sides of the '~'"),
         ("y ~ (1|h)", "h has 2 levels: a variance between fewer than 5 is poorly known"),
     ],
 )
-def test_what_is_odd_about_random_terms_is_told(table, formula, says):
-    with_message = "\n".join(fn.model_matrix(formula, table).messages)
-    assert pd.Series([with_message]).str.contains(says).item()
+def test_what_is_odd_about_a_formula_is_told(table, formula, says):
+    assert any(re.search(says, message) for message in fn.model_matrix(formula, table).messages)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["y ~ x*f", "y ~ y + x", "y - x ~ x", "y ~ (x|g)", "y ~ (1|g) + (0 + x|g)", "y ~ (0 + f|g)", "y ~ (1|g/h)"],
+)
+def test_what_is_common_is_not_remarked_on(table, formula):
+    assert [
+        message for message in fn.model_matrix(formula, table).messages if "levels: a variance" not in message
+    ] == []
 
 
 @pytest.mark.parametrize(
