@@ -12,6 +12,7 @@ from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
 from .frame import columns_to_r
+from .learnt import learnt_calls
 
 
 def arguments(request: Request) -> dict[str, Any]:
@@ -26,6 +27,7 @@ def arguments(request: Request) -> dict[str, Any]:
         "formula": design.formula.text.strip(),
         "columns": columns_to_r(design.data),
         "rows": len(design.rows),
+        "learnt": learnt_calls(design) or None,
         "family": request.family.name,
         "link": request.family.link.name,
         "contrasts": dict(design.contrasts) or None,

@@ -18,12 +18,13 @@ def columns_to_r(data: pd.DataFrame) -> dict[str, dict[str, Any]]:
     >>> columns_to_r(pd.DataFrame({"g": ["b", "a", "b"]}))["g"]["levels"]
     ('a', 'b')
     """
-    return {str(name): _column_to_r(from_column(data[name], str(name))) for name in data.columns}
+    return {str(name): value_to_r(from_column(data[name], str(name))) for name in data.columns}
 
 
-def _column_to_r(value: Value) -> dict[str, Any]:
+def value_to_r(value: Value) -> dict[str, Any]:
+    """A column, or the value of a call, as a dictionary that R can rebuild."""
     if isinstance(value, Matrix):
-        raise TypeError("a table's column is one column wide")
+        return {"kind": "matrix", "values": np.ascontiguousarray(value.values), "names": tuple(value.columns)}
     if not isinstance(value, Categorical):
         return {"kind": "number", "values": np.ascontiguousarray(value, dtype=np.float64)}
     if value.logical:

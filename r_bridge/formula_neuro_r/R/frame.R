@@ -4,6 +4,7 @@ as_column <- function(column) {
   switch(column$kind,
     number = , integer = column$values,
     logical = as.logical(column$values),
+    matrix = structure(column$values, dimnames = list(NULL, column$names)),
     factor = structure(column$values, levels = column$levels,
                        class = if (column$ordered) c("ordered", "factor") else "factor")
   )

@@ -4,7 +4,18 @@
 formula_words <- new.env(parent = as.environment("package:stats"))
 formula_words$ns <- splines::ns
 formula_words$bs <- splines::bs
-formula_words$center <- function(x) x - mean(x, na.rm = TRUE)
+
+# Calls that learn from the table take the values that were sent for them, if any: those of all rows.
+learning <- function(own) {
+  function(...) {
+    sent <- get0(".fn_learnt", envir = parent.frame())[[deparse1(sys.call())]]
+    if (is.null(sent)) own(...) else sent
+  }
+}
+formula_words$center <- learning(function(x) x - mean(x, na.rm = TRUE))
+formula_words$scale <- learning(base::scale)
+formula_words$poly <- learning(stats::poly)
+formula_words$relevel <- learning(stats::relevel)
 
 # The modelling functions look weights and offset up beside the formula, never in the user's workspace,
 # and not in the data, where `y ~ .` would find them.
@@ -14,6 +25,7 @@ surroundings <- function(arguments) {
   place$.fn_weights <- arguments$weights
   place$.fn_offset <- arguments$offset
   place$.fn_response <- arguments$response
+  place$.fn_learnt <- lapply(arguments$learnt, as_column)
   place
 }
 

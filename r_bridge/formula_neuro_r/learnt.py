@@ -1,0 +1,50 @@
+"""Calls that learn from the table: R is sent the rows used only, but scale(x) knows the mean of all rows.
+
+R itself evaluates a formula's calls before it drops rows for missing values or subset=, and so do we. Where
+that makes a difference, the call's values cross beside the columns, and R takes them in place of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from formula_neuro import expression
+from formula_neuro.design import Design
+from formula_neuro.errors import DataError
+from formula_neuro.transforms import evaluate
+from formula_neuro.values import Categorical, Matrix, Value
+
+from .frame import value_to_r
+
+
+def learnt_calls(design: Design) -> dict[str, dict[str, Any]]:
+    """By R's print of each call that has other values on the rows used alone: its values, as they cross."""
+    found = {}
+    for call, state in design.recipe.states:
+        node = expression.read(call)
+        if not all(name.text in design.data.columns for name in expression.names(node)):
+            continue  # of weights= or offset=, which cross as numbers
+        value = evaluate(node, design.data, {**dict(design.recipe.states), call: state}, learn=False)
+        try:
+            alone = evaluate(node, design.data, {})
+        except DataError:  # relevel() to a level that the rows used have not
+            alone = None
+        if alone is None or not _same(value, alone):
+            found[call] = value_to_r(value)
+    return found
+
+
+def _same(a: Value, b: Value) -> bool:
+    if isinstance(a, Categorical) or isinstance(b, Categorical):
+        same = isinstance(a, Categorical) and isinstance(b, Categorical)
+        return same and _words(a) == _words(b)
+    x, y = (v.values if isinstance(v, Matrix) else v for v in (a, b))
+    return bool(np.allclose(x, y, rtol=1e-12, atol=1e-12 * np.abs(x).max(initial=0.0)))
+
+
+def _words(value: Value) -> tuple[Any, ...]:
+    assert isinstance(value, Categorical)
+    used = value.without_unused()
+    return (used.levels, used.codes.tolist())
