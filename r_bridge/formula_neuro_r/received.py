@@ -78,8 +78,8 @@ def _check_matrix(request: Request, theirs: Array, columns: tuple[str, ...]) -> 
     bad = [name for name, gap in zip(columns, apart, strict=True) if gap > 1e-8]
     if bad:
         raise FitError(
-            f"R makes other numbers of the column{'s' * (len(bad) > 1)} {', '.join(bad)} than we do, so that the two fits "
-            "cannot be compared; please report it"
+            f"R makes other numbers of the column{'s' * (len(bad) > 1)} {', '.join(bad)} than we do, so that the two "
+            "fits cannot be compared; please report it"
         )
 
 
