@@ -166,14 +166,21 @@ def _quantiles(residuals: Array) -> str:
 
 
 def _coefficients(fit: Fit) -> str:
-    table = fit.tidy()
-    heads, body = coefficient_columns(fit, table)
-    mixed = fit.request.model in ("lmm", "glmm")
-    title = "Fixed effects:" if mixed else "Coefficients:"
+    if not fit.names:
+        return "No Coefficients"
+    title = "Fixed effects:" if fit.request.model in ("lmm", "glmm") else "Coefficients:"
     if fit.aliased:
         title += f" ({len(fit.aliased)} not defined because of singularities)"
-    legend = f"\n---\n{digits.LEGEND}" if heads[-1] == "" else ""
-    return f"{title}\n{digits.columns(heads, body, list(table['term']))}{legend}"
+    table, starred = _table(fit)
+    legend = f"\n---\n{digits.LEGEND}" if starred else ""
+    return f"{title}\n{table}{legend}"
+
+
+def _table(fit: Fit) -> tuple[str, bool]:
+    """R's coefficient table as text, and whether it has stars."""
+    table = fit.tidy()
+    heads, body = coefficient_columns(fit, table)
+    return digits.columns(heads, body, list(table["term"])), heads[-1] == ""
 
 
 def _sizes(fit: Fit) -> str:
@@ -211,10 +218,8 @@ def short(fit: Fit) -> str:
     """The print of a fit: the model, its coefficients, and the verbs that work on it."""
     levels = {effect.group: len(effect.levels) for effect in fit.random}
     size = ", ".join([f"{fit.nobs} rows", *(f"{n} levels of {group}" for group, n in levels.items())])
-    table = fit.tidy()
-    heads, body = coefficient_columns(fit, table)
     lines = [f"{fit.request.design.formula}", f"{model_words(fit)}; {size}; {fit.backend}", ""]
-    lines.append(digits.columns(heads, body, list(table["term"])))
+    lines.append(_table(fit)[0] if fit.names else "No Coefficients")
     if fit.random:
         lines += ["", random_table(fit)]
     if not fit.converged or fit.messages:

@@ -67,7 +67,7 @@ def gaussian_loglik(rss: float, n: int, root_weights: Array) -> float:
 
 def _notes(z: Array, b: Array, basis: Basis, rss: float, df: int) -> tuple[str, ...]:
     if df == 0:
-        return (f"{len(z)} rows for {basis.rank} coefficients: no residual degrees of freedom, so no standard errors",)
+        return (f"as many coefficients as rows ({basis.rank}): no residual degrees of freedom, so no standard errors",)
     fitted = basis.Q @ b
     if rss / df < (fitted.mean() ** 2 + fitted.var()) * 1e-30:  # R's rule of summary.lm
         return ("essentially perfect fit: standard errors and tests may be unreliable",)
