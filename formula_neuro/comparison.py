@@ -35,7 +35,7 @@ class Compared:
         return float(np.nan_to_num(abs(self.difference) / limit, nan=np.inf))
 
 
-LEAST_VARIANCE = 1e-6  # of a response: means within 1e-6 of 0 or 1 need not agree in relative terms
+LEAST_VARIANCE = 1e-5  # of a response: means within 1e-5 of 0 or 1 need not agree in relative terms
 
 
 def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]]:
@@ -148,8 +148,16 @@ def _have_degrees(fit: Fit, other: Fit) -> bool:
 
 
 def _within_reach(fit: Fit) -> bool:
-    """Whether sigma and the relative sds have sizes that lmerTest's derivatives can see: its steps are at least 1e-4
-    and curvatures below 1e-8 count as none, whatever the units."""
+    """Whether lmerTest's derivatives can see sigma and the relative covariances.
+
+    Its steps are at least 1e-4 and curvatures below 1e-8 count as none, whatever the units; nearly perfect
+    correlations are beyond its precision.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sds = [np.sqrt(np.diag(r.covariance)) for r in fit.random]
+        inner = [np.linalg.eigvalsh(r.covariance / np.outer(s, s)).min() for r, s in zip(fit.random, sds, strict=True)]
+    if not min(inner) > 1e-2:
+        return False
     relative = [np.sqrt(np.maximum(np.diag(r.covariance), 0)) / fit.sigma for r in fit.random]
     sizes = np.concatenate([[fit.sigma], *relative])
     return bool((sizes > 1e-3).all() and (sizes < 1e3).all())
@@ -182,8 +190,8 @@ def _notes(fit: Fit, other: Fit) -> tuple[str, ...]:
         notes.append("Degrees of freedom are not compared: the fit is singular, where numerical derivatives mislead.")
     elif _have_degrees(fit, other) and not _within_reach(other):
         notes.append(
-            "Degrees of freedom are not compared: in these units of the response or of a slope's column, a standard "
-            "deviation is below 1e-3 or above 1e3, where lmerTest's numerical derivatives fail."
+            "Degrees of freedom are not compared: in the units and origins of these columns a standard deviation is "
+            "below 1e-3 or above 1e3, or a correlation nearly 1, where lmerTest's numerical derivatives fail."
         )
     notes += [
         f"{name} did not converge." for name, f in ((fit.backend, fit), (other.backend, other)) if not f.converged

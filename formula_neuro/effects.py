@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .bins import binned, wilson
 from .curves import Curve, fitted_curve, is_number, levels_of, partner, predictor
+from .errors import NewLevels
 from .expression import label, names
 from .family import Array
 from .plot import BLUE, CYCLE, GREY, INK, Picture
@@ -45,7 +46,10 @@ def effect(fit: Fit) -> Picture | None:
     if not is_number(column) and len(levels_of(column)) > MOST_LEVELS:
         return None
     by = partner(fit, name)
-    lines = _lines(fit, name, by)
+    try:
+        lines = _lines(fit, name, by)
+    except NewLevels:  # factor(dose) knows the doses that there were, and none in between
+        lines = _lines(fit, name, by, between=False)
 
     def draw(axes: Axes) -> None:
         _draw_numeric(axes, fit, column, lines) if is_number(column) else _draw_factor(axes, fit, column, lines)
@@ -56,9 +60,11 @@ def effect(fit: Fit) -> Picture | None:
     return Picture(title, _caption(fit, name, by, lines[0].curve), draw)
 
 
-def _lines(fit: Fit, name: str, by: str | None) -> list[Line]:
+def _lines(fit: Fit, name: str, by: str | None, between: bool = True) -> list[Line]:
     data = fit.request.design.data
     at = np.linspace(data[name].min(), data[name].max(), 120) if is_number(data[name]) else levels_of(data[name])
+    if is_number(data[name]) and not between:
+        at = np.unique(data[name].to_numpy())
     if by is None:
         return [Line(fitted_curve(fit, name, at), INK, "population (95 %)", np.ones(len(data), bool))]
     levels = levels_of(data[by])

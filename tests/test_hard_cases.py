@@ -14,6 +14,7 @@ from formula_neuro.bins import wilson
 from formula_neuro.curves import fitted_curve
 from formula_neuro.errors import FitError
 from formula_neuro.family import as_family
+from formula_neuro.plot import draw_one, pictures
 from formula_neuro.registry import installed, resolve
 from formula_neuro.result import Fit
 
@@ -42,6 +43,12 @@ def test_a_group_of_an_odd_name_is_in_backticks_only_where_it_is_crossed(counts,
 def test_groups_of_odd_names_have_rs_names(counts):
     fit = fn.fit("x ~ off + (1|`odd group`/site)", counts, backend="lme4")
     assert {r.group for r in fit.random} == {"site:`odd group`", "odd group"}
+
+
+def test_the_effect_of_numbers_as_levels_is_drawn_at_those_levels(counts):
+    counts["dose"] = np.tile([0, 5, 20], 20)
+    (figure,) = [draw_one(p) for p in pictures(fn.fit("x ~ factor(dose)", counts)) if p.title == "Effect of dose"]
+    assert any(line.get_xdata().tolist() == [0, 5, 20] for line in figure.axes[0].lines)
 
 
 # ---- infinite coefficients -----------------------------------------------------------------------
@@ -87,6 +94,13 @@ def test_the_effect_of_a_fit_with_an_offset_beside_the_formula_is_drawn_at_its_m
 def test_coefficients_that_separation_makes_infinite_are_named(separated):
     assert separated.separated == ("siteb",)
     assert not separated.converged
+
+
+def test_a_coefficient_that_only_separated_rows_could_tell_is_named_too():
+    """All rows are separated, so that nothing is left from which u's coefficient could be estimated."""
+    x = np.array([-3.0, -2, -1, 1, 2, 3])
+    frame = pd.DataFrame({"x": x, "u": [0.0, 1, 0, 1, 0, 1], "y": x > 0})
+    assert set(fn.fit("y ~ x + u", frame, family="binomial").separated) == {"(Intercept)", "x", "u"}
 
 
 @pytest.mark.r
@@ -185,6 +199,16 @@ def test_glmers_inner_iterations_stop_early_for_links_other_than_the_canonical_o
 
 def _lme4(fit: Fit) -> Fit:
     return resolve(installed().choose(fit.request, "lme4").target)(fit.request)
+
+
+# ---- two minima ----------------------------------------------------------------------------------
+def test_a_weak_variance_is_also_tried_at_zero():
+    """The criterion has a minimum where x varies between groups, and a lower one where it does not."""
+    rng = np.random.default_rng(194)
+    draws = {"x": rng.normal(size=18), "y": rng.normal(size=18)}
+    fit = fn.fit("y ~ x + (x||g)", pd.DataFrame({"g": np.repeat(np.arange(6), 3), **draws}), estimator="ml")
+    assert fit.theta[1] == 0
+    assert fit.theta[0] == pytest.approx(0.69278, abs=1e-5)  # the five digits given; the other minimum is at 0.894
 
 
 # ---- large variances -----------------------------------------------------------------------------

@@ -159,9 +159,7 @@ def test_complete_separation_is_found_with_the_direction_of_the_infinite_coeffic
 def test_quasi_separation_names_only_the_column_at_fault():
     rng, X = design()
     y = np.where(X[:, 2] == 1, 1.0, rng.integers(0, 2, 60))  # every row of that level is a success
-    direction = separating_direction(X, y, np.ones(60), as_family("binomial(probit)"))
-    assert direction is not None
-    (message,) = separation(infinite(["(Intercept)", "x", "level"], X, direction))
+    (message,) = separation(infinite(["(Intercept)", "x", "level"], X, y, np.ones(60), as_family("binomial(probit)")))
     assert "level (+infinity) is infinite" in message
     assert "x (" not in message
 

@@ -67,18 +67,35 @@ def at_the_limits(mu: Array, family: Family, near: float = 1e-4) -> bool:
     return bool((mu < near).any() or (family.name == "binomial" and (mu > 1 - near).any()))
 
 
-def infinite(names: Sequence[str], X: Array, direction: Array) -> dict[str, float]:
-    """The columns with infinite coefficients, each with its sign."""
-    weight = np.abs(direction) * column_norms(X)
-    return {name: float(np.sign(b)) for name, b, size in zip(names, direction, weight, strict=True) if size > 1e-6}
+def infinite(names: Sequence[str], X: Array, y: Array, w: Array, family: Family) -> dict[str, float]:
+    """The columns with infinite coefficients, each with its sign; 0 for one that nothing determines any more.
+
+    Rows that a separating direction moves say no more: the others are asked again, until none is separated
+    (Clarkson and Jennrich 1991). A coefficient that the rows left cannot carry is not finite.
+    """
+    norms, left, signs = column_norms(X), w > 0, np.zeros(X.shape[1])
+    while left.any() and (direction := separating_direction(X, y, w * left, family)) is not None:
+        effects = X * direction
+        moved = left & (np.abs(effects.sum(axis=1)) > 1e-6 * np.abs(effects[left]).max())
+        own = np.abs(direction) * norms > 1e-6
+        signs = np.where((signs == 0) & own, np.sign(direction), signs)
+        if not moved.any():
+            break
+        left &= ~moved
+    if not signs.any():
+        return {}
+    lost = np.abs(null_space((X / norms)[left])).max(axis=1, initial=0.0) if left.any() else np.ones(len(names))
+    return {name: float(sign) for name, sign, gone in zip(names, signs, lost, strict=True) if sign != 0 or gone > 1e-6}
 
 
 def separation(signs: Mapping[str, float]) -> tuple[str, ...]:
     """The message that names the infinite coefficients, or nothing."""
     if not signs:
         return ()
-    shown = ", ".join(f"{name} ({'+' if sign > 0 else '-'}infinity)" for name, sign in signs.items())
+    shown = ", ".join(f"{name} ({'+' if sign > 0 else '-'}infinity)" for name, sign in signs.items() if sign)
+    undetermined = ", ".join(name for name, sign in signs.items() if not sign)
+    beside = f" and nothing determines {undetermined}" if undetermined else ""
     return (
         f"separation: the fixed effects predict some responses perfectly, so the maximum-likelihood estimate of "
-        f"{shown} is infinite; the numbers shown are only where the iteration stopped",
+        f"{shown} is infinite{beside}; the numbers shown are only where the iteration stopped",
     )

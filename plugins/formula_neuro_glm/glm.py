@@ -10,7 +10,7 @@ import numpy as np
 from formula_neuro.family import Array
 from formula_neuro.kernels.irls import Scoring, irls
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
-from formula_neuro.kernels.separation import at_the_limits, infinite, separating_direction, separation
+from formula_neuro.kernels.separation import at_the_limits, infinite, separation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
@@ -79,8 +79,7 @@ def _separated(request: Request, basis: Basis, found: Scoring) -> dict[str, floa
     if found.converged and not at_the_limits(found.mu, request.family):
         return {}
     X = request.design.matrix[:, basis.kept]
-    direction = separating_direction(X, request.y, request.weights, request.family)
-    return {} if direction is None else infinite([request.design.names[j] for j in basis.kept], X, direction)
+    return infinite([request.design.names[j] for j in basis.kept], X, request.y, request.weights, request.family)
 
 
 def _unfinished(found: Scoring, separated: bool) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from .checks import small_directions
 from .newton import Minimum
 from .terms import Term
 
+WEAK = 2.0  # of the deviance: what a variance is worth that may have two minima
+
 
 def settle(
     search: Callable[[Array], Minimum], value: Callable[[Array], float], terms: Sequence[Term], start: Array
@@ -23,13 +25,32 @@ def settle(
     theta comes first in the vectors; what follows it is left alone. At an exact 0 the gradient in that
     direction vanishes by symmetry, so the second search looks at the curvature there, which is twice the
     derivative in the variance: where it is negative the search leaves the boundary again (Karush, Kuhn, Tucker).
+    A variance that hardly matters may be a local minimum beside a lower one at 0: that is looked at too.
     """
     found = search(start)
+    for point in nearby(terms, found.point):
+        if value(point) < found.value + WEAK:
+            other = search(point)
+            better = other.value < found.value - 1e-9 * max(1.0, abs(found.value))
+            found = replace(other if better else found, iterations=found.iterations + other.iterations)
     flat = flattened(terms, found.point)
     if flat is None or not value(flat) <= found.value + 1e-9 * max(1.0, abs(found.value)):
         return found
     again = search(flat)
     return replace(again, iterations=found.iterations + again.iterations)
+
+
+def nearby(terms: Sequence[Term], point: Array) -> list[Array]:
+    """The point with one direction of one term at 0, for every direction that is not."""
+    found = []
+    for term in terms:
+        L = term.template(point)
+        left, values, _ = np.linalg.svd(L)
+        for k in np.flatnonzero(np.logical_not(small_directions(L))):
+            out = point.copy()
+            out[term.theta] = vech(lower_factor(left * np.where(np.arange(term.K) == k, 0.0, values)))
+            found.append(out)
+    return found
 
 
 def flattened(terms: Sequence[Term], point: Array) -> Array | None:

@@ -15,7 +15,7 @@ from formula_neuro.estimator import AGQ
 from formula_neuro.family import Array
 from formula_neuro.kernels.irls import Scoring, irls
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
-from formula_neuro.kernels.separation import at_the_limits, infinite, separating_direction, separation
+from formula_neuro.kernels.separation import at_the_limits, infinite, separation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
@@ -220,8 +220,7 @@ def _separated(request: Request, basis: Basis, alone: Scoring) -> dict[str, floa
     if alone.converged and not at_the_limits(alone.mu[used], request.family):
         return {}
     X = design.matrix[:, kept]
-    direction = separating_direction(X, request.y, request.weights, request.family)
-    return {} if direction is None else infinite([design.names[j] for j in kept], X, direction)
+    return infinite([design.names[j] for j in kept], X, request.y, request.weights, request.family)
 
 
 def _unbounded(objective: Objective, theta: Array) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ closely_glmer <- function(arguments) {
   h <- 0.005 * c(arguments$units_theta, arguments$units_beta)
   H <- (4 * curvature(deviance_at, x, h) - curvature(deviance_at, x, 2 * h)) / 3
   inverse <- matrix(NA_real_, length(free), length(free))
-  inverse[free, free] <- tryCatch(solve(H[free, free] / 2), error = function(e) NA_real_)
+  inverse[free, free] <- tryCatch(chol2inv(chol(H[free, free] / 2)), error = function(e) NA_real_)
   answer$covariance <- inverse[beta, beta, drop = FALSE]
   answer
 }
