@@ -83,8 +83,8 @@ def _sigma(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
 
 
 def _perfect(fit: Fit) -> bool:
-    """Whether the residuals are rounding, and all that is made of them too."""
-    return bool(fit.request.family.dispersed and fit.sigma <= 1e-10 * np.abs(fit.fitted).max())
+    """Whether the residuals are rounding, and all that is made of them too; without degrees of freedom sigma is NaN."""
+    return bool(fit.request.family.dispersed and not fit.sigma > 1e-10 * np.abs(fit.fitted).max())
 
 
 def _spread(fit: Fit) -> float:
@@ -124,10 +124,11 @@ def _loglik(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
 
 def _fitted(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     a, b = fit.fitted.to_numpy(), other.fitted.to_numpy()
+    least = LEAST_VARIANCE * (10 if _infinite(fit, other) else 1)  # where each stops somewhere on the way to 0 or 1
     if fit.request.model == "lm":
         unit = np.full(len(b), np.abs(b).max())
     else:
-        unit = np.sqrt(np.maximum(fit.request.family.variance(b), LEAST_VARIANCE)) * _spread(other)
+        unit = np.sqrt(np.maximum(fit.request.family.variance(b), least)) * _spread(other)
     for row, x, y, s, w in zip(fit.fitted.index, a, b, unit, fit.request.weights, strict=True):
         if w > 0 or not _infinite(fit, other):  # an infinite coefficient decides about rows that it has not seen
             yield f"row {row}", float(x), float(y), _apart(x, y, s)
@@ -164,7 +165,7 @@ def _within_reach(fit: Fit) -> bool:
 
 
 def _apart(a: float, b: float, unit: float) -> float:
-    return 0.0 if a == b else float(abs(a - b) / unit) if unit > 0 else float("inf")
+    return 0.0 if a == b or (np.isnan(a) and np.isnan(b)) else float(abs(a - b) / unit) if unit > 0 else float("inf")
 
 
 def _singular(fit: Fit) -> bool:

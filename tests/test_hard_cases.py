@@ -17,6 +17,7 @@ from formula_neuro.family import as_family
 from formula_neuro.plot import draw_one, pictures
 from formula_neuro.registry import installed, resolve
 from formula_neuro.result import Fit
+from formula_neuro_mixed.newton import Target, minimise
 
 
 @pytest.fixture
@@ -62,6 +63,12 @@ def test_infinite_limits_of_a_ratio_warn_nobody(separated):
         warnings.simplefilter("error")
         assert np.isinf(separated.tidy(exponentiate=True)["conf_high"][1])
         assert "Rate ratio" in separated.summary()
+
+
+def test_counts_that_are_all_zero_are_separated_without_a_warning(counts):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fn.fit("spikes ~ 1", counts[counts["site"] == "b"], family="poisson").separated == ("(Intercept)",)
 
 
 def test_infinite_ratios_can_be_drawn(separated):
@@ -186,6 +193,14 @@ def test_degrees_of_freedom_in_units_that_lmertest_cannot_see_are_left_out(early
 
 
 @pytest.mark.r
+def test_standard_errors_do_not_depend_on_the_origin_of_a_covariate_and_r_confirms_them(rates):
+    far = rates.assign(volt=1000 + 1e6 * rates["volt"], y=rates["n"] > 3)
+    fit = fn.fit("y ~ volt + (1|cell)", far, family="binomial(cloglog)")
+    # R's Hessian by differences, beside an intercept that is determined a thousand times less well
+    assert _lme4(fit).engine.closely(fit).se["volt"] == pytest.approx(fit.se["volt"], rel=1e-3)
+
+
+@pytest.mark.r
 def test_glmers_inner_iterations_stop_early_for_links_other_than_the_canonical_one():
     """Its log-likelihood may lie above the exact one by 1e-5; asked for exact iterations it agrees."""
     rng = np.random.default_rng(2)
@@ -201,6 +216,13 @@ def _lme4(fit: Fit) -> Fit:
     return resolve(installed().choose(fit.request, "lme4").target)(fit.request)
 
 
+@pytest.mark.r
+def test_a_fit_without_residual_degrees_of_freedom_agrees():
+    frame = pd.DataFrame({"y": [1.0, 2, 4, 3], "f": list("abab"), "h": list("ccdd")})
+    agreement = fn.crosscheck(fn.fit("y ~ f * h", frame))
+    assert agreement.ok and "The fit is perfect" in str(agreement)
+
+
 # ---- two minima ----------------------------------------------------------------------------------
 def test_a_weak_variance_is_also_tried_at_zero():
     """The criterion has a minimum where x varies between groups, and a lower one where it does not."""
@@ -209,6 +231,24 @@ def test_a_weak_variance_is_also_tried_at_zero():
     fit = fn.fit("y ~ x + (x||g)", pd.DataFrame({"g": np.repeat(np.arange(6), 3), **draws}), estimator="ml")
     assert fit.theta[1] == 0
     assert fit.theta[0] == pytest.approx(0.69278, abs=1e-5)  # the five digits given; the other minimum is at 0.894
+
+
+def test_a_search_leaves_a_variance_of_zero_although_a_flat_valley_has_no_end():
+    """exp(-y) falls for ever, as where means are separated; x = 0 is a crest with two minima beside it."""
+
+    def value(p):
+        return float(p[0] ** 4 - p[0] ** 2 + np.exp(-p[1]))
+
+    def gradient(p):
+        return value(p), np.array([4 * p[0] ** 3 - 2 * p[0], -np.exp(-p[1])])
+
+    def derivatives(p):
+        return *gradient(p), np.diag([12 * p[0] ** 2 - 2, np.exp(-p[1])])
+
+    target = Target(value, gradient, derivatives, lambda point, step: float(np.abs(step).max()))
+    found = minimise(target, np.zeros(2), tolerance=1e-10, iterations=20)
+    # where the search stops the decrement, g^2 / 2 over a curvature of 4, is below 1e-10
+    assert abs(found.point[0]) == pytest.approx(np.sqrt(0.5), abs=1e-5)
 
 
 # ---- large variances -----------------------------------------------------------------------------

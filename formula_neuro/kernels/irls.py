@@ -92,7 +92,9 @@ def _start(X: Array, y: Array, w: Array, offset: Array, family: Family) -> Array
     used: NDArray[np.bool_] = w > 0
     means = family.start(y[used], w[used])
     overall = float(np.average(y[used], weights=w[used]))
-    for target in (family.link(means), np.full(int(used.sum()), float(family.link(np.array(overall))))):
+    with np.errstate(divide="ignore"):  # counts that are all 0 have no log
+        level = float(family.link(np.array(overall)))
+    for target in (family.link(means), np.full(int(used.sum()), level)):
         b = np.linalg.lstsq(X[used], target - offset[used], rcond=None)[0]
         eta = np.asarray(X @ b + offset)
         if inside(family, eta).all():

@@ -64,10 +64,11 @@ def minimise(target: Target, start: Array, *, tolerance: float, iterations: int 
         steps += 1
         if at.decrement < NEAR and not checked:
             at, checked = at if at.exact else _exact(target, at.point), True
-        saddle = at.decrement < tolerance and at.lowest < 0
+        saddle = at.decrement < NEAR and at.lowest < 0  # not later: along a flat valley the end may never come
         if at.decrement < tolerance and not saddle:
             break
-        new = _search(target, at, _downhill(at.hessian) if saddle else at.step)
+        new = _search(target, at, _downhill(at.hessian)) if saddle else None
+        new = _search(target, at, at.step) if new is None else new
         if new is None and at.exact:
             break
         at = _exact(target, at.point) if new is None else new

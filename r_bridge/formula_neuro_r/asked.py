@@ -43,7 +43,7 @@ def arguments(request: Request) -> dict[str, Any]:
 def going_on(fit: Fit, order: tuple[int, ...]) -> dict[str, Array]:
     """Where a mixed model shall start: theta and coefficients in R's order, and the unit of each of these.
 
-    Units are standard errors, and for theta what moves a row by about one residual sd (or unit of the link).
+    Units are what moves a row by about one residual sd (or unit of the link), and at most standard errors.
     """
     design, known = fit.request.design, ~np.isnan(fit.beta)
     sizes = [term.basis.shape[1] * (term.basis.shape[1] + 1) // 2 for term in design.random]
@@ -56,7 +56,7 @@ def going_on(fit: Fit, order: tuple[int, ...]) -> dict[str, Array]:
         "start_theta": np.concatenate([theta[i] for i in places]),
         "start_beta": np.ascontiguousarray(fit.beta[known]),
         "units_theta": np.concatenate([units[i] for i in places]),
-        "units_beta": np.where(np.isfinite(se) & (se > 0), se, 1 / _size(design.matrix[:, known])),
+        "units_beta": np.fmin(np.where(se > 0, se, np.inf), 1 / _size(design.matrix[:, known])),
     }
 
 
