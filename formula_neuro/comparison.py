@@ -59,7 +59,9 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
 
 def _coefficients(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     least = 1.0 if fit.request.model == "lm" else 1e-6  # of a coefficient: exact ones agree to rounding only
-    for name, a, b, se in zip(fit.names, fit.beta, other.beta, other.se, strict=True):
+    # beside infinite coefficients glmer's standard errors are sometimes nearly 0
+    error = np.fmax(fit.se, other.se) if fit.random and _infinite(fit, other) else other.se
+    for name, a, b, se in zip(fit.names, fit.beta, other.beta, error, strict=True):
         if not (np.isnan(a) and np.isnan(b)) and name not in _infinite(fit, other):  # aliased in both
             yield name, float(a), float(b), _apart(a, b, max(abs(b) * least, se))
 

@@ -106,7 +106,10 @@ def null_deviance(fit: Fit, tolerance: float = 1e-10, most: int = 100) -> float:
     if not fit.request.design.formula.fixed.intercept:
         return float(family.deviance(y, family.link.inverse(offset), w).sum())
     link = family.link
-    b = float(link(np.atleast_1d(np.average(y, weights=w)))[0] - np.average(offset, weights=w))
+    mean = np.average(y, weights=w)
+    if fit.request.family.name == "poisson" and mean == 0:
+        return 0.0  # counts that are all 0 are fitted by any intercept that is low enough
+    b = float(link(np.atleast_1d(mean))[0] - np.average(offset, weights=w))
     for _ in range(most):
         mu, slope = link.inverse(b + offset), link.derivative(b + offset)
         scaled = w * slope / family.variance(mu)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import optimize
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
-from formula_neuro.errors import DataError
+from formula_neuro.errors import DataError, FitError
 from formula_neuro.estimator import AGQ
 from formula_neuro.family import Array
 from formula_neuro.kernels.irls import Scoring, irls
@@ -166,7 +166,10 @@ def _optimise(objective: Objective, start: Array, *, rescue: bool) -> Minimum:
         return found
     # a likelihood with kinks (a mean that touches 0) stops Newton's method; a simplex walks over them
     simplex = optimize.minimize(objective.value, found.point, method="Nelder-Mead", options={"maxfev": SIMPLEX})
-    again = settle(search, objective.value, objective.problem.terms, simplex.x)
+    try:
+        again = settle(search, objective.value, objective.problem.terms, simplex.x)
+    except FitError:  # at the edge of the family's range: what was found before stays, and says so
+        return found
     return again if again.value < found.value else found
 
 
@@ -179,14 +182,18 @@ def _polished(objective: Objective, found: Minimum, *, flat: bool) -> tuple[Mini
     so that it does not reach the other coefficients' standard errors.
     """
     cut, keep = objective.problem.n_theta, free(objective.problem.terms, found.point)
-    H = objective.hessian(found.point)[np.ix_(keep, keep)]
+    uncurved = ("no standard errors: the likelihood is not curved in every direction at the estimates",)
+    try:
+        H = objective.hessian(found.point)[np.ix_(keep, keep)]
+    except FitError:  # no modes a small step away
+        return found, None, uncurved
     if flat and np.isfinite(H).all():
         values, vectors = np.linalg.eigh(H)
         H = (vectors * np.maximum(values, 1e-8 * values.max())) @ vectors.T
     try:
         half = solve_triangular(cholesky(H, lower=True), np.eye(len(H)), lower=True)
     except (LinAlgError, ValueError):
-        return found, None, ("no standard errors: the likelihood is not curved in every direction at the estimates",)
+        return found, None, uncurved
     inverse = half.T @ half
     point = found.point.copy()
     point[keep] -= inverse @ found.gradient[keep]

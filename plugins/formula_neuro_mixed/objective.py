@@ -28,6 +28,8 @@ class Objective:
         cut = self.problem.n_theta
         try:
             found = modes(self.problem, psi[:cut], psi[cut:], self._last)
+            if found is None and self._last.any():  # the last modes may lie where a link is flat
+                found = modes(self.problem, psi[:cut], psi[cut:], np.zeros_like(self._last))
         except LinAlgError:
             return None
         if found is not None:

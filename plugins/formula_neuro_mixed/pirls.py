@@ -18,7 +18,7 @@ from formula_neuro.kernels.irls import inside
 
 from .terms import Term, model_matrix
 
-ITERATIONS = 100
+ITERATIONS = 40
 TOLERANCE = 1e-10  # of the largest change of a spherical effect
 
 
