@@ -28,7 +28,7 @@ from .pirls import Problem
 from .terms import inner_terms, start_theta, users_theta
 
 ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
-SIMPLEX = 1000  # evaluations of the rescue, enough for about 10 parameters
+SIMPLEX = 400  # evaluations of the rescue; each may be a long search for modes that there are not
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,8 @@ def _optimise(objective: Objective, start: Array, *, rescue: bool) -> Minimum:
     if found.converged or not rescue:
         return found
     # a likelihood with kinks (a mean that touches 0) stops Newton's method; a simplex walks over them
-    simplex = optimize.minimize(objective.value, found.point, method="Nelder-Mead", options={"maxfev": SIMPLEX})
+    with np.errstate(invalid="ignore"):  # corners outside the family's range are infinite
+        simplex = optimize.minimize(objective.value, found.point, method="Nelder-Mead", options={"maxfev": SIMPLEX})
     try:
         again = settle(search, objective.value, objective.problem.terms, simplex.x)
     except FitError:  # at the edge of the family's range: what was found before stays, and says so
