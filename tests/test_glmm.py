@@ -183,6 +183,7 @@ def test_the_gradient_of_quadrature_is_that_of_its_value(family):
 
 
 def test_standard_errors_are_the_curvature_of_the_log_likelihood():
+    # second differences: rounding of a log-likelihood near 100 costs 1e-14 * 100 / step^2, the next term step^2
     m, step = native("y ~ x + (1|g)", trials()), 1e-2
     at, moves = np.concatenate([m.theta, m.beta]), step * np.eye(3)
 
