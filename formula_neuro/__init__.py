@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from . import datasets, errors
     from .agreement import crosscheck
     from .design import model_matrix
-    from .estimator import AGQ, ML, REML, Laplace
+    from .estimator import AGQ, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR
     from .fitting import fit
     from .inference.anova import anova
     from .inference.contrast import contrast
@@ -39,6 +39,9 @@ _PUBLIC = {
     "REML": "estimator",
     "Laplace": "estimator",
     "AGQ": "estimator",
+    "MeanBR": "estimator",
+    "MedianBR": "estimator",
+    "Jeffreys": "estimator",
     "datasets": "",
     "errors": "",
 }
@@ -46,7 +49,10 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "AGQ",
     "ML",
     "REML",
+    "Jeffreys",
     "Laplace",
+    "MeanBR",
+    "MedianBR",
     "anova",
     "backends",
     "contrast",

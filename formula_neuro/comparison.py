@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .estimator import BIAS_REDUCED
 from .family import Array
 from .result import Fit, RandomEffect
 from .tolerances import TOLERANCES, Tolerance
@@ -68,6 +69,8 @@ def _coefficients(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, flo
 
 def _infinite(fit: Fit, other: Fit) -> tuple[str, ...]:
     """Coefficients that separation makes infinite: where their iterations stop says nothing."""
+    if fit.request.estimator.word in BIAS_REDUCED:
+        return ()  # whose estimates are finite
     return tuple(dict.fromkeys((*fit.separated, *other.separated)))
 
 

@@ -8,6 +8,7 @@ freedom) goes through `engine`, the abilities of the backend that made the fit.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,8 @@ class Fit:
     `coef`, `se`, `vcov` are pandas values indexed by R's coefficient names; aliased coefficients stay,
     as NaN. `deviance` is R's deviance(): the residual sum of squares of an LM, -2 log-likelihood (the REML
     criterion) of an LMM, and the conditional deviance at the modes of a GLMM. `criterion` is what was
-    minimised: -2 log-likelihood, or the REML criterion.
+    minimised: -2 log-likelihood, the REML criterion, or -2 penalised log-likelihood (Jeffreys; NaN for adjusted
+    scores that are no derivative of anything).
     """
 
     request: Request
@@ -64,7 +66,11 @@ class Fit:
     theta: Array = field(default_factory=lambda: np.empty(0))  # relative covariance factors, as lme4's
     iterations: int = 0
     engine: Any = None
-    separated: tuple[str, ...] = ()  # coefficients that the data make infinite
+    # of maximum likelihood on these data, whatever the estimator: the infinite coefficients with their signs (0:
+    # nothing determines it), and the kind: "overlap", "quasi-complete", "complete", "all 0", "all 1", "" not looked for
+    separated: Mapping[str, float] = field(default_factory=dict)
+    separation: str = ""
+    null_deviance: float = float("nan")  # of the intercept (and offset) alone
 
     # ---- numbers ---------------------------------------------------------------------------------
     @property
@@ -87,6 +93,11 @@ class Fit:
     def nobs(self) -> int:
         """Rows used; linear models do not count rows of zero weight, as R's lm."""
         return int((self.request.weights > 0).sum()) if self.request.model in ("lm", "lmm") else len(self.request.y)
+
+    @property
+    def dispersion(self) -> float:
+        """sigma squared: R's summary(glm)$dispersion; 1 for binomial and poisson."""
+        return self.sigma**2
 
     @property
     def aic(self) -> float:

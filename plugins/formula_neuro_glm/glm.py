@@ -61,7 +61,7 @@ def fit(request: Request) -> Fit:
         seconds=time.perf_counter() - began,
         iterations=found.iterations,
         engine=Engine(),
-        separated=tuple(separated),
+        separated=separated,
     )
 
 

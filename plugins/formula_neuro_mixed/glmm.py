@@ -80,7 +80,7 @@ def fit(request: Request) -> Fit:
         covariance=scale**2 * covariance_of_all(basis, covariance),
         converged=found.converged and not separated and not unbounded,
         messages=messages,
-        separated=tuple(separated),
+        separated=separated,
         began=began,
     )
 
@@ -94,7 +94,7 @@ def _finished(
     covariance: Array,
     converged: bool,
     messages: tuple[str, ...],
-    separated: tuple[str, ...],
+    separated: dict[str, float],
     began: float,
 ) -> Fit:
     """The Fit, with everything that follows from the modes at the optimum."""
