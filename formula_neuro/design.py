@@ -56,6 +56,22 @@ class TermColumns:
 
 
 @dataclass(frozen=True, eq=False)
+class Given:
+    """What model_matrix was asked for beside the formula, so that a fit can be made again with some of it changed.
+
+    `table` is the user's whole table, with the labels of its rows; other columns of it can serve a finished fit, as
+    the clusters of a robust covariance. It shares the memory of the data given.
+    """
+
+    table: pd.DataFrame
+    weights: Any = None
+    offset: Any = None
+    subset: Any = None
+    contrasts: Mapping[str, str] | None = None
+    na_action: str = "omit"
+
+
+@dataclass(frozen=True, eq=False)
 class Design:
     """The matrices of one model on the rows that have no missing value.
 
@@ -80,6 +96,7 @@ class Design:
     messages: tuple[str, ...]
     contrasts: tuple[tuple[str, str], ...]  # (factor, contrast) as asked for by contrasts=
     recipe: Any  # private to this module: levels, contrasts and constants, for apply()
+    given: Given | None = None
 
     @cached_property
     def X(self) -> pd.DataFrame:
@@ -135,8 +152,8 @@ def model_matrix(
     >>> D.names, D.random[0].levels
     (('(Intercept)', 'x', 'fb'), ('1', '2'))
     """
-    table = as_table(data)
-    index, table = table.index, table.reset_index(drop=True).rename(columns=str)
+    whole = as_table(data)
+    index, table = whole.index, whole.reset_index(drop=True).rename(columns=str)
     parsed = formula if isinstance(formula, Formula) else parse(formula, list(table.columns))
     if not isinstance(contrasts, Mapping | None):
         raise DataError(f"contrasts= maps factors to contrasts, as {{'group': 'contr.sum'}}; got {contrasts!r}")
@@ -198,6 +215,7 @@ def model_matrix(
         ),
         contrasts=tuple(asked.items()),
         recipe=recipe,
+        given=Given(whole.copy(deep=False), weights, offset, subset, contrasts, na_action),
     )
 
 
