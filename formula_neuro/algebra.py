@@ -7,16 +7,18 @@ and `0` are no terms but switch the intercept of the whole sum, wherever they st
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, TypeAlias
 
-from formulaic.parser.types import FormulaParser, Operator, OperatorResolver, OrderedSet, Term, Token
+from formulaic.parser.types import FormulaParser, Operator, OperatorResolver, OrderedSet, Token
 
 from .errors import FormulaError
 from .pieces import Piece
 
 MOST = 2000  # terms that a product may have: an accident such as (a + ... + z)^9 must not hang
 
-Terms: TypeAlias = Any  # an OrderedSet of Term; formulaic ships no types
+Terms: TypeAlias = Any  # what an operator is handed: formulaic's leaves, or the _Sum of an operator below
 
 
 def expand(pieces: Sequence[Piece], variables: Sequence[int | None], text: str) -> tuple[list[tuple[int, ...]], bool]:
@@ -28,11 +30,20 @@ def expand(pieces: Sequence[Piece], variables: Sequence[int | None], text: str) 
     parser = FormulaParser(RAlgebra())
     tree = parser.get_ast_from_tokens(_tokens(pieces, variables), context={})
     try:
-        found = _plain(tree.to_terms()) if tree is not None else OrderedSet()
+        found = _plain(tree.to_terms()) if tree is not None else _Sum()
     except _TooMany:
         raise FormulaError(f"this formula has more than {MOST} terms", text, pieces[0].at) from None
-    terms = [tuple(sorted(int(str(factor)[1:]) for factor in term.factors)) for term in found]
-    return sorted(terms, key=len), _intercept(pieces, variables)
+    return sorted(map(_variables, found), key=len), _intercept(pieces, variables)
+
+
+def _variables(term: int) -> tuple[int, ...]:
+    """The bits that are set, in order."""
+    found = []
+    while term:
+        lowest = term & -term
+        found.append(lowest.bit_length() - 1)
+        term ^= lowest
+    return tuple(found)
 
 
 def _tokens(pieces: Sequence[Piece], variables: Sequence[int | None]) -> Iterable[Token]:
@@ -86,46 +97,73 @@ class RAlgebra(OperatorResolver):  # type: ignore[misc]
             return Operator(symbol, arity=1, precedence=100, associativity="right", fixity="prefix", to_terms=meaning)
 
         return [
-            binary("+", 100, lambda a, b: _plain(a) | _plain(b)),
-            binary("-", 100, lambda a, b: _plain(a) - _plain(b)),
+            binary("+", 100, _joined),
+            binary("-", 100, _without),
             sign("+", lambda a: a),
-            sign("-", lambda a: OrderedSet()),  # takes its terms from nothing
+            sign("-", lambda a: _Sum()),  # takes its terms from nothing
             # right of nothing, as in `(a - a)*b` or `0*b`, R finds nothing
-            binary("*", 200, lambda a, b: _plain(a) | _plain(b) | _products(a, b) if _plain(a) else OrderedSet()),
-            binary("/", 200, lambda a, b: _plain(a) | _products(_union(a), b)),
+            binary(
+                "*", 200, lambda a, b: _joined(_Sum(_plain(a)), _plain(b), _products(a, b)) if _plain(a) else _Sum()
+            ),
+            binary("/", 200, lambda a, b: _joined(_Sum(_plain(a)), _products(_union(a), b))),
             binary("%in%", 250, lambda a, b: _products(a, _union(b)) if _plain(b) else _plain(a)),
             binary(":", 300, _products),
             binary("^", 500, _power),
         ]
 
 
+class _Sum(OrderedSet):  # type: ignore[misc]
+    """Terms in order, each an integer whose bits are its variables, so that crossing two terms is their `|`."""
+
+
 class _TooMany(Exception):
     """A product has more than MOST terms."""
 
 
-def _plain(terms: Terms) -> Terms:
+def _plain(terms: Terms) -> _Sum:
     """The terms without the numbers, which only switch the intercept."""
-    return OrderedSet(term for term in terms if not str(term).isdigit())
+    if isinstance(terms, _Sum):
+        return terms
+    return _Sum(1 << int(str(leaf)[1:]) for leaf in terms if not str(leaf).isdigit())
 
 
-def _products(left: Terms, right: Terms) -> Terms:
-    """Every term of one side crossed with every term of the other."""
-    a, b = _plain(left), _plain(right)
-    if len(a) * len(b) > MOST**2:
-        raise _TooMany
-    found = OrderedSet(x * y for x in a for y in b)
-    if len(found) > MOST:
-        raise _TooMany
+def _joined(left: Terms, *others: Terms) -> _Sum:
+    """The left sum with the terms of the others behind.
+
+    In place: the tree has no other use for the left sum, and 5,000 copies of ever longer sums take many seconds.
+    """
+    found = _plain(left)
+    for terms in others:
+        found.values.update(_plain(terms).values)
     return found
 
 
-def _union(terms: Terms) -> Terms:
+def _without(left: Terms, right: Terms) -> _Sum:
+    """The left sum without the terms of the right one."""
+    found = _plain(left)
+    for term in _plain(right):
+        found.values.pop(term, None)
+    return found
+
+
+def _products(left: Terms, right: Terms) -> _Sum:
+    """Every term of one side crossed with every term of the other."""
+    a, b = _plain(left), _plain(right)
+    found = _Sum()
+    for x in a:
+        found.values.update(dict.fromkeys([x | y for y in b]))
+        if len(found) > MOST:
+            raise _TooMany
+    return found
+
+
+def _union(terms: Terms) -> _Sum:
     """One term with the variables of all."""
-    factors = [factor for term in _plain(terms) for factor in term.factors]
-    return OrderedSet([Term(list(dict.fromkeys(factors)))]) if factors else OrderedSet()
+    found = _plain(terms)
+    return _Sum([reduce(or_, found)]) if found else _Sum()
 
 
-def _power(base: Terms, power: Terms) -> Terms:
+def _power(base: Terms, power: Terms) -> _Sum:
     terms = base = _plain(base)
     for _ in range(int(str(next(iter(power)))) - 1):
         longer = _products(terms, base)
