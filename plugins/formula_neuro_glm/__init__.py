@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from formula_neuro.estimator import BIAS_REDUCED
 from formula_neuro.registry import Backend, hookimpl
 
 if TYPE_CHECKING:
@@ -35,15 +36,34 @@ LM = LinearBackend(
 )
 
 
-GLM = Backend(
+ADJUSTED = frozenset({"gaussian", "binomial", "poisson", "Gamma", "inverse.gaussian"})  # scores known in closed form
+
+
+@dataclass(frozen=True)
+class GeneralizedBackend(Backend):
+    """Maximum likelihood and bias reduction; linear models by the latter only, as least squares has its own record."""
+
+    def refuses(self, request: Request) -> str | None:
+        family, word = request.family.name, request.estimator.word
+        reason = super().refuses(request)
+        if reason is None and word == "ml" and request.model == "lm":
+            return "leaves the maximum likelihood of linear models to native-lm"
+        if reason is None and word == "ml" and family not in ("binomial", "poisson"):
+            return f"has no maximum likelihood of {family}"
+        if reason is None and word in BIAS_REDUCED and family not in ADJUSTED:
+            return f"has no adjusted scores of {family} (has those of {', '.join(sorted(ADJUSTED))})"
+        return reason
+
+
+GLM = GeneralizedBackend(
     name="native-glm",
-    models=frozenset({"glm"}),
-    families=frozenset({"binomial", "poisson"}),
-    estimators=frozenset({"ml"}),
+    models=frozenset({"lm", "glm"}),
+    families=frozenset({"gaussian", "binomial", "poisson", "Gamma", "inverse.gaussian"}),
+    estimators=frozenset({"ml", *BIAS_REDUCED}),
     target="formula_neuro_glm.glm:fit",
     max_random=0,
     rank=10,
-    help="generalized linear models by guarded Fisher scoring, separation found and named",
+    help="generalized linear models by guarded Fisher scoring and bias-reduced, separation found and named",
 )
 
 

@@ -1,0 +1,107 @@
+"""Generalized linear models by mean and median bias reduction and by Jeffreys' penalty.
+
+Solved is U(b) / phi + A(b) = 0, U the score at dispersion 1 (adjustments.py has A), in an orthonormal basis of the
+columns; the dispersion phi is the root of its own adjusted score at every b (dispersion.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from formula_neuro.errors import FitError
+from formula_neuro.estimator import Jeffreys, MeanBR
+from formula_neuro.family import Array
+from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
+from formula_neuro.request import Request
+from formula_neuro.result import Fit
+
+from .newton import Search, search
+from .problem import Problem, State
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """What a bias-reduced GLM can do again."""
+
+    def refit(self, request: Request) -> Fit:
+        from .glm import fit as any_estimator  # which imports this file
+
+        return any_estimator(request)
+
+    def restricted(self, request: Request, fixed: Mapping[int, float]) -> Fit:
+        """The same estimator with the coefficients of some columns held at values.
+
+        The columns stay in the information that the penalty or the adjustment is made of (Heinze & Schemper 2002),
+        so that `criterion` compares with the full fit's.
+        """
+        return fit(request, fixed)
+
+
+def fit(request: Request, fixed: Mapping[int, float] | None = None) -> Fit:
+    """The estimator of the request on the rows of positive weight; rows of zero weight get a fitted value only.
+
+    The covariance is the inverse of the expected information at the estimate, without the adjustment.
+    """
+    began = time.perf_counter()
+    design, family, y, w = request.design, request.family, request.y, request.weights
+    used = w > 0
+    basis = orthonormal_basis(design.matrix[used])
+    problem = Problem.of(request, basis, fixed or {})
+    found, state = _solved(problem)
+    beta = basis.coefficients(state.b)
+    beta[list(fixed or {})] = list((fixed or {}).values())
+    eta = design.matrix[:, basis.kept] @ beta[basis.kept] + design.offset
+    mu = family.link.inverse(eta)
+    deviance = float(family.deviance(y[used], mu[used], w[used]).sum())
+    at = family.ml_dispersion(y[used], mu[used], w[used]) if family.dispersed else 1.0
+    return Fit(
+        request=request,
+        backend="native-glm",
+        beta=beta,
+        covariance=basis.covariance_of_root(problem.Z @ np.linalg.inv(found.point.L)),
+        loglik=family.loglik(y[used], mu[used], w[used], at),
+        deviance=deviance,
+        criterion=problem.criterion(state),
+        n_parameters=problem.Z.shape[1] + family.dispersed,
+        df_resid=float(problem.df),
+        sigma=float(np.sqrt(state.phi)),
+        eta=eta,
+        converged=found.converged,
+        messages=(*request.messages, *aliased(design.names, basis.kept), *_unfinished(found)),
+        seconds=time.perf_counter() - began,
+        iterations=found.iterations,
+        engine=Engine(),
+    )
+
+
+def _solved(problem: Problem) -> tuple[Search, State]:
+    """The first search that ends at a root, from several starts; the nearest to one where none does."""
+    found: list[Search] = []
+    for a in problem.starts():
+        start = problem.point(a)
+        if start is None:
+            continue
+        found.append(search(problem.point, start, problem.cap))
+        if found[-1].converged:
+            break
+    if not found:
+        raise FitError(
+            f"no coefficients were found whose means all lie inside the range of {problem.family} and leave some "
+            f"information; use another link ({', '.join(problem.family.links)})"
+        )
+    best = min(found, key=lambda s: (not s.converged, s.point.decrement))
+    state = problem.state(best.point.a)
+    assert state is not None  # it has been there
+    return best, state
+
+
+def _unfinished(found: Search) -> tuple[str, ...]:
+    if found.converged:
+        return ()
+    return (
+        f"the search stopped after {found.iterations} iterations {found.point.decrement:.1e} standard errors from a root "
+        "of the adjusted score: the estimates are not bias-reduced; look for extreme covariates, or use another link",
+    )
