@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import DataError
 from .family import Array
-from .values import Categorical
+from .values import Categorical, Contrast
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +25,23 @@ def full(levels: tuple[str, ...]) -> Coding:
 
 
 def contrasts(factor: Categorical, kind: str | None = None) -> Coding:
-    """The k - 1 columns of a factor with k levels; ordered factors get contr.poly, others contr.treatment."""
-    k = len(factor.levels)
-    kind = kind or factor.contrast or ("contr.poly" if factor.ordered else "contr.treatment")
-    if kind == "contr.treatment":
-        return Coding(np.eye(k)[:, 1:], factor.levels[1:])
-    if kind == "contr.SAS":
-        return Coding(np.eye(k)[:, :-1], factor.levels[:-1])
+    """The k - 1 columns of a factor with k levels; ordered factors get contr.poly, others contr.treatment.
+
+    `kind` goes before what C() asked for.
+    """
+    asked = Contrast(kind) if kind else factor.contrast
+    asked = asked or Contrast("contr.poly" if factor.ordered else "contr.treatment")
+    coding = _coded(asked, factor.levels)
+    return coding if asked.how_many is None else _first(coding, asked.how_many)
+
+
+def _coded(asked: Contrast, levels: tuple[str, ...]) -> Coding:
+    k, kind = len(levels), asked.kind
+    names = _numbered(k) if asked.numbered else levels
+    if kind in ("contr.treatment", "contr.SAS"):
+        base = asked.base - 1 if kind == "contr.treatment" else k - 1
+        others = [i for i in range(k) if i != base]
+        return Coding(np.eye(k)[:, others], tuple(names[i] for i in others))
     if kind == "contr.sum":
         return Coding(np.vstack([np.eye(k - 1), -np.ones(k - 1)]), _numbered(k - 1))
     if kind == "contr.helmert":
@@ -40,18 +50,23 @@ def contrasts(factor: Categorical, kind: str | None = None) -> Coding:
         matrix[steps, steps - 1] = steps
         return Coding(matrix, _numbered(k - 1))
     if kind == "contr.poly":
-        return Coding(polynomials(k), tuple((".L", ".Q", ".C")[d - 1] if d <= 3 else f"^{d}" for d in range(1, k)))
+        degrees = tuple((".L", ".Q", ".C")[d - 1] if d <= 3 else f"^{d}" for d in range(1, k))
+        return Coding(polynomials(k, asked.scores), degrees)
     raise DataError(f"contrast {kind!r} is not known; there are contr.treatment, .sum, .helmert, .poly and .SAS")
 
 
-def polynomials(k: int) -> Array:
-    """Orthonormal polynomials of degree 1..k-1 over the scores 1..k, (k, k - 1), R's contr.poly.
+def _first(coding: Coding, columns: int) -> Coding:
+    return Coding(coding.matrix[:, :columns], coding.names[:columns])
+
+
+def polynomials(k: int, scores: tuple[float, ...] | None = None) -> Array:
+    """Orthonormal polynomials of degree 1..k-1 over the scores, 1..k if not given, (k, k - 1), R's contr.poly.
 
     >>> polynomials(3).round(4).tolist()
     [[-0.7071, 0.4082], [0.0, -0.8165], [0.7071, 0.4082]]
     """
-    scores = np.arange(1, k + 1) - (k + 1) / 2
-    q, r = np.linalg.qr(np.vander(scores, k, increasing=True))
+    at = np.arange(1, k + 1) if scores is None else np.array(scores)
+    q, r = np.linalg.qr(np.vander(at - at.mean(), k, increasing=True))
     columns: Array = (q * np.sign(np.diag(r)))[:, 1:]
     columns[np.abs(columns) < 1e-15] = 0.0  # the middle score of an odd count, whose value is exactly 0
     return columns

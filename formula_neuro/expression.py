@@ -35,9 +35,9 @@ class Text:
 
 @dataclass(frozen=True)
 class Truth:
-    """TRUE or FALSE; a column of that name is written in backticks."""
+    """TRUE, FALSE, or NA (None); a column of that name is written in backticks."""
 
-    value: bool
+    value: bool | None
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Call:
 
 
 Node = Name | Number | Text | Truth | Call
+CONSTANTS = {"TRUE": Truth(True), "FALSE": Truth(False), "NA": Truth(None), "Inf": Number(math.inf),
+             "NaN": Number(math.nan)}  # fmt: skip
 
 # Binary operators by R's precedence; a higher number binds tighter. `^` alone groups to the right.
 BINARY = {"|": 1, "||": 1, "&": 2, "&&": 2, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4,
@@ -172,8 +174,8 @@ class _Reader:
             return Number(float(token.text.rstrip("L")), token.text.endswith("L"))
         if token.kind in ("double", "single"):
             return Text(re.sub(r"\\(.)", lambda m: ESCAPED.get(m[1], m[1]), token.text, flags=re.DOTALL))
-        if token.kind == "name" and token.text in ("TRUE", "FALSE"):
-            return Truth(token.text == "TRUE")
+        if token.kind == "name" and token.text in CONSTANTS:
+            return CONSTANTS[token.text]
         if token.kind in ("quoted", "name"):
             if token.kind == "name" and self.next.kind == "operator" and self.next.text == "(":
                 self.take()
@@ -230,7 +232,7 @@ def label(node: Node) -> str:
     if isinstance(node, Text):
         return '"' + re.sub(r'[\\"\n\t\r]', lambda m: "\\" + ESCAPES.get(m[0], m[0]), node.value) + '"'
     if isinstance(node, Truth):
-        return "TRUE" if node.value else "FALSE"
+        return "NA" if node.value is None else "TRUE" if node.value else "FALSE"
     values = [label(value) for _, value in node.arguments]
     if node.function == "(":
         return f"({values[0]})"

@@ -6,6 +6,7 @@ import datetime
 import decimal
 import numbers
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,22 @@ from .family import Array
 LOGICAL = ("FALSE", "TRUE")
 
 
+@dataclass(frozen=True)
+class Contrast:
+    """How C(a, ...) asks for a factor to be coded."""
+
+    kind: str  # "contr.sum"
+    base: int = 1  # the level, counted from 1, that contr.treatment compares with
+    how_many: int | None = None  # the first so many columns only
+    scores: tuple[float, ...] | None = None  # of contr.poly, one a level
+    numbered: bool = False  # R makes it for a number of levels, so the columns have no level names
+
+    @property
+    def counts_levels(self) -> bool:
+        """Whether it means another thing when levels are left out."""
+        return self.base != 1 or self.how_many is not None or self.scores is not None
+
+
 @dataclass(frozen=True, eq=False)
 class Categorical:
     """Levels by code; -1 is a missing value. `contrast` is asked for by C(a, contr.sum)."""
@@ -28,7 +45,7 @@ class Categorical:
     levels: tuple[str, ...]
     ordered: bool = False
     logical: bool = False
-    contrast: str | None = None
+    contrast: Contrast | None = None
     numbers: Array | None = None  # the levels as numbers, where they came from numbers
 
     def keep(self, rows: NDArray[np.intp]) -> Categorical:
@@ -39,6 +56,12 @@ class Categorical:
         used = np.bincount(self.codes[self.codes >= 0], minlength=len(self.levels)) > 0
         if used.all():
             return self
+        if self.contrast is not None and self.contrast.counts_levels:
+            gone = ", ".join(name for name, u in zip(self.levels, used, strict=True) if not u)
+            raise DataError(
+                f"a contrast made for {len(self.levels)} levels does not fit the rows used, where {gone} does not "
+                "occur; make it for the levels that are left, or leave base=, scores= and how.many= out"
+            )
         place = np.where(used, np.cumsum(used) - 1, -1)
         numbers = self.numbers[used] if self.numbers is not None else None
         levels = tuple(name for name, u in zip(self.levels, used, strict=True) if u)
@@ -151,11 +174,16 @@ def _text(column: pd.Series) -> Categorical:
     """Levels sorted by code point."""
     codes, found = pd.factorize(column.to_numpy(dtype=object), sort=False, use_na_sentinel=True)
     levels = [str(level) for level in found]
-    order = sorted(range(len(levels)), key=lambda i: levels[i])
-    place = np.empty(len(levels) + 1, dtype=np.intp)
-    place[order] = np.arange(len(levels))
-    place[-1] = -1
-    return Categorical(place[np.asarray(codes, dtype=np.intp)], tuple(levels[i] for i in order))
+    return text_levels(np.asarray(codes, dtype=np.intp), levels)
+
+
+def text_levels(codes: NDArray[np.intp], names: Sequence[str]) -> Categorical:
+    """A factor of texts: those of `names` that occur, equal ones merged, sorted by code point."""
+    used = np.bincount(codes[codes >= 0], minlength=len(names)) > 0
+    levels = sorted({name for name, u in zip(names, used, strict=True) if u})
+    index = {level: i for i, level in enumerate(levels)}
+    place = np.array([index.get(name, -1) for name in names] + [-1], dtype=np.intp)
+    return Categorical(place[codes], tuple(levels))
 
 
 def _level_names(categories: pd.Index) -> tuple[str, ...]:

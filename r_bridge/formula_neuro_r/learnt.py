@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from formula_neuro import expression
+from formula_neuro.arguments import Argument, is_constant
 from formula_neuro.design import Design
 from formula_neuro.errors import DataError
-from formula_neuro.transforms import evaluate
-from formula_neuro.values import Categorical, Matrix, Value
+from formula_neuro.family import Array
+from formula_neuro.transforms import CONSTANTS, constant_or_value
+from formula_neuro.values import Categorical, Matrix
 
 from .frame import value_to_r
 
@@ -24,27 +26,31 @@ def learnt_calls(design: Design) -> dict[str, dict[str, Any]]:
     found = {}
     for call, state in design.recipe.states:
         node = expression.read(call)
-        if not all(name.text in design.data.columns for name in expression.names(node)):
+        if not all(name.text in (*design.data.columns, *CONSTANTS) for name in expression.names(node)):
             continue  # of weights= or offset=, which cross as numbers
-        value = evaluate(node, design.data, {**dict(design.recipe.states), call: state}, learn=False)
+        value = constant_or_value(node, design.data, {**dict(design.recipe.states), call: state}, learn=False)
         try:
-            alone = evaluate(node, design.data, {})
+            alone = constant_or_value(node, design.data, {})
         except DataError:  # relevel() to a level that the rows used have not
             alone = None
         if alone is None or not _same(value, alone):
-            found[call] = value_to_r(value)
+            found[call] = {"kind": "number", "values": _numbers(value)} if is_constant(value) else value_to_r(value)
     return found
 
 
-def _same(a: Value, b: Value) -> bool:
+def _same(a: Argument, b: Argument) -> bool:
     if isinstance(a, Categorical) or isinstance(b, Categorical):
         same = isinstance(a, Categorical) and isinstance(b, Categorical)
         return same and _words(a) == _words(b)
-    x, y = (v.values if isinstance(v, Matrix) else v for v in (a, b))
-    return bool(np.allclose(x, y, rtol=1e-12, atol=1e-12 * np.abs(x).max(initial=0.0)))
+    x, y = _numbers(a), _numbers(b)
+    return x.shape == y.shape and bool(np.allclose(x, y, rtol=1e-12, atol=1e-12 * np.abs(x).max(initial=0.0)))
 
 
-def _words(value: Value) -> tuple[Any, ...]:
+def _numbers(value: Argument) -> Array:
+    return np.atleast_1d(np.asarray(value.values if isinstance(value, Matrix) else value, dtype=float))
+
+
+def _words(value: Argument) -> tuple[Any, ...]:
     assert isinstance(value, Categorical)
     used = value.without_unused()
     return (used.levels, used.codes.tolist())

@@ -3,9 +3,9 @@
 as_column <- function(column) {
   switch(column$kind,
     number = , integer = column$values,
-    logical = as.logical(column$values),
+    logical = as.logical(replace(column$values, column$values < 0, NA)),
     matrix = structure(column$values, dimnames = list(NULL, column$names)),
-    factor = structure(column$values, levels = column$levels,
+    factor = structure(replace(column$values, column$values == 0, NA), levels = column$levels,
                        class = if (column$ordered) c("ordered", "factor") else "factor")
   )
 }

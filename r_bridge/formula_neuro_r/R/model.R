@@ -2,20 +2,30 @@
 
 # Functions that our formulas know and that R keeps elsewhere or has not.
 formula_words <- new.env(parent = as.environment("package:stats"))
-formula_words$ns <- splines::ns
-formula_words$bs <- splines::bs
 
 # Calls that learn from the table take the values that were sent for them, if any: those of all rows.
 learning <- function(own) {
+  force(own)
   function(...) {
     sent <- get0(".fn_learnt", envir = parent.frame())[[deparse1(sys.call())]]
     if (is.null(sent)) own(...) else sent
   }
 }
 formula_words$center <- learning(function(x) x - mean(x, na.rm = TRUE))
-formula_words$scale <- learning(base::scale)
-formula_words$poly <- learning(stats::poly)
-formula_words$relevel <- learning(stats::relevel)
+formula_words$ns <- learning(splines::ns)
+formula_words$bs <- learning(splines::bs)
+for (name in c("scale", "cut", "factor", "ordered", "mean", "median", "min", "max", "sum", "sd", "var", "quantile",
+               "poly", "relevel")) {
+  formula_words[[name]] <- learning(get(name, envir = as.environment("package:stats"), mode = "function"))
+}
+
+# Texts cross as factors, whose names, not codes, are meant.
+texts <- function(x) if (is.factor(x)) as.character(x) else x
+formula_words$ifelse <- function(test, yes, no) base::ifelse(test, texts(yes), texts(no))
+formula_words$as.logical <- function(x) base::as.logical(texts(x))
+
+# R sorts new texts, such as those of ifelse(), by locale; we by code point.
+suppressWarnings(Sys.setlocale("LC_COLLATE", "C"))
 
 # The modelling functions look weights and offset up beside the formula, never in the user's workspace,
 # and not in the data, where `y ~ .` would find them.
