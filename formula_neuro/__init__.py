@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .estimator import AGQ, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR
     from .fitting import fit
     from .inference.anova import anova
+    from .inference.confint import confint
     from .inference.contrast import contrast
     from .registry import backends, tasks
 
@@ -31,6 +32,7 @@ _PUBLIC = {
     "fit": "fitting",
     "model_matrix": "design",
     "anova": "inference.anova",
+    "confint": "inference.confint",
     "contrast": "inference.contrast",
     "crosscheck": "agreement",
     "backends": "registry",
@@ -55,6 +57,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "MedianBR",
     "anova",
     "backends",
+    "confint",
     "contrast",
     "crosscheck",
     "datasets",

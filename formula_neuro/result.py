@@ -127,11 +127,15 @@ class Fit:
         vcov: None = None,
         conf_level: float = 0.95,
         exponentiate: bool = False,
+        test: str = "wald",
     ) -> pd.DataFrame:
-        """One row a coefficient: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high."""
+        """One row a coefficient: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
+
+        `test` is "wald", "lr" (likelihood ratio) or "score"; see inference.coefficients.tidy.
+        """
         from .inference.coefficients import tidy
 
-        return tidy(self, df=df, vcov=vcov, conf_level=conf_level, exponentiate=exponentiate)
+        return tidy(self, df=df, vcov=vcov, conf_level=conf_level, exponentiate=exponentiate, test=test)
 
     def glance(self) -> pd.DataFrame:
         """One row on the whole fit: nobs, sigma, loglik, aic, bic, deviance, df_resid, converged, ..."""

@@ -9,13 +9,19 @@ from scipy import stats
 from ..errors import Unable
 from ..family import Array
 from ..result import Fit, ability
+from .likelihood_tests import check_test, retested
 
 COLUMNS = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
 DF_WORDS = ("satterthwaite", "kenward-roger", "containment", "residual", "none")
 
 
 def tidy(
-    fit: Fit, df: str | None = None, vcov: None = None, conf_level: float = 0.95, exponentiate: bool = False
+    fit: Fit,
+    df: str | None = None,
+    vcov: None = None,
+    conf_level: float = 0.95,
+    exponentiate: bool = False,
+    test: str = "wald",
 ) -> pd.DataFrame:
     """One row a coefficient: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
 
@@ -24,13 +30,20 @@ def tidy(
     for a linear mixed model and none are asked for, df, p and the interval are NaN, as lme4 prints none.
     vcov: None, the fit's own covariance. conf_level: of the Wald interval.
     exponentiate: estimates and intervals as exp(...), odds or rate ratios; std_error stays on the link's scale.
+    test: "wald" (t or z), or for linear and generalized linear models "lr" (likelihood ratio, penalised for Jeffreys'
+    prior and mean_br with the logit link) or "score" (Rao's): each coefficient's own test by fitting without it. Their
+    statistic is chi-squared on 1 degree of freedom, or F on 1 and df where df is finite, as in R's drop1; the limits
+    are those of the same test (the profile's, for "lr") and stay right where an estimate is infinite.
     """
+    check_test(test)
     if vcov is not None:
         raise Unable(f"vcov={vcov!r} is not offered yet; vcov=None is the fit's own covariance")
     check_level(conf_level)
     estimate, se = fit.beta, fit.se.to_numpy()
     freedom = degrees_of_freedom(fit, np.eye(len(estimate)), df)
     table = wald(list(fit.names), estimate, se, freedom, conf_level)
+    if test != "wald":
+        table = retested(fit, table, np.eye(len(estimate)), np.zeros(len(estimate)), conf_level, test)
     if exponentiate:
         with np.errstate(over="ignore"):  # a coefficient on its way to infinity has an infinite limit
             for column in ("estimate", "conf_low", "conf_high"):

@@ -14,6 +14,7 @@ from ..family import Array
 from ..result import Fit
 from .coefficients import check_level, degrees_of_freedom, wald
 from .hypothesis import as_rows
+from .likelihood_tests import check_test, jointly, retested
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +38,14 @@ class Contrast:
         return shown if len(self.table) == 1 else f"{shown}\n\njointly\n{self.joint.to_string(index=False)}"
 
 
-def contrast(fit: Fit, hypothesis: Any, *, df: str | None = None, conf_level: float = 0.95) -> Contrast:
-    """Test one or several linear hypotheses about the coefficients (Wald).
+def contrast(
+    fit: Fit, hypothesis: Any, *, df: str | None = None, conf_level: float = 0.95, test: str = "wald"
+) -> Contrast:
+    """Test one or several linear hypotheses about the coefficients.
 
     hypothesis: "treatment2 - treatment3 = 0", a list of such texts (also tested jointly), a mapping from
-    coefficient to weight, a vector (p,) or a matrix (q, p). df: as in tidy().
+    coefficient to weight, a vector (p,) or a matrix (q, p). df, test: as in tidy(); "lr" and "score" fit again with
+    the combinations held at their values, row by row and all together.
     Raises FormulaError, ValueError, and DataError where an aliased coefficient is named.
 
     >>> import formula_neuro as fn
@@ -50,6 +54,7 @@ def contrast(fit: Fit, hypothesis: Any, *, df: str | None = None, conf_level: fl
     [2.2]
     """
     check_level(conf_level)
+    check_test(test)
     L, value, labels = as_rows(hypothesis, fit.names)
     known = ~np.isnan(fit.beta)
     touched = [
@@ -62,6 +67,9 @@ def contrast(fit: Fit, hypothesis: Any, *, df: str | None = None, conf_level: fl
     freedom = degrees_of_freedom(fit, L, df)
     _check_consistent(L, value)
     table = wald(labels, estimate, np.sqrt(np.diag(V)), freedom, conf_level, value)
+    if test != "wald":
+        table = retested(fit, table, L, value, conf_level, test)
+        return Contrast(L, value, table, jointly(fit, L, value, float(freedom[0]), test))
     return Contrast(L, value, table, _joint(fit, L, estimate - value, V, freedom, df))
 
 

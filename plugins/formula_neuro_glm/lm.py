@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from formula_neuro.family import Array
+from formula_neuro.inference.restrict import hold
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
@@ -19,6 +21,10 @@ class Engine:
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
+
+    def restricted(self, request: Request, fixed: Mapping[int, float]) -> Fit:
+        """The fit with columns held at values."""
+        return fit(hold(request, fixed))
 
     def df(self, fit: Fit, L: Array, method: str) -> Array:
         """Degrees of freedom (q,) of the contrasts L (q, p): the residual ones, for every contrast."""

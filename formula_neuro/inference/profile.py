@@ -1,0 +1,116 @@
+"""Limits of a coefficient, or of a combination of them: the values that a likelihood-ratio or score test accepts.
+
+The signed root of the statistic, sign(c - estimate) sqrt(statistic(c)), is nearly a line in c, so each end is found by
+bracketing and Brent's method, every evaluation being a fit with c held: no grid, no interpolation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ..errors import FitError
+from ..family import Array
+from .likelihood_tests import Hypothesis
+
+FAR = 14  # doublings of the step: beyond 2^14 of its units no mean moves any more, so an end there is infinite
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """sqrt(statistic(c)) - quantile: negative inside the interval, positive outside."""
+
+    asked: Hypothesis
+    quantile: float
+
+    def __call__(self, c: float) -> float:
+        return float(np.sqrt(self.asked.statistic(np.array([c])))) - self.quantile
+
+
+def limits(asked: Hypothesis, row: Array, quantile: float) -> tuple[float, float, tuple[str, ...]]:
+    """Both ends of the interval of row @ coef, and notes on an end (NaN) that could not be found.
+
+    quantile: of the normal distribution, or of t. An end is infinite where the statistic stays below quantile^2
+    however far one goes, as it does on one side of a coefficient whose maximum-likelihood estimate is infinite.
+    """
+    curve = Curve(asked, quantile)
+    name, sign = _name(asked, row), _infinite(asked, row)
+    if sign == 0:
+        return -np.inf, np.inf, ()
+    try:
+        centre, step = _inside(curve, row, sign)
+    except FitError as error:
+        return np.nan, np.nan, (f"{name}: no interval was found ({error})",)
+    ends, notes = [], []
+    for side in (-1.0, 1.0):
+        try:
+            ends.append(side * np.inf if side == sign else _end(curve, centre, side * step))
+        except FitError as error:
+            ends.append(np.nan)
+            notes.append(f"{name}: the {'lower' if side < 0 else 'upper'} limit was not found ({error})")
+    return ends[0], ends[1], tuple(notes)
+
+
+def _name(asked: Hypothesis, row: Array) -> str:
+    names = [f"{weight:g}*{name}" for weight, name in zip(row, asked.fit.names, strict=True) if weight]
+    return " + ".join(names).replace("1*", "", 1) if len(names) == 1 else " + ".join(names)
+
+
+def _infinite(asked: Hypothesis, row: Array) -> float | None:
+    """The sign of a single coefficient that is infinite, 0 for one that nothing determines; None for all others.
+
+    The profile of a log-concave likelihood falls all the way to an infinite estimate, so that end is known.
+    """
+    weighted = np.flatnonzero(row)
+    if len(weighted) != 1:
+        return None
+    sign = asked.fit.separated.get(asked.fit.names[weighted[0]])
+    return None if sign is None else float(np.sign(sign * row[weighted[0]]))
+
+
+def _inside(curve: Curve, row: Array, sign: float | None) -> tuple[float, float]:
+    """A value inside the interval, and a step of about its half width."""
+    fit = curve.asked.fit
+    touched = [name for name, weight in zip(fit.names, row, strict=True) if weight]
+    if not any(name in fit.separated for name in touched):
+        known = ~np.isnan(fit.beta)
+        se = float(np.sqrt(row[known] @ fit.covariance[np.ix_(known, known)] @ row[known]))
+        return float(row[known] @ fit.beta[known]), curve.quantile * se
+    step = _unit(curve.asked)
+    for size in (0.0, *(step * 2.0**k for k in range(FAR))):
+        for c in (size, -size) if sign is None else (sign * size,):
+            if curve(c) < 0:
+                return c, step
+    raise FitError("no value of it is acceptable, although the likelihood has no maximum")
+
+
+def _unit(asked: Hypothesis) -> float:
+    """1 over the spread of the held column, which moves the linear predictor by about 1."""
+    column = asked.request.design.matrix[asked.request.weights > 0, asked.places[0]]
+    spread = float(column.std()) or float(np.abs(column).max())
+    return 1 / spread if spread > 0 else 1.0
+
+
+def _end(curve: Curve, centre: float, step: float) -> float:
+    """Where the curve crosses 0 on the step's side of the centre; an infinity where it does not."""
+    inner, outer = centre, centre + step
+    for _ in range(FAR):
+        if _value(curve, outer) > 0:
+            return _root(curve, inner, outer)
+        inner, outer = outer, outer + 2 * (outer - inner)
+    return float(np.copysign(np.inf, step))
+
+
+def _value(curve: Callable[[float], float], c: float) -> float:
+    value = curve(c)
+    if np.isnan(value):
+        raise FitError(f"the likelihood at {c:.4g} is not a number")
+    return value
+
+
+def _root(curve: Curve, inner: float, outer: float) -> float:
+    """To 1e-12 of the bracket, so that the quantile is met to about 1e-11."""
+    return float(brentq(curve, inner, outer, xtol=1e-12 * abs(outer - inner), rtol=8.9e-16, maxiter=200))
