@@ -21,6 +21,7 @@ from .registry import installed
 
 EVERYTHING = "everything"
 R = "R backends and cross-checks"
+RPY2 = "R inside this process (Rscript serves without it)"
 PICTURES = "pictures and reports"
 BROWSER_TESTS = "tests of reports in a browser"
 
@@ -190,7 +191,7 @@ def _rpy2(answer: tuple[bool, str], r: _RAnswer) -> Finding:
     ok, said = answer
     version = _version("rpy2-rinterface") or _version("rpy2")
     found = f"{version}, {said}" if version else said
-    return Finding("rpy2", ok, found, "" if ok else _rpy2_remedy(bool(version), r), R)
+    return Finding("rpy2", ok, found, "" if ok else _rpy2_remedy(bool(version), r), RPY2)
 
 
 def _rpy2_remedy(present: bool, r: _RAnswer) -> str:

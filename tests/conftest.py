@@ -16,11 +16,11 @@ R_REQUIRED = os.environ.get("FN_REQUIRE_R", "") not in ("", "0")
 
 
 def _missing_for_r() -> str | None:
-    if shutil.which("R") is None:
-        return "R is not on PATH"
-    if importlib.util.find_spec("rpy2") is None:
-        return "rpy2 is not installed"
-    return None
+    return "R is not on PATH" if shutil.which("R") is None else None
+
+
+def _missing_for_rpy2() -> str | None:
+    return "rpy2 is not installed" if importlib.util.find_spec("rpy2") is None else _missing_for_r()
 
 
 def _missing_for_browser() -> str | None:
@@ -37,7 +37,12 @@ def _missing_for_gpu() -> str | None:
     return None if torch.cuda.is_available() else "torch finds no CUDA device"
 
 
-MISSING = {"r": cache(_missing_for_r), "browser": cache(_missing_for_browser), "gpu": cache(_missing_for_gpu)}
+MISSING = {
+    "r": cache(_missing_for_r),
+    "rpy2": cache(_missing_for_rpy2),
+    "browser": cache(_missing_for_browser),
+    "gpu": cache(_missing_for_gpu),
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
@@ -55,7 +60,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         reason = ask() if item.get_closest_marker(marker) else None
         if reason is None:
             continue
-        if marker == "r" and R_REQUIRED:
+        if marker in ("r", "rpy2") and R_REQUIRED:
             pytest.fail(f"{reason}, and FN_REQUIRE_R is set: a skipped cross-check would be a false green")
         pytest.skip(reason)
 

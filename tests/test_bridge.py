@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -16,7 +15,7 @@ import pytest
 import formula_neuro as fn
 from formula_neuro.errors import DataError, NoBackend, RFailed, RMissing
 from formula_neuro.registry import installed
-from formula_neuro_r import data
+from formula_neuro_r import data, using
 from formula_neuro_r.backend import NO_R, RBackend
 from formula_neuro_r.engine import call
 from formula_neuro_r.frame import column_from_r, columns_to_r
@@ -32,6 +31,12 @@ def model(formula):
     """What fit_lm() takes, for a formula that our own reader would refuse: R code that runs inside a fit."""
     table = pd.DataFrame({"y": [1.0, 2, 4, 3], "x": [1.0, 2, 3, 5]})
     return {"formula": formula, "columns": columns_to_r(table), "rows": 4}
+
+
+@pytest.fixture(params=[pytest.param("rpy2", marks=pytest.mark.rpy2), "worker"])
+def engine(request):
+    with using(request.param):
+        yield request.param
 
 
 # ---- without R -----------------------------------------------------------------------------------
@@ -93,37 +98,62 @@ def test_text_levels_are_sorted_by_code_point():
 
 # ---- crossing ------------------------------------------------------------------------------------
 @pytest.mark.r
-def test_doubles_cross_bit_by_bit():
+def test_doubles_cross_bit_by_bit(engine):
     values = np.array([0.1 + 0.2, np.nan, np.inf, -np.inf, -0.0, 5e-324, np.nextafter(1, 2)])
     assert echo(values).tobytes() == values.tobytes()
 
 
 @pytest.mark.r
-def test_matrices_keep_their_shape_and_order():
+def test_matrices_keep_their_shape_and_order(engine):
     values = np.arange(6.0).reshape(2, 3)  # C order: rpy2 alone would cut it
     assert np.array_equal(echo(values), values)
 
 
 @pytest.mark.r
-def test_empty_arrays_and_texts_cross():
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 3, 4)])
+def test_arrays_of_other_shapes_keep_them(engine, shape):
+    values = np.arange(float(np.prod(shape))).reshape(shape)
+    assert echo(values).shape == shape and np.array_equal(echo(values), values)
+
+
+@pytest.mark.r
+def test_integers_cross_and_stay_integers(engine):
+    values = np.array([[1, -(2**31)], [2**31 - 1, 0]], dtype=np.int32)  # the second is R's NA_integer_
+    assert echo(values).dtype == np.int32 and np.array_equal(echo(values), values)
+
+
+@pytest.mark.r
+def test_what_is_not_numbers_text_or_lists_does_not_cross(engine):
+    with pytest.raises(TypeError, match="an R value of type environment does not cross"):
+        call("surroundings", {"columns": {}, "rows": 0})
+
+
+@pytest.mark.r
+def test_a_million_numbers_cross(engine):
+    values = np.random.default_rng(0).normal(size=10**6)
+    assert np.array_equal(echo(values), values)
+
+
+@pytest.mark.r
+def test_empty_arrays_and_texts_cross(engine):
     assert echo(np.empty(0)).size == 0 and echo(()) == () and echo(("", "a")) == ("", "a")
 
 
 @pytest.mark.r
-def test_texts_with_umlauts_quotes_and_line_breaks_cross():
+def test_texts_with_umlauts_quotes_and_line_breaks_cross(engine):
     texts = ("Mäuse", 'a "b"', "it's", "a\nb", "a\\b", "小鼠", " ")
     assert echo(texts) == texts
 
 
 @pytest.mark.r
-def test_what_is_read_outlives_rs_memory():
+def test_what_is_read_outlives_rs_memory(engine):
     read = [echo(np.full(1000, float(i))) for i in range(50)]
     call("fit_lm", model("y ~ {gc(); x}"))
     assert [r[0] for r in read] == [float(i) for i in range(50)]
 
 
 @pytest.mark.r
-def test_arrays_of_other_types_are_refused():
+def test_arrays_of_other_types_are_refused(engine):
     with pytest.raises(TypeError, match="float64 and int32"):
         echo(np.zeros(2, dtype=np.float32))
 
@@ -225,7 +255,7 @@ def test_separation_warnings_of_glm_arrive():
 
 
 @pytest.mark.r
-def test_nothing_is_echoed_to_the_console(capfd):
+def test_nothing_is_echoed_to_the_console(engine, capfd):
     answer = call("fit_lm", model("y ~ {print('loud'); message('noted'); x}"))
     assert capfd.readouterr() == ("", "") and answer.messages == ("noted",)
 
@@ -237,7 +267,7 @@ def test_r_starts_without_a_word():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.r
+@pytest.mark.rpy2
 def test_the_workspace_of_r_stays_empty():
     fn.fit("y ~ x", pd.DataFrame({"y": [1.0, 2, 4], "x": [1.0, 2, 3]}), backend="r-lm")
     import rpy2.rinterface as ri
@@ -247,7 +277,8 @@ def test_the_workspace_of_r_stays_empty():
 
 @pytest.mark.r
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no POSIX signals")
-def test_ctrl_c_while_r_computes_is_a_keyboard_interrupt():
+@pytest.mark.parametrize("engine", [pytest.param("rpy2", marks=pytest.mark.rpy2), "worker"])
+def test_ctrl_c_while_r_computes_is_a_keyboard_interrupt(engine):
     code = (
         "from formula_neuro_r.engine import call\n"
         "call('echo', {})\n"
@@ -256,27 +287,12 @@ def test_ctrl_c_while_r_computes_is_a_keyboard_interrupt():
         "except KeyboardInterrupt: print('interrupted', flush=True)\n"
         "print(call('echo', {'alive': 1.0}).value['alive'][0])\n"
     )
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "FORMULA_NEURO_R_ENGINE": engine}
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
     assert child.stdout is not None and child.stdout.readline() == "ready\n"
     time.sleep(0.5)  # R must be inside its sleep
     os.kill(child.pid, signal.SIGINT)
     assert child.communicate(timeout=60)[0].split() == ["interrupted", "1.0"]
-
-
-@pytest.mark.r
-def test_two_threads_may_fit_at_once(rdata):
-    table = rdata("lme4", "sleepstudy")
-    alone = fn.fit("Reaction ~ Days + (Days|Subject)", table, backend="lme4")
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(fn.fit("Reaction ~ Days + (Days|Subject)", table, backend="lme4")))
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 4 and all(np.array_equal(fit.beta, alone.beta) for fit in found)
 
 
 # ---- fits ----------------------------------------------------------------------------------------

@@ -60,8 +60,18 @@ def test_everything_required_is_found_where_the_tests_run(fresh):
 
 
 @pytest.mark.r
-def test_r_its_packages_and_rpy2_are_found_where_the_cross_checks_run(fresh):
+def test_r_and_its_packages_are_found_where_the_cross_checks_run(fresh):
     assert doctor.complete(fresh[0], require_r=True)
+
+
+@pytest.mark.rpy2
+def test_rpy2_is_found_where_it_is_installed(fresh):
+    assert finding("rpy2", fresh[0]).ok
+
+
+def test_r_is_complete_without_rpy2():
+    with_r = Finding("R", True, "4.2.2", "", doctor.R)
+    assert doctor.complete([with_r, Finding("rpy2", False, "missing", "pip install ...", doctor.RPY2)], require_r=True)
 
 
 def test_an_examination_imports_neither_torch_nor_rpy2(fresh):

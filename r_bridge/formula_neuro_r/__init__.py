@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from formula_neuro.estimator import BIAS_REDUCED
 from formula_neuro.registry import Backend, hookimpl
 
 from .backend import RBackend
 
 if TYPE_CHECKING:
     from .dataset import data as data
+    from .engine import using as using
 
+BRGLM2_FAMILIES = {"gaussian", "binomial", "poisson", "Gamma", "inverse.gaussian"}
 GLM_FAMILIES = {"gaussian", "binomial", "poisson", "Gamma", "inverse.gaussian"}
 
 
@@ -40,6 +43,14 @@ def formula_neuro_backends() -> list[Backend]:
             help="glm() of R",
         ),
         RBackend(
+            name="brglm2",
+            models=frozenset({"lm", "glm"}),
+            families=frozenset(BRGLM2_FAMILIES),
+            estimators=frozenset(BIAS_REDUCED),
+            target=f"{fits}:brglm2",
+            help="brglmFit() of brglm2: AS_mean, AS_median, MPL_Jeffreys",
+        ),
+        RBackend(
             name="lme4",
             models=frozenset({"lmm", "glmm"}),
             families=frozenset(GLM_FAMILIES),
@@ -60,9 +71,13 @@ def formula_neuro_backends() -> list[Backend]:
 
 
 def __getattr__(name: str) -> object:
-    """`data` on first use, so that the records alone load nothing heavy."""
+    """`data` and `using` on first use, so that the records alone load nothing heavy."""
     if name == "data":
         from .dataset import data
 
         return data
+    if name == "using":
+        from .engine import using
+
+        return using
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

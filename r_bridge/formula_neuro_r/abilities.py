@@ -20,7 +20,7 @@ METHODS = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
 
 @dataclass(frozen=True)
 class Refitting:
-    """An R backend by its name, and the versions that ran: "lme4 1.1-31 (R 4.2.2)".
+    """An R backend by its name, and the versions that ran: "lme4 1.1-31 (R 4.2.2 by rpy2)".
 
     `order` is the place in R of each of the design's random terms, `start` where R was asked to begin.
     """
@@ -34,7 +34,7 @@ class Refitting:
         """Fit another request (a new response, another estimator) by the same R function."""
         from . import fits
 
-        targets = {"r-lm": fits.lm, "r-glm": fits.glm, "lme4": fits.lme4, "lmerTest": fits.lmertest}
+        targets = {"r-lm": fits.lm, "r-glm": fits.glm, "brglm2": fits.brglm2, "lme4": fits.lme4, "lmerTest": fits.lmertest}
         return targets[self.backend](request)
 
     def closely(self, fit: Fit) -> Fit:

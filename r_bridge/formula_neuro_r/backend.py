@@ -10,20 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from formula_neuro.estimator import BIAS_REDUCED
 from formula_neuro.registry import Backend
+
+from .missing import NO_R, NO_RPY2
 
 if TYPE_CHECKING:
     from formula_neuro.request import Request
 
-NO_R = "needs R, found neither by R_HOME nor on the PATH: apt-get install r-base-core   (conda: conda install r-base)"
-NO_RPY2 = 'needs rpy2: pip install "formula-neuro[r]"   (R 4.6 and later: [r-new])'
 # One record serves lmer and glmer, which take different estimators.
-ESTIMATORS_OF = {"lmm": ("reml", "ml"), "glmm": ("laplace", "agq"), "lm": ("ml",), "glm": ("ml",)}
+FIXED = ("ml", *BIAS_REDUCED)
+ESTIMATORS_OF = {"lmm": ("reml", "ml"), "glmm": ("laplace", "agq"), "lm": FIXED, "glm": FIXED}
 
 
 @dataclass(frozen=True)
 class RBackend(Backend):
-    """A backend that runs in R; it needs R itself besides rpy2."""
+    """A backend that runs in R: by rpy2 where that is installed, else by Rscript."""
 
     extra: str = "r"
     language: str = "R"
@@ -32,7 +34,9 @@ class RBackend(Backend):
         """Why this backend cannot run on this machine, or None; R packages are looked for when it runs."""
         if not r_is_here():
             return NO_R
-        return Backend.unready(self) if rpy2_is_here() else NO_RPY2
+        if sys.platform == "win32" and not rpy2_is_here():  # Rscript is spoken to by POSIX means
+            return NO_RPY2
+        return Backend.unready(self)
 
     def refuses(self, request: Request) -> str | None:
         """As for any backend; quadrature is taken for one random effect, in families without a dispersion."""

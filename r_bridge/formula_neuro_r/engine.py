@@ -1,53 +1,61 @@
-"""R inside this process: one function, `call`, through which everything that concerns R goes.
+"""One function, `call`, through which everything that concerns R goes, and two engines behind it.
+
+"rpy2" is R inside this process: the main thread of the main process uses it where rpy2 is installed and fits
+this R. "worker" is Rscript in processes of its own, for all other threads and processes and wherever rpy2 does
+not run; threads have several at once. Both run the same R files on the same numbers, so that their answers are
+the same to the last bit. `using` and the environment variable FORMULA_NEURO_R_ENGINE choose otherwise.
 
 What crosses: float64, int32 and bool arrays (1-D, or matrices column by column), text, tuples of text,
-dictionaries and tuples of these. What comes back is copied; no object of R or of rpy2 leaves this file,
-so that another transport can stand behind the same function.
+dictionaries and tuples of these.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.util
+import multiprocessing
 import os
+import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
+from formula_neuro.errors import RFailed, RMissing
 
-from formula_neuro.errors import RFailed
+from . import embedded, worker
+from .missing import missing_package
 
-from .missing import missing_package, missing_rpy2
-
-FOLDER = Path(__file__).parent / "R"
+ENGINES = {"rpy2": embedded.ask, "worker": worker.ask}
+VARIABLE = "FORMULA_NEURO_R_ENGINE"
+PROCESS = os.getpid()  # a child that was forked since must leave its parent's R alone
+_wish: ContextVar[str | None] = ContextVar("engine", default=None)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an R function returned, and the warnings and messages that it gave on the way."""
+    """What an R function returned, the warnings and messages that it gave on the way, and the engine that ran it."""
 
     value: dict[str, Any]
     messages: tuple[str, ...]
+    engine: str
 
 
 def call(function: str, arguments: Mapping[str, Any]) -> Answer:
-    """Run a function of our R files; one call at a time in this process, whatever the thread.
+    """Run a function of our R files.
 
-    Raises RMissing when R or a package is missing, RFailed with R's own text when R stops, and
+    Raises RMissing when R or a package is missing, RFailed with R's own text when R stops or ends, and
     KeyboardInterrupt when R was interrupted.
 
     >>> call("load_packages", {"packages": ("stats",)}).messages
     ()
     """
-    session = _session()
-    with session.openrlib.rlock:
-        reply = _locked(session, function, arguments)
+    engine = chosen()
+    reply = ENGINES[engine](function, arguments)
     status = reply["status"][0]
     if status == "ok":
-        return Answer(reply["value"], tuple(reply["messages"]))
+        return Answer(reply["value"], tuple(reply["messages"]), engine)
     if status == "interrupt":
         raise KeyboardInterrupt
     if status == "missing":
@@ -56,137 +64,46 @@ def call(function: str, arguments: Mapping[str, Any]) -> Answer:
     raise RFailed(f"R stopped: {reply['text'][0]}{heard}")
 
 
-def _locked(session: Session, function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Send, run, read and forget, so that R's objects are released before the lock is."""
-    ri = session.rinterface
-    with _silent(session.callbacks):
-        try:
-            reply = session.answer(ri.StrSexpVector([function]), _to_r(ri, dict(arguments)))
-        except ri.embedded.RRuntimeError as error:
-            if not str(error).strip():  # how rpy2 reports Ctrl-C while R computes
-                raise KeyboardInterrupt from None
-            raise RFailed(f"R stopped: {error}") from None
-        values: dict[str, Any] = _from_r(ri, reply)
-    return values
-
-
-# ---- starting R ----------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Session:
-    """R, started, with our files sourced into an environment of their own."""
-
-    rinterface: Any
-    openrlib: Any
-    callbacks: Any
-    answer: Any
-
-
-@functools.cache
-def _session() -> Session:
-    ri, openrlib, callbacks = _rpy2()
-    with openrlib.rlock:
-        try:
-            ri.initr()
-        except Exception as error:  # rpy2 raises what its search for R happens to meet
-            raise missing_rpy2(error) from error
-        with _silent(callbacks):
-            return Session(ri, openrlib, callbacks, _source(ri))
-
-
-def _rpy2() -> tuple[Any, Any, Any]:
-    """rpy2's low-level modules; where only its ABI mode is built, that one is asked for, without its two warnings."""
-    quiet = "RPY2_CFFI_MODE" not in os.environ and importlib.util.find_spec("_rinterface_cffi_api") is None
-    if quiet:
-        os.environ["RPY2_CFFI_MODE"] = "ABI"
-    try:
-        import rpy2.rinterface as rinterface
-        from rpy2.rinterface_lib import callbacks, openrlib
-    except Exception as error:  # ImportError, OSError of a wrong library, ValueError where R is not found
-        raise missing_rpy2(error) from error
-    finally:
-        if quiet:
-            del os.environ["RPY2_CFFI_MODE"]
-    return rinterface, openrlib, callbacks
-
-
-def _source(ri: Any) -> Any:
-    base = ri.baseenv
-    stats = base["as.environment"](ri.StrSexpVector(["package:stats"]))
-    place = base["new.env"](parent=stats)
-    for path in sorted(FOLDER.glob("*.R")):
-        base["sys.source"](ri.StrSexpVector([str(path)]), envir=place)
-    return place["answer"]
-
-
 @contextmanager
-def _silent(callbacks: Any) -> Iterator[None]:
-    """Nothing is echoed while our own calls run; a user's own rpy2 session keeps its console."""
-    names = ("consolewrite_print", "consolewrite_warnerror")
-    before = {name: getattr(callbacks, name) for name in names}
-    for name in names:
-        setattr(callbacks, name, _ignore)
+def using(engine: str) -> Iterator[None]:
+    """Inside the block, R is run by "rpy2" or by a "worker", in this thread.
+
+    What was asked for is used or is an error, never replaced.
+
+    >>> with using("worker"):
+    ...     call("load_packages", {"packages": ("stats",)}).engine
+    'worker'
+    """
+    before = _wish.set(_known(engine, "using()"))
     try:
         yield
     finally:
-        for name in names:
-            setattr(callbacks, name, before[name])
+        _wish.reset(before)
 
 
-def _ignore(text: str) -> None:
-    """Take R's console output and do nothing: what matters is returned as messages."""
+def chosen() -> str:
+    """The engine that a call made here and now would use."""
+    wish = _wish.get()
+    if wish is not None:
+        return wish
+    if os.environ.get(VARIABLE):
+        return _known(os.environ[VARIABLE], VARIABLE)
+    if sys.platform == "win32":  # no pipes with a name of their own, no signals to pass on
+        return "rpy2"
+    alone = threading.current_thread() is threading.main_thread() and multiprocessing.parent_process() is None
+    return "rpy2" if alone and os.getpid() == PROCESS and _rpy2_starts() else "worker"
 
 
-# ---- values --------------------------------------------------------------------------------------
-def _to_r(ri: Any, value: Any) -> Any:
-    if value is None:
-        return ri.NULL
-    if isinstance(value, np.ndarray):
-        return _array_to_r(ri, value)
-    if isinstance(value, str):
-        return ri.StrSexpVector([value])
-    if isinstance(value, bool):
-        return ri.BoolSexpVector([value])
-    if isinstance(value, int):
-        return ri.IntSexpVector([value])
-    if isinstance(value, float):
-        return ri.FloatSexpVector([value])
-    if isinstance(value, tuple):
-        return ri.StrSexpVector(list(value))
-    if isinstance(value, dict):
-        items = ri.ListSexpVector([_to_r(ri, item) for item in value.values()])
-        items.do_slot_assign("names", ri.StrSexpVector(list(value)))
-        return items
-    raise TypeError(f"{type(value).__name__} does not cross to R; arrays, text, numbers and dictionaries do")
+def _known(engine: str, where: str) -> str:
+    if engine not in ENGINES:
+        raise ValueError(f"{where}: the R engine {engine!r} is not known; there are {', '.join(ENGINES)}")
+    return engine
 
 
-def _array_to_r(ri: Any, array: np.ndarray[Any, Any]) -> Any:
-    kinds = {"d": ri.FloatSexpVector, "i": ri.IntSexpVector}
-    kind = kinds.get(array.dtype.char)
-    if kind is None:
-        raise TypeError(f"an array of {array.dtype} does not cross to R; float64 and int32 do")
-    flat = np.ascontiguousarray(array.ravel(order="F"))  # rpy2 cuts a 2-D array silently
-    vector = kind.from_object(flat.data) if len(flat) else kind([])
-    if array.ndim > 1:
-        vector.do_slot_assign("dim", ri.IntSexpVector(array.shape))
-    return vector
-
-
-def _from_r(ri: Any, value: Any) -> Any:
-    kind = value.typeof
-    if kind == ri.RTYPES.NILSXP:
-        return None
-    if kind == ri.RTYPES.STRSXP:
-        return tuple(str(text) for text in value)
-    if kind == ri.RTYPES.VECSXP:
-        items = [_from_r(ri, item) for item in value]
-        names = value.names
-        return dict(zip(map(str, names), items, strict=True)) if names.typeof == ri.RTYPES.STRSXP else tuple(items)
-    if kind not in (ri.RTYPES.REALSXP, ri.RTYPES.INTSXP, ri.RTYPES.LGLSXP):
-        raise TypeError(f"an R value of type {kind.name} does not cross; numbers, text and lists do")
-    # a copy: the view lives only as long as R's object
-    flat = np.array(value.memoryview()) if len(value) else np.empty(0)
-    if kind == ri.RTYPES.LGLSXP:
-        flat = flat.astype(bool)
-    if "dim" in tuple(value.list_attrs()):
-        return flat.reshape(tuple(value.do_slot("dim")), order="F")
-    return flat
+@functools.cache
+def _rpy2_starts() -> bool:
+    try:
+        embedded.start()
+    except RMissing:
+        return False
+    return True

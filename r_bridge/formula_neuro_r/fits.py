@@ -26,6 +26,13 @@ def glm(request: Request) -> Fit:
     return _fit(request, "r-glm", "fit_glm", ("stats",))
 
 
+def brglm2(request: Request) -> Fit:
+    """brglmFit() of brglm2, to a tight tolerance."""
+    types = {"mean_br": "AS_mean", "median_br": "AS_median", "jeffreys": "MPL_Jeffreys"}
+    asked = {"type": types[request.estimator.word], "power": float(getattr(request.estimator, "power", 0.5))}
+    return _fit(request, "brglm2", "fit_brglm2", ("stats", "brglm2"), asked)
+
+
 def lme4(request: Request) -> Fit:
     """lmer() or glmer() of lme4."""
     return _fit(request, "lme4", "fit_glmer" if request.model == "glmm" else "fit_lmer", ("lme4",))
@@ -54,7 +61,13 @@ def _fit(
     answer = call(function, {**arguments(request), **start})
     seconds = time.perf_counter() - began
     make = Testing if backend == "lmerTest" else Refitting
-    return fit_from(request, backend, answer, seconds, make(backend, version, start=start))
+    return fit_from(request, backend, answer, seconds, make(backend, _ran(version, answer.engine), start=start))
+
+
+def _ran(version: str, engine: str) -> str:
+    """Versions with the engine that ran: "lme4 1.1-31 (R 4.2.2 by rpy2)"."""
+    by = f" by {'rpy2' if engine == 'rpy2' else 'Rscript'}"
+    return f"{version[:-1]}{by})" if version.endswith(")") else version + by
 
 
 def _check_weights(request: Request) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from formula_neuro.errors import RMissing
 
+NO_R = "needs R, found neither by R_HOME nor on the PATH: apt-get install r-base-core   (conda: conda install r-base)"
+NO_RPY2 = 'needs rpy2: pip install "formula-neuro[r]"   (R 4.6 and later: [r-new])'
+
 
 def missing_package(package: str, reason: str) -> RMissing:
     """The error for an R package that cannot be loaded, with the commands that install it.
@@ -24,7 +27,7 @@ def missing_package(package: str, reason: str) -> RMissing:
 def missing_rpy2(error: Exception) -> RMissing:
     """The error for an rpy2 that is not installed, does not fit this R, or finds no R."""
     if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "rpy2":
-        return RMissing('the R bridge needs rpy2: pip install "formula-neuro[r]"   (R 4.6 and later: [r-new])')
+        return RMissing(f"R inside this process {NO_RPY2}")
     return RMissing(
         f"rpy2 is installed but cannot start R ({type(error).__name__}: {error}). Is R there "
         "(apt-get install r-base-core; conda install r-base)? R up to 4.5 needs the extra [r], later ones [r-new]: "
