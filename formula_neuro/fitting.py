@@ -10,9 +10,9 @@ import numpy as np
 from . import registry
 from .design import Design, model_matrix
 from .errors import DataError, FormulaError
-from .estimator import Estimator, as_estimator
+from .estimator import BIAS_REDUCED, Estimator, as_estimator
 from .expression import label
-from .family import Array, Family, as_family
+from .family import Array, Binomial, Family, as_family
 from .request import Request
 from .result import Fit
 from .values import LOGICAL
@@ -35,8 +35,10 @@ def fit(
 
     formula: R's syntax with lme4's bars, "lick ~ dff + (1|mouseID)".
     data: a DataFrame (or what pandas takes), or the path of a csv, tsv, txt or parquet file.
-    family: gaussian, binomial, poisson, Gamma or inverse.gaussian, the link in brackets: "binomial(probit)".
-    estimator: "ml", "reml" (default of linear mixed models), "laplace" (of generalized ones), AGQ(10).
+    family: gaussian, binomial, poisson, Gamma, inverse.gaussian, nbinom2 (theta estimated, as glm.nb) and R's quasi
+        families, the link in brackets: "binomial(probit)", "quasi(log, mu^2)", "nbinom2(log, theta=2)".
+    estimator: "ml", "reml" (default of linear mixed models), "laplace" (of generalized ones), AGQ(10), "mean_br",
+        "median_br", "jeffreys".
     backend: a name of `fn.backends()`; the best that can fit is chosen otherwise. A name never falls back.
     weights: prior weights: a column's name or one number a row; the trials, for a binomial share.
     offset: a column's name, an expression of columns, or one number a row, added to the linear predictor.
@@ -66,8 +68,9 @@ def as_request(design: Design, family: Family, estimator: str | Estimator | None
     model = model_of(design, family)
     how = as_estimator(estimator, model)
     y, weights, notes = _response(design, family)
-    _check_varies(y, weights, family, how, label(design.formula.response))
-    return Request(model, family, how, design, y, weights, (*design.messages, *notes))
+    _check_weights(weights)
+    constant = _constant(y, weights, family, how, label(design.formula.response))
+    return Request(model, family, how, design, y, weights, (*design.messages, *notes, *constant))
 
 
 def model_of(design: Design, family: Family) -> str:
@@ -84,7 +87,7 @@ def _response(design: Design, family: Family) -> tuple[Array, Array, tuple[str, 
     if y.ndim == 2:
         return _counts(y, weights, family, name)
     if design.y_levels is not None and design.y_levels != LOGICAL:
-        if family.name != "binomial":
+        if not isinstance(family, Binomial):
             shown = ", ".join(design.y_levels[:3])
             raise DataError(
                 f"{name} is text or a factor ({shown}, ...), but family={family.name!r} needs numbers; convert the "
@@ -92,13 +95,13 @@ def _response(design: Design, family: Family) -> tuple[Array, Array, tuple[str, 
             )
         if len(design.y_levels) == 1:
             raise DataError(
-                f"{name} is {design.y_levels[0]!r} in all {len(y)} rows used, but family='binomial' takes two levels; "
-                "look at which rows were dropped"
+                f"{name} is {design.y_levels[0]!r} in all {len(y)} rows used, but family={family.name!r} takes two "
+                "levels; look at which rows were dropped"
             )
         if len(design.y_levels) != 2:
             raise DataError(
                 f"{name} has {len(design.y_levels)} levels ({', '.join(design.y_levels[:5])}), but "
-                "family='binomial' takes two (the first is failure); relevel or choose rows with subset="
+                f"family={family.name!r} takes two (the first is failure); relevel or choose rows with subset="
             )
         note = (f"{name}: {design.y_levels[1]!r} counts as success, {design.y_levels[0]!r} as failure",)
         return y, weights, note
@@ -111,7 +114,7 @@ def _response(design: Design, family: Family) -> tuple[Array, Array, tuple[str, 
 
 def _counts(y: Array, weights: Array, family: Family, name: str) -> tuple[Array, Array, tuple[str, ...]]:
     """cbind(successes, failures) as shares and trials."""
-    if family.name != "binomial" or y.shape[1] != 2:
+    if not isinstance(family, Binomial) or y.shape[1] != 2:
         raise DataError(
             f"{name} is a response of {y.shape[1]} columns with family={family.name!r}; two are taken, as "
             "cbind(successes, failures), for family='binomial' only"
@@ -124,12 +127,19 @@ def _counts(y: Array, weights: Array, family: Family, name: str) -> tuple[Array,
     return share, weights * trials, ()
 
 
-def _check_varies(y: Array, weights: Array, family: Family, how: Estimator, name: str) -> None:
-    if family.name != "binomial" or how.word not in ("ml", "laplace", "agq"):
-        return
+def _check_weights(weights: Array) -> None:
+    if not (weights > 0).any():
+        raise DataError(f"all {len(weights)} weights are 0, so that no row is left to fit; look at weights=")
+
+
+def _constant(y: Array, weights: Array, family: Family, how: Estimator, name: str) -> tuple[str, ...]:
+    """What there is to say of failures only, or successes only; an error under maximum likelihood."""
+    if not isinstance(family, Binomial):
+        return ()
     seen = y[weights > 0]
-    if (seen == 0).all() or (seen == 1).all():
-        raise DataError(
-            f"{name} is {seen[0]:g} in all {len(seen)} rows used: the maximum-likelihood estimate is infinite; "
-            "look at the coding of the response, or use a bias-reduced estimator"
-        )
+    if not ((seen == 0).all() or (seen == 1).all()):
+        return ()
+    what = f"{name} is {seen[0]:g} in all {len(seen)} rows used: the maximum-likelihood estimate is infinite"
+    if how.word in BIAS_REDUCED:
+        return (f"{what}; estimator={how.word!r} is finite, and owes that to the adjustment alone",)
+    raise DataError(f"{what}; look at the coding of the response, or use a bias-reduced estimator")

@@ -36,6 +36,10 @@ class Link(ABC):
     def second(self, eta: Array) -> Array:
         """d2 mu / d eta2."""
 
+    def limits(self, low: float, high: float) -> tuple[float, float]:
+        """The open interval of eta whose means lie in (low, high); here of a link that keeps them in (0, 1) itself."""
+        return -np.inf, np.inf
+
 
 class Identity(Link):
     name = "identity"
@@ -52,6 +56,9 @@ class Identity(Link):
     def second(self, eta: Array) -> Array:
         return np.zeros_like(eta)
 
+    def limits(self, low: float, high: float) -> tuple[float, float]:
+        return low, high
+
 
 class Log(Link):
     name = "log"
@@ -67,6 +74,9 @@ class Log(Link):
 
     def second(self, eta: Array) -> Array:
         return self.inverse(eta)
+
+    def limits(self, low: float, high: float) -> tuple[float, float]:
+        return -np.inf, float(np.log(high))
 
 
 class Logit(Link):
@@ -150,6 +160,9 @@ class Inverse(Link):
     def second(self, eta: Array) -> Array:
         return 2 / eta**3
 
+    def limits(self, low: float, high: float) -> tuple[float, float]:
+        return (-np.inf, np.inf) if low < 0 else (1 / high, np.inf)
+
 
 class Sqrt(Link):
     name = "sqrt"
@@ -166,6 +179,9 @@ class Sqrt(Link):
     def second(self, eta: Array) -> Array:
         return np.full_like(eta, 2.0)
 
+    def limits(self, low: float, high: float) -> tuple[float, float]:
+        return 0.0, float(np.sqrt(high))  # R's branch
+
 
 class InverseSquare(Link):
     name = "1/mu^2"
@@ -181,6 +197,9 @@ class InverseSquare(Link):
 
     def second(self, eta: Array) -> Array:
         return 0.75 * eta**-2.5
+
+    def limits(self, low: float, high: float) -> tuple[float, float]:
+        return high**-2, np.inf
 
 
 LINKS: dict[str, Link] = {

@@ -12,7 +12,6 @@ from .errors import FitError, NewLevels, Unable
 from .family import Array
 from .result import Fit
 
-RANGES = {"binomial": (0.0, 1.0), "poisson": (0.0, np.inf), "Gamma": (0.0, np.inf), "inverse.gaussian": (0.0, np.inf)}
 RESIDUALS = ("response", "pearson", "deviance", "working")
 
 
@@ -75,7 +74,7 @@ def simulate(fit: Fit, n: int = 1, seed: int | np.random.Generator | None = None
         for term, effect in zip(design.random, fit.random, strict=True):
             eta += np.einsum("nk,nk->n", term.basis, _draw(effect.covariance, len(effect.levels), rng)[term.codes])
         mu = request.family.link.inverse(eta)
-        low, high = RANGES.get(request.family.name, (-np.inf, np.inf))
+        low, high = request.family.range
         if not ((mu >= low) & (mu <= high)).all():
             raise FitError(
                 f"the fitted model simulates means outside the range of {request.family} ({mu.min():.3g} to "

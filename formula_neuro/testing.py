@@ -25,6 +25,9 @@ from .result import Fit
 
 FORMULAS = {"lm": "y ~ x + f", "glm": "y ~ x + f", "lmm": "y ~ x + f + (1|g)", "glmm": "y ~ x + f + (1|g)"}
 
+# Families from which nothing can be drawn before they are fitted, or at all, and what stands in for them.
+DRAWN_AS = {"quasi": "gaussian", "quasibinomial": "binomial", "quasipoisson": "poisson", "nbinom2": "nbinom2(theta=2)"}
+
 
 def check_backend(backend: Backend) -> None:
     """Fit small data by every model and family that the record names, and check what comes back.
@@ -70,8 +73,8 @@ def _data(family: Family) -> pd.DataFrame:
     g = np.arange(n) % groups
     table = pd.DataFrame({"x": rng.standard_normal(n), "f": np.where(rng.random(n) < 0.5, "a", "b"), "g": g})
     eta = 0.5 + 0.3 * table.x.to_numpy() + 0.3 * rng.standard_normal(groups)[g]
-    mu = np.exp(np.clip(eta, -1, 1)) if family.name != "binomial" else 1 / (1 + np.exp(-eta))
-    table["y"] = family.draw(mu, np.ones(n), 0.1, rng)
+    mu = np.exp(np.clip(eta, -1, 1)) if family.range[1] > 1 else 1 / (1 + np.exp(-eta))
+    table["y"] = as_family(DRAWN_AS.get(family.name, family)).draw(mu, np.ones(n), 0.1, rng)
     table.loc[7, "x"] = np.nan
     return table
 
@@ -109,11 +112,12 @@ def _fit(backend: Backend, request: Request) -> Iterator[str]:
     ):
         if value.shape != shape or value.dtype != np.float64:
             yield f"{name} is {value.dtype} {value.shape}, expected float64 {shape}"
-    if fit.request is not request:
-        yield "the fit does not carry the request that made it"
+    if fit.request.design is not request.design or fit.request.family.name != request.family.name:
+        yield "the fit does not carry the request that made it"  # but its family may have an estimated parameter
     if fit.backend != backend.name:
         yield f"the fit names backend {fit.backend!r}"
-    if not np.isfinite([fit.loglik, fit.deviance, fit.sigma]).all():
+    numbers = [fit.deviance, fit.sigma, *([fit.loglik] if request.family.likelihood else [])]
+    if not np.isfinite(numbers).all():
         yield "loglik, deviance or sigma is not finite on easy data"
     if not fit.converged or not all(isinstance(message, str) for message in fit.messages):
         yield f"does not converge on easy data, or messages are not texts: {fit.messages}"

@@ -1,7 +1,12 @@
 """Generalized linear models by guarded Fisher scoring: the fit itself, or where a mixed model starts.
 
-With mu1 = dmu/deta and V the variance function: W = w mu1^2 / V, working residual (y - mu) / mu1,
-each step solves X'WX db = X'W (y - mu) / mu1 by QR (McCullagh & Nelder 1989, section 2.5).
+With mu1 = dmu/deta, mu2 = d2mu/deta2, V the variance function and V' its slope, the score of eta is
+q = w (y - mu) mu1 / V and the weights are
+
+    W = w mu1^2 / V                                          (expected information; Fisher scoring)
+    W - w (y - mu) (mu2 V - mu1^2 V') / V^2                  (observed information; Newton)
+
+Each step solves X'WX db = X'q (McCullagh & Nelder 1989, section 2.5).
 """
 
 from __future__ import annotations
@@ -10,14 +15,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, null_space
 
 from ..errors import FitError
 from ..family import Array, Family
+from .edges import at_edge, room, wrongly_held
+from .problem import Problem
+from .starts import starts
+
+SLOW = 0.1  # Fisher scoring whose decrement falls by less than this factor gives way to Newton's method
 
 
 @dataclass(frozen=True, eq=False)
 class Scoring:
-    """Where Fisher scoring ended; `decrement` is the fall of the deviance that one more step predicts."""
+    """Where the iteration ended; `decrement` is the fall of the deviance that one more step predicts.
+
+    `edge` are the rows whose linear predictors ended at a limit of the family's range: the maximum is on its edge.
+    """
 
     b: Array
     eta: Array
@@ -26,80 +40,125 @@ class Scoring:
     decrement: float
     iterations: int
     converged: bool
+    edge: NDArray[np.intp]
 
 
 def inside(family: Family, eta: Array) -> NDArray[np.bool_]:
-    """Which rows' means lie inside the family's range, (n,)."""
+    """Which rows' means lie inside the family's range, (n,), on any branch of the square root link."""
     with np.errstate(all="ignore"):
         mu = family.link.inverse(eta)
     fine = np.isfinite(eta) & np.isfinite(mu)
     if family.link.name == "inverse":
         fine &= eta > 0  # the other branch gives negative means
-    if family.name == "binomial":
-        return fine & (mu > 0) & (mu < 1)
-    return fine if family.name == "gaussian" else fine & (mu > 0)
+    low, high = family.range
+    return np.asarray(fine & (mu > low) & (mu < high))
 
 
 def irls(
-    X: Array, y: Array, w: Array, offset: Array, family: Family, *, iterations: int = 100, tolerance: float = 1e-15
+    X: Array,
+    y: Array,
+    w: Array,
+    offset: Array,
+    family: Family,
+    *,
+    start: Array | None = None,
+    iterations: int = 200,
+    tolerance: float = 1e-15,
 ) -> Scoring:
     """Maximum likelihood of eta = X b + offset; X (n, r) of full rank on the rows with w > 0.
 
-    Steps that raise the deviance or leave the family's range are halved. Raises FitError when no
-    admissible start is found (identity and log links).
+    Steps that raise the deviance or leave the family's range are shortened; where Fisher scoring is slow, as
+    under links far from the canonical one, Newton's method takes over as long as the observed information is
+    positive definite. `tolerance` is relative to the deviance: 1e-15 is rounding. Raises FitError when no
+    coefficients at all keep the means in the family's range.
     """
-    eta = _start(X, y, w, offset, family)
-    b: Array = np.linalg.lstsq(X, eta - offset, rcond=None)[0].astype(np.float64)
-    deviance = float(family.deviance(y, family.link.inverse(eta), w).sum())
-    decrement, steps = np.inf, 0
-    while steps < iterations:
+    problem = Problem(X, y, w, offset, family)
+    b, eta, value = _begin(problem, start)
+    before, steps, newton, done, decrement = np.inf, 0, False, False, np.inf
+    held: tuple[int, ...] = ()  # rows kept at a limit of eta
+    while not done and steps < iterations:
         steps += 1
-        step, decrement = _direction(X, y, w, eta, family)
-        if decrement < tolerance * (0.1 + abs(deviance)):
-            break
-        moved = _halved(X, y, w, offset, family, b, step, deviance)
-        if moved is None:
-            break
-        b, eta, deviance = moved
-    enough = decrement < 1e-8 * (0.1 + abs(deviance))  # also where rounding ended it; R's epsilon
-    return Scoring(b, eta, family.link.inverse(eta), deviance, float(decrement), steps, bool(enough))
+        step, decrement = direction(problem, eta, newton, held)
+        newton, before = newton or decrement > SLOW * before, decrement
+        moved = None if decrement < tolerance * (0.1 + abs(value)) else _shortened(problem, b, eta, step, value)
+        if moved is not None:
+            b, eta, value, blocking = moved
+            held = held if blocking is None else (*held, blocking)
+        elif (loose := wrongly_held(problem, eta, held)) is not None:
+            held, newton, before = tuple(row for row in held if row != loose), True, np.inf
+        else:
+            done = True
+    # also where rounding ended it; R's epsilon
+    enough = decrement < 1e-8 * (0.1 + abs(value)) and (done or wrongly_held(problem, eta, held) is None)
+    mu = family.link.inverse(eta)
+    deviance = float(family.deviance(y, mu, w).sum())
+    return Scoring(b, eta, mu, deviance, float(decrement), steps, bool(enough), at_edge(problem, eta))
 
 
-def _direction(X: Array, y: Array, w: Array, eta: Array, family: Family) -> tuple[Array, float]:
-    mu, mu1 = family.link.inverse(eta), family.link.derivative(eta)
-    root = np.sqrt(w / family.variance(mu)) * np.abs(mu1)
-    Q, R = np.linalg.qr(X * root[:, None])
-    c = Q.T @ (root * (y - mu) / mu1)
-    return np.linalg.lstsq(R, c, rcond=None)[0], float(c @ c)
-
-
-def _halved(
-    X: Array, y: Array, w: Array, offset: Array, family: Family, b: Array, step: Array, deviance: float
-) -> tuple[Array, Array, float] | None:
-    for _ in range(30):
-        candidate = b + step
-        eta = X @ candidate + offset
-        if inside(family, eta).all():
-            new = float(family.deviance(y, family.link.inverse(eta), w).sum())
-            if new <= deviance + 1e-12 * abs(deviance):
-                return candidate, eta, new
-        step = step / 2
-    return None
-
-
-def _start(X: Array, y: Array, w: Array, offset: Array, family: Family) -> Array:
-    """A linear predictor in the model's space: near R's starting means, else near the overall mean."""
-    used: NDArray[np.bool_] = w > 0
-    means = family.start(y[used], w[used])
-    overall = float(np.average(y[used], weights=w[used]))
-    with np.errstate(divide="ignore"):  # counts that are all 0 have no log
-        level = float(family.link(np.array(overall)))
-    for target in (family.link(means), np.full(int(used.sum()), level)):
-        b = np.linalg.lstsq(X[used], target - offset[used], rcond=None)[0]
-        eta = np.asarray(X @ b + offset)
-        if inside(family, eta).all():
-            return eta
+def _begin(problem: Problem, start: Array | None) -> tuple[Array, Array, float]:
+    given = iter(() if start is None else (start,))
+    for candidates in (given, starts(problem.X, problem.y, problem.w, problem.offset, problem.family)):
+        for b in candidates:
+            eta = problem.eta(b)
+            value = problem.objective(eta)
+            if np.isfinite(value):
+                return b, eta, value
     raise FitError(
-        f"no starting values with means inside the range of {family} were found; "
-        f"another link ({', '.join(family.links)}) has no such limits"
+        f"no coefficients keep all means inside the range of {problem.family}; look at the offset, or use another "
+        f"link ({', '.join(problem.family.links)})"
     )
+
+
+def direction(problem: Problem, eta: Array, newton: bool, held: tuple[int, ...] = ()) -> tuple[Array, float]:
+    """The step that leaves the held rows where they are, and the fall of the deviance that its quadratic predicts."""
+    family, X = problem.family, problem.X
+    if not X.shape[1]:
+        return np.empty(0), 0.0
+    mu, mu1 = family.link.inverse(eta), family.link.derivative(eta)
+    V = family.variance(mu)
+    q = problem.w * (problem.y - mu) / V
+    W = problem.w * mu1**2 / V
+    Z = null_space(X[list(held)]) if held else None
+    X = X if Z is None else X @ Z
+    g = X.T @ (q * mu1)
+    step = None
+    if newton:
+        observed = W - q * (family.link.second(eta) - mu1**2 * family.variance_slope(mu) / V)
+        step = _solved(X.T @ (X * observed[:, None]), g)
+    if step is None:
+        step = _solved(X.T @ (X * W[:, None]), g)
+    if step is None:  # weights of very different size: the rows themselves, not their products
+        root = np.sqrt(W)
+        z = np.divide(q * mu1, root, out=np.zeros_like(root), where=root > 0)
+        step = np.asarray(np.linalg.lstsq(X * root[:, None], z, rcond=None)[0])
+    return (step if Z is None else Z @ step), float(g @ step)
+
+
+def _solved(A: Array, g: Array, least: float = 1e-12) -> Array | None:
+    """A^-1 g, or None where A is not positive definite to rounding."""
+    try:
+        factor = cho_factor(A, lower=True, check_finite=False)
+    except LinAlgError:
+        return None
+    diagonal = np.diag(factor[0])
+    if not diagonal.min(initial=np.inf) ** 2 > least * np.diag(A).max(initial=0.0):
+        return None
+    return np.asarray(cho_solve(factor, g, check_finite=False))
+
+
+def _shortened(
+    problem: Problem, b: Array, eta: Array, step: Array, value: float
+) -> tuple[Array, Array, float, int | None] | None:
+    """b after the step, or after as much of it as does not raise the deviance; None where nothing is left.
+
+    The last is the row to be held from now on, if the step ended at its limit.
+    """
+    share, blocking = room(problem, eta, problem.X @ step)
+    for _ in range(40):
+        candidate = b + share * step
+        there = problem.eta(candidate)
+        new = problem.objective(there)
+        if new <= value + 1e-12 * abs(value):
+            return candidate, there, new, blocking
+        share, blocking = share / 2, None
+    return None

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.linalg import null_space
 
-from ..family import Array, Family
+from ..family import Array, Binomial, Family, Poisson
 from .rank import column_norms
 
 SIGMOID = ("logit", "probit", "cloglog", "cauchit")
@@ -52,9 +52,9 @@ def separating_direction(X: Array, y: Array, w: Array, family: Family) -> Array 
 def _sides(y: Array, family: Family) -> Array | None:
     """1, -1 or 0 for rows at the upper limit, the lower limit, in between; None where no limit is at infinity."""
     link = family.link.name
-    if family.name == "binomial" and link in SIGMOID:
+    if isinstance(family, Binomial) and link in SIGMOID:
         return np.where(y == 1, 1.0, np.where(y == 0, -1.0, 0.0))
-    if (family.name, link) in (("poisson", "log"), ("binomial", "log")):
+    if isinstance(family, (Poisson, Binomial)) and link == "log":
         return np.where(y == 0, -1.0, 0.0)
     return None
 
@@ -64,7 +64,7 @@ def at_the_limits(mu: Array, family: Family, near: float = 1e-4) -> bool:
 
     A converged fit without such means has finite coefficients: the linear programme can be spared.
     """
-    return bool((mu < near).any() or (family.name == "binomial" and (mu > 1 - near).any()))
+    return bool((mu < near).any() or (isinstance(family, Binomial) and (mu > 1 - near).any()))
 
 
 def infinite(names: Sequence[str], X: Array, y: Array, w: Array, family: Family) -> dict[str, float]:

@@ -48,8 +48,6 @@ class GeneralizedBackend(Backend):
         reason = super().refuses(request)
         if reason is None and word == "ml" and request.model == "lm":
             return "leaves the maximum likelihood of linear models to native-lm"
-        if reason is None and word == "ml" and family not in ("binomial", "poisson"):
-            return f"has no maximum likelihood of {family}"
         if reason is None and word in BIAS_REDUCED and family not in ADJUSTED:
             return f"has no adjusted scores of {family} (has those of {', '.join(sorted(ADJUSTED))})"
         return reason
@@ -58,7 +56,7 @@ class GeneralizedBackend(Backend):
 GLM = GeneralizedBackend(
     name="native-glm",
     models=frozenset({"lm", "glm"}),
-    families=frozenset({"gaussian", "binomial", "poisson", "Gamma", "inverse.gaussian"}),
+    families=ADJUSTED | {"quasibinomial", "quasipoisson", "quasi", "nbinom2"},
     estimators=frozenset({"ml", *BIAS_REDUCED}),
     target="formula_neuro_glm.glm:fit",
     max_random=0,

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from formula_neuro.family import Array
+from formula_neuro.estimator import BIAS_REDUCED
+from formula_neuro.family import Array, Family, NBinom2
+from formula_neuro.inference.restrict import hold
 from formula_neuro.kernels.irls import Scoring, irls
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.kernels.separation import at_the_limits, infinite, separation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
+
+from . import bias_reduced
+from .likelihood import count_parameters, dispersion, loglik, null_deviance
+from .negative_binomial import fit_with_theta
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,34 +30,43 @@ class Engine:
     def refit(self, request: Request) -> Fit:
         return fit(request)
 
+    def restricted(self, request: Request, fixed: Mapping[int, float]) -> Fit:
+        """The maximum-likelihood fit with columns held at values."""
+        return fit(hold(request, fixed))
+
 
 def fit(request: Request) -> Fit:
     """Maximum likelihood on the rows of positive weight; rows of zero weight get a fitted value only, as in R.
 
     The columns are made orthonormal first, so that the units and origins of covariates do not matter; the
-    covariance is the inverse of the Fisher information at the estimate.
+    covariance is the inverse of the Fisher information at the estimate. Bias-reduced estimators have their own file.
     """
+    if request.estimator.word in BIAS_REDUCED:
+        return bias_reduced.fit(request)
     began = time.perf_counter()
-    design, family, y, w = request.design, request.family, request.y, request.weights
+    design, w = request.design, request.weights
     used = w > 0
     basis = orthonormal_basis(design.matrix[used])
-    found = irls(basis.Q, y[used], w[used], design.offset[used], family)
+    family, found, words = _scored(request, basis, used)
+    request = request if family is request.family else replace(request, family=family)
     beta = basis.coefficients(found.b)
     eta = design.matrix[:, basis.kept] @ beta[basis.kept] + design.offset
+    eta[used] = found.eta  # whose rounding keeps it inside the range
     mu = family.link.inverse(eta)
+    df = int(used.sum()) - basis.rank
+    phi = dispersion(family, request.y[used], found.mu, w[used], df)
     separated = _separated(request, basis, found)
-    loglik = family.loglik(y[used], mu[used], w[used], 1.0)
     return Fit(
         request=request,
         backend="native-glm",
         beta=beta,
-        covariance=basis.covariance_of_root(_root_of_inverse_information(request, basis, found)),
-        loglik=loglik,
-        deviance=float(family.deviance(y, mu, w).sum()),
-        criterion=-2 * loglik,
-        n_parameters=basis.rank,
-        df_resid=float(used.sum() - basis.rank),
-        sigma=1.0,
+        covariance=phi * basis.covariance_of_root(_root_of_inverse_information(request, basis, found)),
+        loglik=(value := loglik(request, mu)),
+        deviance=found.deviance,
+        criterion=-2 * value,
+        n_parameters=count_parameters(family, basis.rank),
+        df_resid=float(df),
+        sigma=float(np.sqrt(phi)),
         eta=eta,
         converged=found.converged and not separated,
         messages=(
@@ -57,12 +74,25 @@ def fit(request: Request) -> Fit:
             *aliased(design.names, basis.kept),
             *separation(separated),
             *_unfinished(found, bool(separated)),
+            *words,
+            *_on_the_edge(request, found, used),
+            *_without(family, basis.rank, df),
         ),
         seconds=time.perf_counter() - began,
         iterations=found.iterations,
         engine=Engine(),
         separated=separated,
+        null_deviance=null_deviance(request, family),
     )
+
+
+def _scored(request: Request, basis: Basis, used: NDArray[np.bool_]) -> tuple[Family, Scoring, tuple[str, ...]]:
+    """The family, with theta where that was to be estimated; where scoring ended; and what is to be said."""
+    family = request.family
+    rows = request.y[used], request.weights[used], request.design.offset[used]
+    if isinstance(family, NBinom2) and not family.fixed:
+        return fit_with_theta(basis.Q, *rows, family)
+    return family, irls(basis.Q, *rows, family), ()
 
 
 def _root_of_inverse_information(request: Request, basis: Basis, found: Scoring) -> Array:
@@ -86,6 +116,35 @@ def _unfinished(found: Scoring, separated: bool) -> tuple[str, ...]:
     if found.converged or separated:
         return ()
     return (
-        f"Fisher scoring stopped after {found.iterations} iterations with a decrement of {found.decrement:.1e} left: "
-        "the estimates are not the maximum; look for extreme covariates, or use another link",
+        f"scoring stopped after {found.iterations} iterations, where one more step would lower the deviance by "
+        f"{found.decrement:.1e}: the estimates are not the maximum; look for extreme covariates or responses, or use "
+        "another link",
     )
+
+
+def _on_the_edge(request: Request, found: Scoring, used: NDArray[np.bool_]) -> tuple[str, ...]:
+    if not len(found.edge):
+        return ()
+    count, row = len(found.edge), np.flatnonzero(used)[found.edge[0]]
+    shown = f"the fitted mean{'s' if count > 1 else ''} of {count} row{'s' if count > 1 else ''}"
+    return (
+        f"the maximum lies on the edge of the range of {request.family}: {shown} (first: row "
+        f"{request.design.index[row]}) reached {found.mu[found.edge[0]]:.6g}, where standard errors and tests do not "
+        "hold; a link without such limits avoids this",
+    )
+
+
+def _without(family: Family, rank: int, df: int) -> tuple[str, ...]:
+    """What the fit cannot say: a likelihood of a quasi family, a dispersion without degrees of freedom."""
+    words: tuple[str, ...] = ()
+    if family.dispersed and df == 0:
+        words += (
+            f"as many coefficients as rows ({rank}): no residual degrees of freedom, so no dispersion and no standard "
+            "errors",
+        )
+    if not family.likelihood:
+        words += (
+            f"{family.name} has no likelihood: loglik, aic and bic are NaN; nested models are compared by their "
+            "deviances (F tests)",
+        )
+    return words
