@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +13,13 @@ from .values import Categorical, Matrix, Value, as_factor, as_numbers, number_le
 Constant = float | str | bool
 Constants = tuple[Constant, ...]  # c(...), a:b, quantile(x)
 Argument = Value | Constant | Constants
-
-
-def is_constant(value: Argument) -> TypeGuard[Constant | Constants]:
-    return isinstance(value, (str, float, bool, tuple))
+CONSTANT_TYPES = (str, float, bool, tuple)
 
 
 def number(value: Argument, what: str) -> Any:
     """A number or a column of numbers."""
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
     if isinstance(value, str):
         raise DataError(f"{what} needs numbers, but got the text {value!r}")
     if isinstance(value, tuple):
@@ -30,13 +29,13 @@ def number(value: Argument, what: str) -> Any:
 
 def column(value: Argument, what: str) -> Array:
     """A column of numbers."""
-    if is_constant(value):
+    if isinstance(value, CONSTANT_TYPES):
         raise DataError(f"{what} takes a column, not a constant")
     return as_numbers(value, what)
 
 
 def factor_of(value: Argument) -> Categorical:
-    if is_constant(value):
+    if isinstance(value, CONSTANT_TYPES):
         raise DataError("a factor is made of a column")
     return as_factor(value)
 

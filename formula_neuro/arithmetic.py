@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import Argument, Constants, is_constant, number
+from .arguments import CONSTANT_TYPES, Argument, Constants, number
 from .errors import DataError
 from .expression import Call, label
+from .family import Array
 from .values import Categorical, logical
 
 NUMERIC: dict[str, Callable[[Any, Any], Any]] = {
@@ -34,15 +35,24 @@ def operate(node: Call, values: list[Argument], learn: bool) -> Argument:
         if sign == "!":
             operand = number(values[0], what)
             return logical(operand == 0, np.isnan(operand))
-        return -number(values[0], what) if sign == "-" else number(values[0], what)
+        plain: Array | float = number(values[0], what)
+        return -plain if sign == "-" else plain
     if sign in COMPARISON:
         return compare(sign, values[0], values[1], what, learn)
     left, right = (number(v, what) for v in values)
     with np.errstate(all="ignore"):
         if sign in LOGIC:
-            return logical(LOGIC[sign](left, right), np.isnan(left) | np.isnan(right))
+            return _either(sign, left, right)
         result = NUMERIC[sign](left, right)
     return result if isinstance(result, np.ndarray) and result.ndim else float(result)
+
+
+def _either(sign: str, left: Array | float, right: Array | float) -> Categorical:
+    """Logic with missing values, as in R: FALSE & NA is FALSE and TRUE | NA is TRUE, else NA stays."""
+    decides = 1.0 if sign in ("|", "||") else 0.0
+    decided = ((left != 0) == decides) & ~np.isnan(left) | ((right != 0) == decides) & ~np.isnan(right)
+    gone = (np.isnan(left) | np.isnan(right)) & ~decided
+    return logical(np.asarray(LOGIC[sign](left, right)), np.asarray(gone))
 
 
 def compare(sign: str, left: Argument, right: Argument, what: str, learn: bool) -> Categorical:
@@ -64,7 +74,7 @@ def among(column: Argument, constants: Argument, what: str, n: int, learn: bool)
     """x %in% c(...), on n rows: FALSE, not missing, where x is missing, as in R."""
     none = np.zeros(n, dtype=bool)
     found = none.copy()
-    assert is_constant(constants)
+    assert isinstance(constants, CONSTANT_TYPES)
     for constant in constants if isinstance(constants, tuple) else (constants,):
         found |= compare("==", column, constant, what, learn).codes == 1
     return logical(found, none)

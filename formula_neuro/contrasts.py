@@ -17,12 +17,17 @@ SHORT = {"treatment", "sum", "helmert", "poly", "SAS"}
 FORMALS = ("object", "contr", "how.many", "base", "scores")
 
 
-def with_contrast(node: Call, value_of: Callable[[Node], Argument], whole: str) -> Categorical:
-    """The factor that a call of C() names, with its contrast; the contrast is a name, so it is read, not evaluated."""
+def with_contrast(node: Call, value_of: Callable[[Node], Argument], whole: str, learn: bool) -> Categorical:
+    """The factor that a call of C() names, with its contrast; the contrast is a name, so it is read, not evaluated.
+
+    New data (not `learn`) may lack levels; it is coded by the contrast of training, so it needs none.
+    """
     given = _matched(node, FORMALS, whole)
     if "object" not in given:
         raise FormulaError(f"C() takes a factor and one of {', '.join(CONTRASTS)}", whole, node.at)
     factor = factor_of(value_of(given["object"]))
+    if not learn:
+        return factor
     contrast = _contrast(given.get("contr"), factor, node, whole)
     if isinstance(given.get("contr"), Call):
         call = given["contr"]

@@ -50,8 +50,9 @@ class Call:
 
 
 Node = Name | Number | Text | Truth | Call
-CONSTANTS = {"TRUE": Truth(True), "FALSE": Truth(False), "NA": Truth(None), "Inf": Number(math.inf),
-             "NaN": Number(math.nan)}  # fmt: skip
+CONSTANTS: dict[str, Truth | Number] = {
+    "TRUE": Truth(True), "FALSE": Truth(False), "NA": Truth(None), "Inf": Number(math.inf), "NaN": Number(math.nan),
+}  # fmt: skip
 
 # Binary operators by R's precedence; a higher number binds tighter. `^` alone groups to the right.
 BINARY = {"|": 1, "||": 1, "&": 2, "&&": 2, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4,
@@ -228,7 +229,7 @@ def label(node: Node) -> str:
     if isinstance(node, Name):
         return quoted(node.text)
     if isinstance(node, Number):
-        return f"{node.value:.0f}L" if node.integer else number_label(node.value)
+        return f"{node.value:.0f}" if node.integer else number_label(node.value)
     if isinstance(node, Text):
         return '"' + re.sub(r'[\\"\n\t\r]', lambda m: "\\" + ESCAPES.get(m[0], m[0]), node.value) + '"'
     if isinstance(node, Truth):

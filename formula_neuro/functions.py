@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from .arguments import Argument, Constants, columns_of, factor_of, is_constant, number, whole, word
+from .arguments import CONSTANT_TYPES, Argument, Constants, columns_of, factor_of, number, whole, word
 from .arithmetic import LONGEST
 from .errors import DataError
 from .family import Array
@@ -69,7 +69,7 @@ def _signif(x: Argument, digits: Argument = 6.0) -> Any:
     up = np.rint(np.where(shift >= 0, exact * unit, exact / unit))
     result = values.copy()
     result[given] = np.where(shift >= 0, up / unit, up * unit).astype(float)
-    return float(result[0]) if is_constant(x) else result
+    return float(result[0]) if isinstance(x, CONSTANT_TYPES) else result
 
 
 def _identity(x: Argument) -> Argument:
@@ -83,7 +83,7 @@ def _as_numeric(x: Argument) -> Any:
 
 def _as_logical(x: Argument) -> Categorical:
     """TRUE where a number is not 0; texts as R reads them (TRUE, true, T, True), others are missing."""
-    if is_constant(x):
+    if isinstance(x, CONSTANT_TYPES):
         raise DataError("as.logical takes a column, not a constant")
     if isinstance(x, Categorical) and not x.logical:
         true = np.array([name in ("TRUE", "true", "T", "True") for name in x.levels] + [False])[x.codes]
@@ -101,7 +101,7 @@ def _as_character(x: Argument) -> Categorical:
 
 def _is_na(x: Argument) -> Categorical:
     """TRUE where a value is missing; never missing itself, so it keeps the row."""
-    if is_constant(x):
+    if isinstance(x, CONSTANT_TYPES):
         raise DataError("is.na takes a column, not a constant")
     if isinstance(x, Matrix):
         raise DataError(f"is.na takes one column, not {len(x.columns)}")
@@ -173,7 +173,7 @@ def _combine(*x: Argument) -> Constants:
     """c(...): constants beside one another, as breaks, knots and levels are given."""
     found: list[float | str | bool] = []
     for value in x:
-        if not is_constant(value):
+        if not isinstance(value, CONSTANT_TYPES):
             raise DataError("c() takes constants, as c(0, 1, 2); columns are bound by cbind()")
         found += value if isinstance(value, tuple) else (value,)
     if any(isinstance(v, str) for v in found):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import Argument, Constants, column, columns_of, counted, is_constant, numbers, truth, whole
+from .arguments import CONSTANT_TYPES, Argument, Constants, column, columns_of, counted, numbers, truth, whole
 from .errors import DataError
 from .factors import factor, ordered_factor, relevel
 from .family import Array
@@ -64,10 +64,11 @@ def _poly(
 
     Of several columns: the products up to the degree, named by the powers, "1.0", "2.0", "0.1", ...
     """
-    if len(others) == 1 and is_constant(others[0]):
-        others, degree = (), others[0]
+    if len(others) == 1 and isinstance(others[0], CONSTANT_TYPES):
+        degree, others = others[0], ()
     k, plain = whole(degree, "the degree"), truth(raw, "raw")
-    made = [_powers(column(v, "poly"), k, plain, state[i] if state else None) for i, v in enumerate((x, *others))]
+    given: list[Argument] = [x, *others]
+    made = [_powers(column(v, "poly"), k, plain, state[i] if state else None) for i, v in enumerate(given)]
     learnt = tuple(constants for _, constants in made)
     if len(made) == 1:
         return counted(made[0][0]), learnt
@@ -92,7 +93,8 @@ def _powers(values: Array, k: int, raw: bool, state: dict[str, Any] | None) -> t
 def _summary(name: str, function: Callable[[Array], Any]) -> Callable[..., Any]:
     def apply(x: Argument, na_rm: Argument = False, *, state: float | None) -> tuple[float, float]:
         values = column(x, name)
-        return (state, state) if state is not None else 2 * (float(function(_known(values, na_rm, name))),)
+        found = float(function(_known(values, na_rm, name))) if state is None else state
+        return found, found
 
     return apply
 

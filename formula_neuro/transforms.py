@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .arguments import Argument, Constant, is_constant
+from .arguments import CONSTANT_TYPES, Argument, Constant
 from .arithmetic import OPERATORS, among, operate, sequence
 from .contrasts import CONTRASTS, with_contrast
 from .errors import DataError, FormulaError
@@ -47,7 +47,7 @@ def evaluate(node: Node, table: pd.DataFrame, states: States, whole: str = "", l
     Raises FormulaError (unknown column or function, with a caret into `whole`) and DataError.
     """
     value = constant_or_value(node, table, states, whole, learn)
-    if is_constant(value):
+    if isinstance(value, CONSTANT_TYPES):
         at = getattr(node, "at", 0)
         raise FormulaError(f"{label(node)} is a constant, not a column of the data", whole, at)
     return value
@@ -90,13 +90,14 @@ def _value(node: Node, scope: _Scope) -> Argument:
     if node.function in BINARY:
         return _binary(node, scope)
     if node.function == "C":
-        return with_contrast(node, lambda inner: _value(inner, scope), scope.whole)
+        return with_contrast(node, lambda inner: _value(inner, scope), scope.whole, scope.learn)
     if node.function == "cbind":
         return _bound(node, scope)
     if node.function in LEARNING:
         return _learnt(node, scope)
     if node.function in FUNCTIONS:
-        return _call(node, FUNCTIONS[node.function], scope)
+        plain: Argument = _call(node, FUNCTIONS[node.function], scope)
+        return plain
     raise FormulaError(_unknown(node), scope.whole, node.at)
 
 
@@ -112,11 +113,11 @@ def _unknown(node: Call) -> str:
 def _binary(node: Call, scope: _Scope) -> Argument:
     """The operators among terms that have a meaning inside a call too: `f %in% c("a", "b")` and `1:3`."""
     left, right = (_value(v, scope) for _, v in node.arguments)
-    if node.function == "%in%" and not is_constant(left):
-        if not is_constant(right):
+    if node.function == "%in%" and not isinstance(left, CONSTANT_TYPES):
+        if not isinstance(right, CONSTANT_TYPES):
             raise FormulaError("right of %in% stand constants, as in f %in% c('a', 'b')", scope.whole, node.at)
         return among(left, right, label(node), len(scope.table), scope.learn)
-    if node.function == ":" and is_constant(left) and is_constant(right):
+    if node.function == ":" and isinstance(left, CONSTANT_TYPES) and isinstance(right, CONSTANT_TYPES):
         return sequence(left, right)
     raise FormulaError(f"{node.function} has no value; it is an operator among terms", scope.whole, node.at)
 
@@ -124,11 +125,13 @@ def _binary(node: Call, scope: _Scope) -> Argument:
 def _bound(node: Call, scope: _Scope) -> Matrix:
     """cbind: a column's own name is its column's name, as in R, unless another is given."""
     given = [(name or (v.text if isinstance(v, Name) else ""), _value(v, scope)) for name, v in node.arguments]
-    return _explained(node, lambda: bind(given))
+    matrix: Matrix = _explained(node, lambda: bind(given))
+    return matrix
 
 
-def _learnt(node: Call, scope: _Scope) -> Any:
+def _learnt(node: Call, scope: _Scope) -> Argument:
     key = label(node)
+    value: Argument
     value, learnt = _call(node, LEARNING[node.function], scope, state=None if scope.learn else scope.states.get(key))
     if scope.learn and learnt is not None:
         scope.states[key] = learnt

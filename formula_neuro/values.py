@@ -217,6 +217,8 @@ def as_factor(value: Value) -> Categorical:
 
 def as_numbers(value: Value, what: str) -> Array:
     """Numbers (n,); a logical counts as 0 and 1. Raises DataError for texts and matrices."""
+    if isinstance(value, Matrix) and len(value.columns) == 1:
+        return value.values[:, 0]
     if isinstance(value, Matrix):
         raise DataError(f"{what} takes one column, not {len(value.columns)}")
     if isinstance(value, Categorical):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from formula_neuro import expression
-from formula_neuro.arguments import Argument, is_constant
+from formula_neuro.arguments import CONSTANT_TYPES, Argument
 from formula_neuro.design import Design
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
@@ -34,8 +34,14 @@ def learnt_calls(design: Design) -> dict[str, dict[str, Any]]:
         except DataError:  # relevel() to a level that the rows used have not
             alone = None
         if alone is None or not _same(value, alone):
-            found[call] = {"kind": "number", "values": _numbers(value)} if is_constant(value) else value_to_r(value)
+            found[call] = _crossing(value)
     return found
+
+
+def _crossing(value: Argument) -> dict[str, Any]:
+    if isinstance(value, CONSTANT_TYPES):
+        return {"kind": "number", "values": _numbers(value)}
+    return value_to_r(value)
 
 
 def _same(a: Argument, b: Argument) -> bool:
