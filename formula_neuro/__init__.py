@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from .estimator import AGQ, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR
     from .fitting import fit
     from .inference.anova import anova
+    from .inference.compare import compare
     from .inference.confint import confint
     from .inference.contrast import contrast
+    from .inference.drop1 import drop1
+    from .refitting import refit
     from .registry import backends, tasks
 
 __version__ = "0.1.0.dev0"
@@ -32,8 +35,11 @@ _PUBLIC = {
     "fit": "fitting",
     "model_matrix": "design",
     "anova": "inference.anova",
+    "compare": "inference.compare",
     "confint": "inference.confint",
     "contrast": "inference.contrast",
+    "drop1": "inference.drop1",
+    "refit": "refitting",
     "crosscheck": "agreement",
     "backends": "registry",
     "tasks": "registry",
@@ -57,13 +63,16 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "MedianBR",
     "anova",
     "backends",
+    "compare",
     "confint",
     "contrast",
     "crosscheck",
     "datasets",
+    "drop1",
     "errors",
     "fit",
     "model_matrix",
+    "refit",
     "tasks",
 ]
 

@@ -1,28 +1,40 @@
-"""anova(): two or more fits of the same rows, compared by a likelihood-ratio or an F test."""
+"""anova(): the terms of one fit, or several fits of the same rows compared by a likelihood-ratio or an F test."""
 
 from __future__ import annotations
 
+import builtins
 import itertools
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ..errors import DataError
-from ..estimator import AGQ, ML, REML
+from ..errors import DataError, Unable
+from ..estimator import AGQ, BIAS_REDUCED, ML, REML
 from ..request import Request
 from ..result import Fit, ability
+from .term_tables import deviance_table, term_table
 
 
-def anova(*fits: Fit) -> pd.DataFrame:
-    """Compare nested fits of the same rows, the smaller first whatever the order given.
+def anova(*fits: Fit, test: str | None = None, type: str = "I", df: str | None = None) -> pd.DataFrame:
+    """Test the terms of one linear or generalized linear model, or compare nested fits of the same rows.
 
-    Linear models: R's anova table, an F test on the residual sum of squares of the largest; columns model,
-    df_resid, rss, df, sum_sq, statistic, p_value. All others: likelihood-ratio tests as lme4's; columns
+    test: "F", "Chisq" (likelihood ratio) or "Rao" (score); by default F where the dispersion is estimated, otherwise
+    Chisq, as R >= 4.4. An F or a scaled chi-squared divides by the dispersion of the largest model.
+
+    One fit: R's sequential table (type="I"), or "II" (each term given all that do not contain it) or "III" (each given
+    all others, in sum-to-zero contrasts whatever those of the fit), as car::Anova. Linear models: term, df, sum_sq,
+    mean_sq, statistic, p_value, Residuals last; generalized ones: term, df, deviance, statistic, p_value, for type I
+    with a row NULL and with df_resid and resid_deviance. Where a shape is estimated (nbinom2) or the likelihood is
+    penalised (Jeffreys' prior; mean_br with the logit link), `deviance` is of -2 (penalised) log-likelihood.
+
+    Several fits, the smaller first whatever the order given. Linear models: columns model, df_resid, rss, df, sum_sq,
+    statistic, p_value; generalized ones with an estimated dispersion, or with test="Rao": model, df_resid,
+    resid_deviance, df, deviance, statistic, p_value. All others: likelihood-ratio tests as lme4's; columns
     model, n_parameters, aic, bic, loglik, deviance, statistic, df, p_value. REML fits are refitted by ML
     first, because REML likelihoods of different fixed parts cannot be compared; `attrs["messages"]` says so.
 
-    Raises DataError when the fits differ in rows, response or weights.
+    Raises DataError when the fits differ in rows, response or weights, Unable for a test that the fits have not.
 
     >>> import formula_neuro as fn
     >>> d = fn.datasets.waterlick()
@@ -31,15 +43,31 @@ def anova(*fits: Fit) -> pd.DataFrame:
     >>> a.df.tolist(), bool(a.p_value[1] < .01)
     ([nan, 1.0], True)
     """
-    if len(fits) < 2:
-        raise TypeError(f"anova compares two or more fits, got {len(fits)}")
+    if not fits:
+        raise TypeError("anova takes one fit, or several to compare, got none")
     strange = next((fit for fit in fits if not isinstance(fit, Fit)), None)
     if strange is not None:
-        raise TypeError(f"anova compares fits, got {type(strange).__name__}")
+        raise TypeError(f"anova is of fits, got {builtins.type(strange).__name__}")
+    if df is not None:
+        raise Unable(f"df={df!r} is not offered by anova yet; tidy(df=...) and contrast(..., df=...) take it")
+    if len(fits) == 1:
+        return term_table(fits[0], type, test)
+    if type != "I":
+        raise ValueError(f"type={type!r} is for the terms of one fit; several fits are compared as they are")
+    return _comparison(fits, test)
+
+
+def _comparison(fits: tuple[Fit, ...], test: str | None) -> pd.DataFrame:
     _check_comparable(fits)
     messages = _about_nesting(fits)
-    if all(fit.request.model == "lm" for fit in fits):
+    models = {fit.request.model for fit in fits}
+    estimated = any(fit.request.family.dispersed for fit in fits)
+    if models == {"lm"} and test in (None, "F"):
         table = _f_tests(sorted(fits, key=lambda fit: -fit.df_resid))
+    elif models <= {"lm", "glm"} and (estimated or test is not None):
+        table = deviance_table(sorted(fits, key=lambda fit: -fit.df_resid), test)
+    elif test not in (None, "Chisq", "LRT"):
+        raise Unable(f"test={test!r} is for linear and generalized linear models; mixed ones are compared by 'LRT'")
     else:
         compared = [_by_ml(fit, messages) for fit in fits]
         table = _likelihood_ratios(sorted(compared, key=lambda fit: fit.n_parameters), messages)
@@ -61,6 +89,12 @@ def _check_comparable(fits: tuple[Fit, ...]) -> None:
         if str(first.family) != str(other.family):
             raise DataError(f"the fits have different families ({first.family} and {other.family})")
         words = {_word(first), _word(other)} - ({"ml"} if "glm" in (first.model, other.model) else set())
+        penalised = sorted(words & set(BIAS_REDUCED))
+        if penalised:
+            raise Unable(
+                f"two fits by {penalised[0]} have different penalties, so their likelihoods cannot be compared: test "
+                "the terms within the larger one, by anova(large), drop1(large) or contrast(large, ..., test='lr')"
+            )
         if len(words) > 1 and words != {"reml", "ml"}:
             raise DataError(f"the fits have different estimators ({' and '.join(sorted(words))}); refit one of them")
 

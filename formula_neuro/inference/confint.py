@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from ..errors import Unable
+from ..family import Array
 from ..result import Fit
 from .coefficients import check_level, degrees_of_freedom, wald
 from .likelihood_tests import check_offered, hypothesis
@@ -39,10 +40,9 @@ def confint(
     Raises Unable where the fit has no such intervals, ValueError for an unknown coefficient or method.
 
     >>> import formula_neuro as fn
-    >>> m = fn.fit("y ~ x", {"x": [1., 2, 3, 4, 5, 6], "y": [0, 0, 1, 0, 1, 1]}, family="binomial")
-    >>> ci = fn.confint(m, "x", method="profile")
-    >>> bool(ci.conf_low[0] > 0), ci.method[0]
-    (True, 'profile')
+    >>> m = fn.fit("y ~ x", {"x": [1., 2, 3, 4, 5, 6], "y": [0, 0, 0, 1, 1, 1]}, family="binomial")
+    >>> fn.confint(m, "x", method="profile")[["conf_low", "conf_high"]].round(3).iloc[0].tolist()  # separated
+    [0.735, inf]
     """
     check_level(conf_level)
     places = _places(fit, parm)
@@ -58,17 +58,17 @@ def confint(
         table = wald(names, estimate, fit.se.to_numpy()[places], freedom, conf_level)
         ends = table[["conf_low", "conf_high"]].to_numpy()
     else:
-        ends, messages = _by_test(fit, L, stats.t.ppf((1 + conf_level) / 2, freedom), method)
+        ends, messages = _by_test(fit, L, np.asarray(stats.t.ppf((1 + conf_level) / 2, freedom)), method)
     table = pd.DataFrame({"term": names, "estimate": estimate, "conf_low": ends[:, 0], "conf_high": ends[:, 1]})
     table["method"] = method
     table.attrs["messages"] = tuple(messages)
     return table
 
 
-def _by_test(fit: Fit, L: np.ndarray, quantiles: np.ndarray, method: str) -> tuple[np.ndarray, list[str]]:
+def _by_test(fit: Fit, L: Array, quantiles: Array, method: str) -> tuple[Array, list[str]]:
     test = {"profile": "lr", "score": "score"}[method]
     check_offered(fit, test)
-    ends, messages = np.full((len(L), 2), np.nan), []
+    ends, messages = np.full((len(L), 2), np.nan), list[str]()
     for i, (row, quantile) in enumerate(zip(L, quantiles, strict=True)):
         if np.isnan(fit.beta[row == 1]).any():
             continue

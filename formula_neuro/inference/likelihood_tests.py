@@ -61,7 +61,7 @@ class Hypothesis:
         """The best fit with the combinations at these values; raises FitError where none was found."""
         restricted = ability(self.fit, "restricted", WORDS[self.test])
         found: Fit = restricted(self.request, dict(zip(self.places, np.atleast_1d(values).tolist(), strict=True)))
-        if not found.converged and not found.separated:
+        if not found.converged and not found.infinite:
             shown = ", ".join(f"{value:.4g}" for value in np.atleast_1d(values))
             raise FitError(f"the fit with the tested combination held at {shown} did not converge")
         return found
@@ -98,7 +98,7 @@ def score_statistic(request: Request, held: Fit) -> float:
 
     With W = w mu1^2 / V and z = (y - mu) / mu1 it is the squared length of sqrt(W) z projected on sqrt(W) X.
     """
-    family, used = request.family, request.weights > 0
+    family, used = held.request.family, request.weights > 0  # with the held fit's own shape, where one is estimated
     X, y, w, eta = request.design.matrix[used], request.y[used], request.weights[used], held.eta[used]
     mu, mu1 = family.link.inverse(eta), family.link.derivative(eta)
     root = np.sqrt(w / family.variance(mu)) * np.abs(mu1)

@@ -67,7 +67,7 @@ def _infinite(asked: Hypothesis, row: Array) -> float | None:
     weighted = np.flatnonzero(row)
     if len(weighted) != 1:
         return None
-    sign = asked.fit.separated.get(asked.fit.names[weighted[0]])
+    sign = asked.fit.infinite.get(asked.fit.names[weighted[0]])
     return None if sign is None else float(np.sign(sign * row[weighted[0]]))
 
 
@@ -75,7 +75,7 @@ def _inside(curve: Curve, row: Array, sign: float | None) -> tuple[float, float]
     """A value inside the interval, and a step of about its half width."""
     fit = curve.asked.fit
     touched = [name for name, weight in zip(fit.names, row, strict=True) if weight]
-    if not any(name in fit.separated for name in touched):
+    if not any(name in fit.infinite for name in touched):
         known = ~np.isnan(fit.beta)
         se = float(np.sqrt(row[known] @ fit.covariance[np.ix_(known, known)] @ row[known]))
         return float(row[known] @ fit.beta[known]), curve.quantile * se

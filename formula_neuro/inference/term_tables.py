@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -72,19 +74,18 @@ def _type_two(fit: Fit, test: str) -> list[Test]:
 def _type_three(fit: Fit, test: str) -> list[Test]:
     """Each term's columns in sum-to-zero contrasts against the whole model, whatever contrasts the fit has."""
     request, found = _in_sums(fit), []
+    large = tt.without(fit, [], request)  # a penalised likelihood has another constant in other coordinates
     for term in request.design.terms:
         if term.variables:
             columns = tt.columns_of([term])
             small = tt.without(fit, columns, request)
-            rise = tt.height(small) - tt.height(fit)
+            rise = tt.height(small) - tt.height(large)
             found.append((float(len(columns)), rise, tt.score(request, small, test)))
     return found
 
 
 def _in_sums(fit: Fit) -> Request:
     """The same model with all factors in contr.sum; its columns span the same space."""
-    from dataclasses import replace
-
     design = fit.request.design
     if design.given is None:
         raise Unable("an anova of type III makes the design again, and this fit does not keep the data it came from")
@@ -117,3 +118,27 @@ def _table(fit: Fit, names: list[str], df: Array, rise: Array, score: Array, tes
         table["mean_sq"] = table["sum_sq"] / table["df"]
     table["statistic"], table["p_value"] = [*statistic, np.nan], [*p, np.nan]
     return table
+
+
+# ---- several fits --------------------------------------------------------------------------------
+def deviance_table(fits: list[Fit], test: str | None) -> pd.DataFrame:
+    """Nested fits, the smallest first, by their deviances: R's anova.glm of several models.
+
+    Tests divide by the dispersion of the largest model; Rao's is the score of each model at the one before.
+    """
+    largest = fits[-1]
+    word = tt.test_of(largest, test)
+    heights = np.array([tt.height(fit) for fit in fits])
+    resid = np.array([fit.df_resid for fit in fits])
+    df, rise = -np.diff(resid, prepend=np.nan), -np.diff(heights, prepend=np.nan)
+    pairs = zip(fits[1:], fits[:-1], strict=True)
+    score = np.array([np.nan, *(tt.score(_estimable(large), small, word) for large, small in pairs)])
+    statistic, p = tt.yardstick(largest, word).tested(rise, score, df)
+    names = [str(fit.request.design.formula) for fit in fits]
+    values = [names, resid, heights, np.where(df == 0, np.nan, df), rise, statistic, p]
+    columns = ["model", "df_resid", "resid_deviance", "df", "deviance", "statistic", "p_value"]
+    return pd.DataFrame(dict(zip(columns, values, strict=True)))
+
+
+def _estimable(fit: Fit) -> Request:
+    return tt.columns_left(fit.request, [j for j, b in enumerate(fit.beta) if np.isnan(b)])

@@ -32,15 +32,15 @@ def test_of(fit: Fit, test: str | None) -> str:
     if fit.request.estimator.word in BIAS_REDUCED:
         check_offered(fit, "score" if test == "Rao" else "lr")
         estimated = False  # penalised likelihoods are compared as they are
-    test = {"LRT": "Chisq", None: "F" if estimated else "Chisq"}.get(test, test)
-    if test not in TESTS:
+    word = ("F" if estimated else "Chisq") if test is None else {"LRT": "Chisq"}.get(test, test)
+    if word not in TESTS:
         raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")
-    if test == "F" and not estimated:
+    if word == "F" and not estimated:
         raise ValueError(
             f"test='F' divides by an estimated dispersion, and {fit.request.family} by {fit.request.estimator.word} "
             "has none; take test='Chisq', or a quasi family"
         )
-    return test
+    return word
 
 
 def terms_of(fit: Fit) -> tuple[TermColumns, ...]:
@@ -61,7 +61,7 @@ def without(fit: Fit, columns: Collection[int], request: Request | None = None) 
     """The model with these columns' coefficients held at 0; raises FitError when that fit did not converge."""
     restricted = ability(fit, "restricted", "a test of single terms")
     found: Fit = restricted(request or fit.request, dict.fromkeys(sorted(columns), 0.0))
-    if not found.converged and not found.separated:
+    if not found.converged and not found.infinite:
         names = [(request or fit.request).design.names[j] for j in sorted(columns)]
         raise FitError(f"the fit without {', '.join(names[:5])} did not converge")
     return found
@@ -91,10 +91,10 @@ class Yardstick:
         q = np.where(q > 0, q, np.nan)
         scaled = np.maximum(score if self.test == "Rao" else rise, 0.0) / self.dispersion
         if self.test != "F":
-            return np.where(np.isnan(q), np.nan, scaled), stats.chi2.sf(scaled, q)
+            return np.where(np.isnan(q), np.nan, scaled), np.asarray(stats.chi2.sf(scaled, q))
         with np.errstate(divide="ignore", invalid="ignore"):
             F = scaled / q
-        return F, stats.f.sf(F, q, self.df)
+        return F, np.asarray(stats.f.sf(F, q, self.df))
 
 
 def yardstick(fit: Fit, test: str) -> Yardstick:
@@ -108,7 +108,8 @@ def score(request: Request, held: Fit, test: str) -> float:
 
 
 def rank(fit: Fit) -> int:
-    return len(fit.names) - len(fit.aliased)
+    """Coefficients that were free in the fit."""
+    return fit.n_parameters - fit.request.family.dispersed
 
 
 def chosen(terms: Sequence[TermColumns], scope: Any) -> tuple[TermColumns, ...]:
