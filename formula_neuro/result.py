@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import Unable
+from .estimator import BIAS_REDUCED
 from .family import Array
 from .request import Request
 
@@ -119,19 +120,28 @@ class Fit:
         """Columns that are linear combinations of earlier ones; their coefficients are NaN."""
         return tuple(name for name, b in zip(self.names, self.beta, strict=True) if np.isnan(b))
 
+    @property
+    def infinite(self) -> Mapping[str, float]:
+        """The coefficients of this estimate that separation makes infinite, with their signs (0: undetermined).
+
+        Bias-reduced estimates are finite where those of maximum likelihood, which `separated` names, are not.
+        """
+        return {} if self.request.estimator.word in BIAS_REDUCED else self.separated
+
     # ---- tables ----------------------------------------------------------------------------------
     def tidy(
         self,
         df: str | None = None,
         *,
-        vcov: None = None,
+        vcov: Any = None,
         conf_level: float = 0.95,
         exponentiate: bool = False,
         test: str = "wald",
     ) -> pd.DataFrame:
         """One row a coefficient: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
 
-        `test` is "wald", "lr" (likelihood ratio) or "score"; see inference.coefficients.tidy.
+        `vcov` is "HC0" to "HC3", {"cluster": "mouseID"} or a matrix: robust standard errors. `test` is "wald", "lr"
+        (likelihood ratio) or "score"; see inference.coefficients.tidy.
         """
         from .inference.coefficients import tidy
 
@@ -158,23 +168,57 @@ class Fit:
 
         return ranef(self)
 
-    def augment(self) -> pd.DataFrame:
-        """The rows used, with their fitted values and residuals beside them."""
-        from .prediction import augment
+    def augment(self, newdata: Any = None) -> pd.DataFrame:
+        """The rows used (or new ones) with fitted, residual, hat, sigma, cooks_distance, std_residual, se_fit."""
+        from .augmented import augment
 
-        return augment(self)
+        return augment(self, newdata)
+
+    def influence(self, exact: bool = False) -> pd.DataFrame:
+        """What leaving out each row would change: hat, cooks_distance, dffits, dfbeta_..., as R's influence.measures.
+
+        `exact` refits a GLM without each row instead of R's one step; see inference.influence.
+        """
+        from .inference.influence import influence
+
+        return influence(self, exact)
 
     def predict(
-        self, newdata: Any = None, *, type: str = "response", random: bool = True, new_levels: str = "error"
-    ) -> pd.Series:
-        """Predictions for the rows used or for new data, on the "response" or the "link" scale.
+        self,
+        newdata: Any = None,
+        *,
+        type: str = "response",
+        random: bool = True,
+        new_levels: str = "error",
+        se: bool = False,
+        interval: str | None = None,
+        conf_level: float = 0.95,
+        df: str | None = None,
+        vcov: Any = None,
+        weights: Any = None,
+    ) -> Any:
+        """Predictions for the rows used or for new data: "response" (means), "link" or "terms"; a Series.
 
-        `random=False` leaves the random effects out (the population). A level of a grouping factor that
-        the fit has not seen is an error, or with `new_levels="zero"` a random effect of zero.
+        `se=True` or `interval="confidence"` (or "prediction", of a linear model's new response) gives a DataFrame with
+        fitted, std_error, conf_low, conf_high. `random=False` leaves the random effects out (the population). A level
+        of a grouping factor that the fit has not seen is an error, or with `new_levels="zero"` a random effect of zero.
+        See prediction.predict for the rest.
         """
         from .prediction import predict
 
-        return predict(self, newdata, type=type, random=random, new_levels=new_levels)
+        return predict(
+            self,
+            newdata,
+            type=type,
+            random=random,
+            new_levels=new_levels,
+            se=se,
+            interval=interval,
+            conf_level=conf_level,
+            df=df,
+            vcov=vcov,
+            weights=weights,
+        )
 
     def simulate(self, n: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
         """New responses from the fitted model, (rows used, n), with new random effects each time."""
@@ -182,11 +226,14 @@ class Fit:
 
         return simulate(self, n, seed)
 
-    def residuals(self, type: str | None = None) -> pd.Series:
-        """Residuals: "response", "pearson", "deviance" or "working"; R's default for the model."""
-        from .prediction import residuals
+    def residuals(self, type: str | None = None, seed: int | np.random.Generator | None = None) -> Any:
+        """Residuals, a Series: "response", "pearson", "deviance", "working", "standardized", "studentized", "quantile".
 
-        return residuals(self, type)
+        R's default for the model; "partial" is a DataFrame, a column a term; `seed` belongs to "quantile".
+        """
+        from .residual_types import residuals
+
+        return residuals(self, type, seed)
 
     # ---- words and pictures ----------------------------------------------------------------------
     def summary(self) -> Summary:
@@ -195,11 +242,14 @@ class Fit:
 
         return Summary(summary(self))
 
-    def plot(self) -> Figure:
-        """Residuals, their normal quantiles, coefficients and random effects in one figure."""
+    def plot(self, which: str | None = None) -> Figure:
+        """Effect, coefficients, residuals, quantiles, influence and random effects in one figure, or one kind of them.
+
+        `which` is "effects", "coefficients", "residuals", "qq", "calibration", "influence" or "random".
+        """
         from .plot import plot
 
-        return plot(self)
+        return plot(self, which)
 
     def report(self, path: str | os.PathLike[str], *, crosscheck: Agreement | None = None) -> str:
         """Write one self-contained HTML page (no request leaves it); returns the path written.

@@ -134,8 +134,8 @@ def test_an_aliased_coefficient_is_a_row_of_nan():
 
 
 def test_other_covariances_are_refused_by_name(lm):
-    with pytest.raises(Unable, match="vcov='HC3' is not offered yet"):
-        lm.tidy(vcov="HC3")
+    with pytest.raises(ValueError, match="vcov='HC9' is not known; there are HC0, HC1, HC2, HC3"):
+        lm.tidy(vcov="HC9")
 
 
 # ---- glance ----------------------------------------------------------------------------------------

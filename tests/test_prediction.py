@@ -235,7 +235,7 @@ def test_the_default_residuals_are_rs(fits, name):
 
 def test_unknown_residuals_are_refused(fits):
     with pytest.raises(ValueError, match="there are response, pearson, deviance, working"):
-        fits["lm"].residuals("studentized")
+        fits["lm"].residuals("student")
 
 
 # ---- simulate --------------------------------------------------------------------------------------

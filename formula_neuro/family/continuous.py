@@ -112,7 +112,7 @@ class InverseGaussian(_Positive):
         return rng.wald(mu, w / dispersion)
 
     def cdf(self, y: Array, mu: Array, w: Array, dispersion: float) -> tuple[Array, Array]:
-        """With lambda = w / dispersion, Phi(a) + exp(2 lambda / mu) Phi(-b), a and b = sqrt(lambda / y) (y / mu -+ 1)."""
+        """Phi(a) + exp(2 v / mu) Phi(-b) with v = w / dispersion, a and b = sqrt(v / y) (y / mu -+ 1)."""
         root = np.sqrt(w / (dispersion * y))
         a, b = root * (y / mu - 1), root * (y / mu + 1)
         reflected = np.exp(2 * w / (dispersion * mu) + special.log_ndtr(-b))

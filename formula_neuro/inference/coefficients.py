@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -10,6 +12,7 @@ from ..errors import Unable
 from ..family import Array
 from ..result import Fit, ability
 from .likelihood_tests import check_test, retested
+from .robust import chosen
 
 COLUMNS = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
 DF_WORDS = ("satterthwaite", "kenward-roger", "containment", "residual", "none")
@@ -18,7 +21,7 @@ DF_WORDS = ("satterthwaite", "kenward-roger", "containment", "residual", "none")
 def tidy(
     fit: Fit,
     df: str | None = None,
-    vcov: None = None,
+    vcov: Any = None,
     conf_level: float = 0.95,
     exponentiate: bool = False,
     test: str = "wald",
@@ -28,7 +31,8 @@ def tidy(
     df: "satterthwaite" (the default of linear mixed models), "residual" (of linear models), "none" (z, df is
     inf; the default where the family has no dispersion). Where the backend can give no degrees of freedom
     for a linear mixed model and none are asked for, df, p and the interval are NaN, as lme4 prints none.
-    vcov: None, the fit's own covariance. conf_level: of the Wald interval.
+    vcov: None, the fit's own covariance; "HC0" to "HC3", {"cluster": "mouseID"} or a matrix, for which df is that of
+    robust.freedom ("clusters" is one more word); `attrs["vcov"]` then says which it is. conf_level: of the interval.
     exponentiate: estimates and intervals as exp(...), odds or rate ratios; std_error stays on the link's scale.
     test: "wald" (t or z), or for linear and generalized linear models "lr" (likelihood ratio, penalised for Jeffreys'
     prior and mean_br with the logit link) or "score" (Rao's): each coefficient's own test by fitting without it. Their
@@ -36,12 +40,15 @@ def tidy(
     are those of the same test (the profile's, for "lr") and stay right where an estimate is infinite.
     """
     check_test(test)
-    if vcov is not None:
-        raise Unable(f"vcov={vcov!r} is not offered yet; vcov=None is the fit's own covariance")
     check_level(conf_level)
-    estimate, se = fit.beta, fit.se.to_numpy()
-    freedom = degrees_of_freedom(fit, np.eye(len(estimate)), df)
+    robust = chosen(fit, vcov, test)
+    estimate, every = fit.beta, np.eye(len(fit.beta))
+    with np.errstate(invalid="ignore"):  # with several ways of clustering a variance can come out negative
+        se = np.sqrt(np.diag(fit.covariance if robust is None else robust.matrix))
+    freedom = degrees_of_freedom(fit, every, df) if robust is None else robust.freedom(fit, len(every), df)
     table = wald(list(fit.names), estimate, se, freedom, conf_level)
+    if robust is not None:
+        table.attrs.update(robust.attrs)
     if test != "wald":
         table = retested(fit, table, np.eye(len(estimate)), np.zeros(len(estimate)), conf_level, test)
     if exponentiate:

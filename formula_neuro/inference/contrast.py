@@ -15,6 +15,7 @@ from ..result import Fit
 from .coefficients import check_level, degrees_of_freedom, wald
 from .hypothesis import as_rows
 from .likelihood_tests import check_test, jointly, retested
+from .robust import Robust, chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +40,13 @@ class Contrast:
 
 
 def contrast(
-    fit: Fit, hypothesis: Any, *, df: str | None = None, conf_level: float = 0.95, test: str = "wald"
+    fit: Fit, hypothesis: Any, *, df: str | None = None, conf_level: float = 0.95, test: str = "wald", vcov: Any = None
 ) -> Contrast:
     """Test one or several linear hypotheses about the coefficients.
 
     hypothesis: "treatment2 - treatment3 = 0", a list of such texts (also tested jointly), a mapping from
-    coefficient to weight, a vector (p,) or a matrix (q, p). df, test: as in tidy(); "lr" and "score" fit again with
-    the combinations held at their values, row by row and all together.
+    coefficient to weight, a vector (p,) or a matrix (q, p). df, test, vcov: as in tidy(); "lr" and "score" fit again
+    with the combinations held at their values, row by row and all together.
     Raises FormulaError, ValueError, and DataError where an aliased coefficient is named.
 
     >>> import formula_neuro as fn
@@ -63,14 +64,19 @@ def contrast(
     if touched:
         raise DataError(f"{', '.join(touched)} is aliased (a combination of earlier columns), so it cannot be tested")
     estimate = L @ np.nan_to_num(fit.beta)
-    V = L[:, known] @ fit.covariance[np.ix_(known, known)] @ L[:, known].T
-    freedom = degrees_of_freedom(fit, L, df)
+    robust = chosen(fit, vcov, test)
+    covariance = fit.covariance if robust is None else robust.matrix
+    V = L[:, known] @ covariance[np.ix_(known, known)] @ L[:, known].T
+    freedom = degrees_of_freedom(fit, L, df) if robust is None else robust.freedom(fit, len(L), df)
     _check_consistent(L, value)
-    table = wald(labels, estimate, np.sqrt(np.diag(V)), freedom, conf_level, value)
+    with np.errstate(invalid="ignore"):  # with several ways of clustering a variance can come out negative
+        table = wald(labels, estimate, np.sqrt(np.diag(V)), freedom, conf_level, value)
+    if robust is not None:
+        table.attrs.update(robust.attrs)
     if test != "wald":
         table = retested(fit, table, L, value, conf_level, test)
         return Contrast(L, value, table, jointly(fit, L, value, float(freedom[0]), test))
-    return Contrast(L, value, table, _joint(fit, L, estimate - value, V, freedom, df))
+    return Contrast(L, value, table, _joint(fit, L, estimate - value, V, freedom, df, robust))
 
 
 def _check_consistent(L: Array, value: Array) -> None:
@@ -84,16 +90,18 @@ def _check_consistent(L: Array, value: Array) -> None:
         )
 
 
-def _joint(fit: Fit, L: Array, estimate: Array, V: Array, freedom: Array, df: str | None) -> pd.DataFrame:
+def _joint(
+    fit: Fit, L: Array, estimate: Array, V: Array, freedom: Array, df: str | None, robust: Robust | None
+) -> pd.DataFrame:
     """F or chi-squared of all rows: along the axes of V, t_m^2 = (U'e)_m^2 / d_m, F = their mean."""
     if not np.isfinite(V).all():  # no residual degrees of freedom, so no variances
-        return pd.DataFrame(
-            {"test": ["F"], "statistic": [np.nan], "df": [len(L)], "df_resid": [0.0], "p_value": [np.nan]}
-        )
+        return _untested(len(L), 0.0)
     d, U = np.linalg.eigh(V)
     kept = d > d.max() * 1e-10  # rows that repeat others add nothing
     U, d = U[:, kept], d[kept]
     q = int(kept.sum())
+    if robust is not None and q < np.linalg.matrix_rank(L):  # fewer clusters than rows: a direction without a variance
+        return _untested(len(L), float(freedom[0]))
     squares = (U.T @ estimate) ** 2 / d
     if np.isinf(freedom).all():
         chi2 = float(squares.sum())
@@ -101,10 +109,15 @@ def _joint(fit: Fit, L: Array, estimate: Array, V: Array, freedom: Array, df: st
             {"test": ["chi-squared"], "statistic": [chi2], "df": [q], "p_value": [stats.chi2.sf(chi2, q)]}
         )
     F = float(squares.mean())
-    ddf = pooled_df(degrees_of_freedom(fit, U.T @ L, df))
+    ddf = pooled_df(degrees_of_freedom(fit, U.T @ L, df) if robust is None else freedom)
     return pd.DataFrame(
         {"test": ["F"], "statistic": [F], "df": [q], "df_resid": [ddf], "p_value": [float(stats.f.sf(F, q, ddf))]}
     )
+
+
+def _untested(q: int, df_resid: float) -> pd.DataFrame:
+    """The joint test where there is none."""
+    return pd.DataFrame({"test": ["F"], "statistic": [np.nan], "df": [q], "df_resid": [df_resid], "p_value": [np.nan]})
 
 
 def pooled_df(nu: Array) -> float:
