@@ -29,16 +29,17 @@ class Curve:
     low: Array
     high: Array
     groups: Array
+    eta: Array  # (m,) the mean on the link's scale
     levels: tuple[str, ...] = ()
 
 
-def predictor(fit: Fit) -> str | None:
-    """The first numeric column of the fixed part, else its first factor."""
+def predictors(fit: Fit) -> list[str]:
+    """The columns of the fixed part, numbers before factors."""
     design = fit.request.design
     variables = design.formula.fixed.variables
     used = dict.fromkeys(n.text for term in design.formula.fixed.terms for i in term for n in names(variables[i]))
     columns = [name for name in used if name in design.data.columns]
-    return next(iter([*(c for c in columns if is_number(design.data[c])), *columns]), None)
+    return sorted(columns, key=lambda column: not is_number(pd.Series(design.data[column])))
 
 
 def partner(fit: Fit, name: str) -> str | None:
@@ -85,7 +86,7 @@ def fitted_curve(fit: Fit, name: str, at: Array | list[Any], held: Mapping[str, 
         groups = link.inverse(eta + np.sum(own, axis=0))
     x = np.arange(len(at), dtype=float) if isinstance(at, list) else at
     words = tuple(map(str, at)) if isinstance(at, list) else ()
-    return Curve(x, link.inverse(eta), limits[0], limits[1], groups, words)
+    return Curve(x, link.inverse(eta), limits[0], limits[1], groups, eta, words)
 
 
 def _grid(data: pd.DataFrame, name: str, at: Array | list[Any], fixed: Mapping[str, Any]) -> pd.DataFrame:

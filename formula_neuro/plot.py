@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .errors import Unable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -53,22 +55,28 @@ class Picture:
     caption: str
     draw: Callable[[Axes], None]
     height: float = 3.6  # inches, for a width of 5
+    kind: str = ""  # one of KINDS
 
 
-def plot(fit: Fit) -> Figure:
-    """One figure with all pictures of a fit: effect, residuals, calibration or quantiles, coefficients, random effects.
+KINDS = ("effects", "coefficients", "residuals", "qq", "calibration", "influence", "random")
 
-    A notebook shows it; `figure.savefig("fit.png")` writes it.
+
+def plot(fit: Fit, which: str | None = None) -> Figure:
+    """One figure with the pictures of a fit: its effect, coefficients, residuals, quantiles, influence, random effects.
+
+    which: only "effects" (of every predictor), "coefficients", "residuals", "qq" (normal quantiles), "calibration"
+    (of a binomial), "influence" (of linear and generalized linear models) or "random" (effects).
+    A notebook shows the figure; `figure.savefig("fit.png")` writes it. Raises Unable where the fit has no such picture.
 
     >>> import formula_neuro as fn
-    >>> figure = fn.fit("dff ~ lick", fn.datasets.waterlick()).plot()
-    >>> len(figure.axes)
-    4
+    >>> m = fn.fit("dff ~ lick", fn.datasets.waterlick())
+    >>> len(m.plot().axes), m.plot("qq").axes[0].get_xlabel()
+    (5, 'normal quantile')
     """
-    shown = pictures(fit)
+    shown = pictures(fit, which)
     columns = min(len(shown), 3 if len(shown) > 4 else 2)
     rows = -(-len(shown) // columns)
-    tallest = [max(p.height for p in shown[i * columns : (i + 1) * columns]) for i in range(rows)]
+    tallest = [min(7.0, max(p.height for p in shown[i * columns : (i + 1) * columns])) for i in range(rows)]
     formula = str(fit.request.design.formula)
 
     def draw(figure: Figure) -> None:
@@ -82,17 +90,40 @@ def plot(fit: Fit) -> Figure:
     return _figure((4.8 * columns, sum(tallest) + 0.5), draw)
 
 
-def draw_one(picture: Picture) -> Figure:
+def draw_one(picture: Picture, width: float = 5.6) -> Figure:
     """A figure of one picture, without its title (a page has the title as text)."""
-    return _figure((5.6, picture.height), lambda figure: picture.draw(figure.add_subplot()))
+    return _figure((width, picture.height), lambda figure: picture.draw(figure.add_subplot()))
 
 
-def pictures(fit: Fit) -> list[Picture]:
-    """What there is to see of a fit, the effect first."""
-    from . import diagnostics, effects
+def pictures(fit: Fit, which: str | None = None) -> list[Picture]:
+    """What there is to see of a fit, the effect first; or all pictures of one kind."""
+    from . import diagnostics, effects, forest
 
-    found = [effects.effect(fit), diagnostics.coefficients(fit), *diagnostics.residuals(fit)]
-    return [picture for picture in [*found, *diagnostics.random_effects(fit)] if picture is not None]
+    if which is not None and which not in KINDS:
+        raise ValueError(f"plot has no picture {which!r}; there are {', '.join(KINDS)}")
+    found = effects.effects(fit) if which == "effects" else effects.effects(fit)[:1]
+    found += [forest.coefficients(fit)] if fit.names else []
+    found += [*diagnostics.residuals(fit, which), *diagnostics.random_effects(fit)]
+    shown = [picture for picture in found if which in (None, picture.kind)]
+    if not shown:
+        raise Unable(
+            f"{fit.request.design.formula} has no picture {which!r}: {_WHY.get(which or '', 'nothing to show')}"
+        )
+    return shown
+
+
+_WHY = {
+    "effects": "it has no predictor that can be drawn",
+    "coefficients": "it has no coefficients",
+    "calibration": "it is drawn for binomial responses",
+    "influence": "it is drawn for models without random effects that have more rows than coefficients",
+    "random": "it has no random effects",
+}
+
+
+def cut(name: str, most: int = 26) -> str:
+    """A name that fits beside an axis."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def png(figure: Figure, dpi: int = 150) -> bytes:

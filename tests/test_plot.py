@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import formula_neuro as fn
+from formula_neuro import effects
 from formula_neuro.bins import binned, wilson
-from formula_neuro.curves import fitted_curve, predictor
+from formula_neuro.curves import fitted_curve, predictors
 from formula_neuro.plot import draw_one, pictures, plot, png
 
 
@@ -33,7 +34,7 @@ def test_a_logistic_mixed_model_has_five_pictures(logistic):
 
 def test_a_linear_model_shows_residuals_and_quantiles(trials):
     titles = [picture.title for picture in pictures(fn.fit("dff ~ sex", trials))]
-    assert titles == ["Effect of sex", "Coefficients", "Residuals along the fit", "Normal quantiles"]
+    assert titles == ["Effect of sex", "Coefficients", "Residuals along the fit", "Normal quantiles", "Influence"]
 
 
 def test_an_intercept_alone_has_no_effect_to_show(trials):
@@ -106,7 +107,7 @@ def test_an_interaction_gets_a_curve_for_each_level(trials):
 
 
 def test_the_first_number_is_shown_before_a_factor(trials):
-    assert predictor(fn.fit("dff ~ sex + lick", trials)) == "lick"
+    assert predictors(fn.fit("dff ~ sex + lick", trials)) == ["lick", "sex"]
 
 
 def test_the_caterpillar_has_a_row_a_level_in_order(logistic):
@@ -133,3 +134,51 @@ def test_bins_keep_the_weighted_mean():
 def test_wilsons_limits_stay_within_0_and_1():
     low, high = wilson(np.array([0.0, 1.0]), np.array([3.0, 3.0]))
     assert low.min() >= 0 and high.max() <= 1 and (low < high).all()
+
+
+@pytest.mark.parametrize("which", ["effects", "coefficients", "residuals", "qq", "calibration", "influence"])
+def test_a_kind_of_picture_can_be_asked_for(trials, which):
+    m = fn.fit("lick ~ dff + sex", trials, family="binomial")
+    assert {picture.kind for picture in pictures(m, which)} == {which}
+
+
+def test_effects_show_every_predictor(trials):
+    titles = [p.title for p in pictures(fn.fit("dff ~ lick + sex", trials), "effects")]
+    assert titles == ["Effect of lick", "Effect of sex"]
+
+
+def test_a_picture_that_a_fit_has_not_is_an_error(trials):
+    with pytest.raises(fn.errors.Unable, match="no random effects"):
+        fn.fit("dff ~ lick", trials).plot("random")
+
+
+def test_an_unknown_picture_is_an_error(trials):
+    with pytest.raises(ValueError, match="effects, coefficients, residuals"):
+        fn.fit("dff ~ lick", trials).plot("hist")
+
+
+def test_the_influence_picture_shows_leverage_and_cooks_distance(trials):
+    m = fn.fit("dff ~ lick", trials)
+    dots = draw_one(pictures(m, "influence")[0]).axes[0].lines[2]
+    table = m.influence()
+    np.testing.assert_allclose(dots.get_xdata(), table["hat"], rtol=1e-12)  # the same computation
+    np.testing.assert_allclose(dots.get_ydata(), table["cooks_distance"], rtol=1e-12)
+
+
+def test_a_saturated_fit_can_be_drawn(trials):
+    titles = [p.title for p in pictures(fn.fit("dff ~ lick + sex", trials.iloc[[0, 2, 300]]))]
+    assert "Influence" not in titles and "Normal quantiles" in titles
+
+
+def test_partial_data_are_the_responses_where_nothing_else_is_fitted(trials):
+    m = fn.fit("dff ~ lick", trials)
+    line = effects._lines(m, "lick", None)
+    # The curve is interpolated on its grid, whose points include the data's values.
+    np.testing.assert_allclose(effects.partial(m, m.request.design.data["lick"], line), trials["dff"], atol=1e-10)
+
+
+def test_partial_data_of_a_linear_model_are_curve_plus_residual(trials):
+    m = fn.fit("dff ~ lick + sex + mouseID", trials)
+    column, line = m.request.design.data["lick"], effects._lines(m, "lick", None)
+    curve = fitted_curve(m, "lick", np.array([0.0, 1.0])).mean[column.to_numpy(dtype=int)]
+    np.testing.assert_allclose(effects.partial(m, column, line), curve + m.residuals(), atol=1e-10)

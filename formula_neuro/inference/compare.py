@@ -1,0 +1,236 @@
+"""compare(): several fits side by side in one table, whichever backend and estimator made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..estimator import BIAS_REDUCED
+from ..expression import label
+from ..result import Fit
+from .coefficients import COLUMNS, check_level
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = ("std_error", "conf_int", "statistic", "p_value", "none")
+FITTED = ("nobs", "sigma", "dispersion", "loglik", "aic", "bic", "r_squared", "adj_r_squared")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Several fits in one table: print it, or `to_frame()`, `to_markdown()`, `to_latex()`, `plot()`."""
+
+    names: tuple[str, ...]
+    fits: tuple[Fit, ...]
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+    shown: str
+    stars: bool
+    exponentiate: bool
+    conf_level: float
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a number of a fit: fit, part, term, estimate, std_error, statistic, df, p_value, conf_low,
+        conf_high, separated.
+
+        part is "coefficients", "random effects" (standard deviations) or "fit" (nobs, loglik, aic, ...). An infinite
+        coefficient has the estimate inf or -inf (NaN where nothing determines it) and its sign in `separated`.
+        """
+        return self.frame.copy()
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The table as texts: a row a coefficient, then random effects and the fits as a whole; a column a fit."""
+        from ..compared_words import table
+
+        return table(self)
+
+    def to_markdown(self) -> str:
+        """The table in Markdown, notes below."""
+        from ..compared_words import markdown
+
+        return markdown(self)
+
+    def to_latex(self) -> str:
+        """The table in LaTeX, by pandas (which needs jinja2)."""
+        return str(self.table.to_latex(escape=True, column_format="l" + "r" * len(self.fits)))
+
+    def plot(self) -> Figure:
+        """The coefficients of all fits beside one another with their intervals; infinite ones are arrows."""
+        from ..forest import compared
+
+        return compared(self)
+
+    def __str__(self) -> str:
+        from ..compared_words import text
+
+        return text(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from ..compared_words import html
+
+        return html(self)
+
+
+def compare(
+    *fits: Fit,
+    names: Sequence[str] | None = None,
+    stars: bool = False,
+    statistic: str | None = None,
+    exponentiate: bool = False,
+    vcov: Any = None,
+    conf_level: float = 0.95,
+) -> Comparison:
+    """Fits side by side: coefficients with their standard errors, random effects' sds, and the fits as a whole.
+
+    names: a heading for each fit; else what tells them apart (estimator, family, backend), or (1), (2), ...
+    stars: R's marks of significance. statistic: what stands in brackets: "std_error" (the default), "conf_int" (the
+    default with exponentiate), "statistic", "p_value" or "none".
+    exponentiate: odds or rate ratios. vcov: as tidy's, for all fits, or a list with one for each fit.
+    Where the fits differ in rows or response, a note says so. Coefficients that separation makes infinite under
+    maximum likelihood are shown as such, not as the number where the iterations stopped.
+
+    >>> import formula_neuro as fn
+    >>> d = fn.datasets.waterlick()
+    >>> small = fn.fit("lick ~ dff", d, family="binomial")
+    >>> table = fn.compare(small, fn.fit("lick ~ dff + (1|mouseID)", d, family="binomial"), names=["glm", "glmm"])
+    >>> print(table.table.iloc[:4])
+                                          glm             glmm
+    (Intercept)                -0.638 (0.130)   -0.601 (0.232)
+    dff                       0.0654 (0.0185)  0.0624 (0.0199)
+    sd (Intercept) | mouseID                             0.530
+    observations                          512              512
+    """
+    _check(fits, names, statistic)
+    check_level(conf_level)
+    covariances = list(vcov) if isinstance(vcov, (list, tuple)) else [vcov] * len(fits)
+    if len(covariances) != len(fits):
+        raise ValueError(f"vcov has {len(covariances)} entries for {len(fits)} fits; give one for each, or one for all")
+    heads = tuple(map(str, names)) if names is not None else _names(fits, covariances)
+    parts = [
+        part.assign(fit=head)
+        for fit, head, how in zip(fits, heads, covariances, strict=True)
+        for part in (_coefficients(fit, how, conf_level, exponentiate), _random(fit), _whole(fit))
+    ]
+    frame = pd.concat([p for p in parts if len(p)], ignore_index=True)
+    frame = frame.reindex(columns=["fit", "part", *COLUMNS, "separated"])
+    shown = statistic or ("conf_int" if exponentiate else "std_error")
+    return Comparison(heads, fits, frame, _notes(fits, covariances), shown, stars, exponentiate, conf_level)
+
+
+# ---- checks and names ----------------------------------------------------------------------------
+def _check(fits: tuple[Any, ...], names: Sequence[str] | None, statistic: str | None) -> None:
+    if not fits:
+        raise TypeError("compare takes one or more fits, got none")
+    strange = next((fit for fit in fits if not isinstance(fit, Fit)), None)
+    if strange is not None:
+        raise TypeError(f"compare takes fits, one after the other; got {type(strange).__name__}")
+    if statistic is not None and statistic not in SHOWN:
+        raise ValueError(f"statistic={statistic!r} is not known; there are {', '.join(SHOWN)}")
+    if isinstance(names, str) or (names is not None and len(names) != len(fits)):
+        raise ValueError(f"names is a list with one heading for each of the {len(fits)} fits; got {names!r}")
+    if names is not None and len(set(map(str, names))) < len(names):
+        raise ValueError(f"names must differ from one another, got {list(names)}")
+
+
+def _names(fits: tuple[Fit, ...], covariances: list[Any]) -> tuple[str, ...]:
+    """What tells the fits apart in one word, else (1), (2), ..."""
+    candidates = [
+        [_estimator(fit) for fit in fits],
+        [str(fit.request.family) for fit in fits],
+        [fit.backend for fit in fits],
+        [_covariance(how) or "model-based" for how in covariances],
+    ]
+    for words in candidates:
+        if len(set(words)) == len(words) > 1 and len({str(fit.request.design.formula) for fit in fits}) == 1:
+            return tuple(words)
+    return tuple(f"({i})" for i in range(1, len(fits) + 1))
+
+
+def _estimator(fit: Fit) -> str:
+    """ "ml", "jeffreys(0.3)": the word, with its number where that is not the default."""
+    how = fit.request.estimator
+    return how.word if how == type(how)() else f"{how.word}({', '.join(f'{v:g}' for v in vars(how).values())})"
+
+
+def _covariance(how: Any) -> str:
+    if how is None:
+        return ""
+    return f"cluster {', '.join(map(str, how.values()))}" if isinstance(how, Mapping) else str(how)
+
+
+# ---- the long table ------------------------------------------------------------------------------
+def _coefficients(fit: Fit, vcov: Any, conf_level: float, exponentiate: bool) -> pd.DataFrame:
+    table = fit.tidy(vcov=vcov, conf_level=conf_level, exponentiate=exponentiate)[COLUMNS]
+    signs = fit.infinite
+    table = table.assign(part="coefficients", separated=[signs.get(term, np.nan) for term in table["term"]])
+    lost = table["separated"].notna()
+    table.loc[lost, COLUMNS[2:]] = np.nan
+    limits = np.where(table["separated"] == 0, np.nan, table["separated"] * np.inf)
+    table.loc[lost, "estimate"] = np.exp(limits[lost]) if exponentiate else limits[lost]
+    return table
+
+
+def _random(fit: Fit) -> pd.DataFrame:
+    rows = [
+        {"term": f"sd {name} | {effect.group}", "estimate": float(np.sqrt(effect.covariance[k, k]))}
+        for effect in fit.random
+        for k, name in enumerate(effect.columns)
+    ]
+    return pd.DataFrame(rows).assign(part="random effects")
+
+
+def _whole(fit: Fit) -> pd.DataFrame:
+    """The numbers of glance() that are comparable: sigma of linear models, the dispersion of other families."""
+    row = fit.glance().iloc[0].to_dict() | {"dispersion": fit.dispersion}
+    unwanted = {"dispersion"} if fit.request.family.name == "gaussian" else {"sigma"}
+    unwanted |= set() if fit.request.family.dispersed else {"dispersion", "sigma"}
+    pairs = [(name, float(row[name])) for name in FITTED if name in row and name not in unwanted]
+    return pd.DataFrame([{"term": name, "estimate": value} for name, value in pairs]).assign(part="fit")
+
+
+# ---- notes ---------------------------------------------------------------------------------------
+def _notes(fits: tuple[Fit, ...], covariances: list[Any]) -> tuple[str, ...]:
+    """What keeps the columns from being comparable, and what the numbers rest on."""
+    found = [*_differences(fits), *_likelihoods(fits)]
+    words = list(dict.fromkeys(w for how in covariances if (w := _covariance(how))))
+    found += [f"standard errors: {', '.join(words)}"] if words else []
+    found += [
+        f"{fit.request.design.formula} did not converge" for fit in fits if not fit.converged and not fit.infinite
+    ]
+    if any(fit.infinite for fit in fits):
+        found.append("separated: the maximum-likelihood estimate is infinite; the likelihood is its limit's")
+    return tuple(dict.fromkeys(found))
+
+
+def _differences(fits: tuple[Fit, ...]) -> list[str]:
+    requests = [fit.request for fit in fits]
+    first, apart = requests[0], "so log-likelihoods, AIC and BIC cannot be compared"
+    responses = list(dict.fromkeys(label(r.design.formula.response) for r in requests if r.design.formula.response))
+    if len(responses) > 1:
+        return [f"the responses differ ({', '.join(responses)}), {apart}"]
+    if any(not np.array_equal(r.design.rows, first.design.rows) for r in requests):
+        counts = [len(r.design.rows) for r in requests]
+        sizes = ", ".join(map(str, counts)) if len(set(counts)) > 1 else f"{counts[0]} each, not the same ones"
+        return [f"the fits use different rows ({sizes}), {apart}"]
+    if any(not np.array_equal(r.y, first.y) for r in requests):
+        return [f"the responses have different values, {apart}"]
+    if any(not np.array_equal(r.weights, first.weights) for r in requests):
+        return [f"the weights differ, {apart}"]
+    return []
+
+
+def _likelihoods(fits: tuple[Fit, ...]) -> list[str]:
+    words = {fit.request.estimator.word for fit in fits}
+    if "reml" in words and ("ml" in words or len({fit.names for fit in fits}) > 1):
+        return ["REML likelihoods cannot be compared between different fixed parts, nor with maximum likelihood"]
+    if words & set(BIAS_REDUCED) and len(words) > 1:
+        return ["bias-reduced estimates do not maximise the likelihood: theirs is below that of ml by construction"]
+    return []
