@@ -85,7 +85,7 @@ def _solved(problem: Problem) -> tuple[Search, State]:
         if start is None:
             continue
         found.append(search(problem.point, start, problem.cap))
-        if found[-1].converged:
+        if found[-1].converged or len(found) == 3:
             break
     if not found:
         raise FitError(

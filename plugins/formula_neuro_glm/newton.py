@@ -1,8 +1,9 @@
 """The root of an adjusted score by guarded scoring, and by Newton's method where scoring is slow.
 
-Every step must make the merit f'I^-1 f smaller (f the adjusted score, I the information), or it is halved
-and at last given up: the best point is never left. Scoring converges linearly, at a rate near 1 where one or
-two events decide; then the Jacobian of f, by central differences, replaces -I.
+The adjusted score f is (nearly) the gradient of a penalised log-likelihood, so a step d is too long where f'd has
+turned against it: it is halved then. That guards better than f'I^-1 f, which has minima that are no roots. Scoring
+converges linearly, at a rate near 1 where one or two events decide; then the Jacobian of f, by central differences,
+replaces -I as long as each step makes f'I^-1 f clearly smaller, and scales the step where it does not.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from scipy.linalg import solve_triangular
 
 TIGHT = 1e-10  # in standard errors: where a root counts as found
 ROUNDING = 1e-6  # the most that may be left where rounding ends the search
+SLOW = 2  # scoring steps in a row that did not halve the decrement
+NEAR = 1.0  # standard errors from the root, where Newton's method may be tried
+LEAST = 0.02  # curvature: a step is at most 50 times that of scoring
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,34 +56,54 @@ class Search:
 
 
 Evaluate = Callable[[Array], Point | None]
-Cap = Callable[[Array], float]
+Cap = Callable[[Array, Array], float]
 
 
-def search(evaluate: Evaluate, start: Point, cap: Cap, iterations: int = 300) -> Search:
-    """From a start on; `evaluate` gives None out of range, `cap` the largest share of a step that may be taken."""
-    point, slow, k = start, 0, 0
+def search(evaluate: Evaluate, start: Point, cap: Cap, iterations: int = 200) -> Search:
+    """From a start on; `evaluate` gives None out of range, `cap` the share of a step from a that may be taken."""
+    point = best = start
+    slow, k = 0, 0
     while k < iterations and point.decrement > TIGHT:
         k += 1
-        moved = None
-        if slow < 2:
-            moved = _accepted(evaluate, point, point.scoring, cap, halvings=4)
+        moved = _by_newton(evaluate, point, cap) if slow >= SLOW else None
         if moved is None:
-            moved = _by_newton(evaluate, point, cap)
+            moved = _uphill(evaluate, point, point.scoring, cap)
         if moved is None:
             break
-        slow = slow + 1 if moved.decrement > 0.5 * point.decrement else 0 if slow < 2 else slow
+        slow = slow + 1 if slow >= SLOW or moved.decrement > 0.5 * point.decrement else 0
         point = moved
-    return Search(point, k, _found(point))
+        best = point if point.decrement < best.decrement else best
+    return Search(best, k, _found(best))
+
+
+def _uphill(evaluate: Evaluate, point: Point, step: Array, cap: Cap) -> Point | None:
+    """After the step or the largest of its halves that is not too long; None where nothing is left of it."""
+    share, slope = cap(point.a, step), float(point.f @ step)
+    for _ in range(30):
+        candidate = evaluate(point.a + share * step)
+        if candidate is not None and float(candidate.f @ step) >= -0.5 * slope:
+            return candidate
+        share /= 2
+    return None
 
 
 def _by_newton(evaluate: Evaluate, point: Point, cap: Cap) -> Point | None:
+    """After a step of Newton's method that halves the decrement, else uphill by the size of every curvature.
+
+    Curvatures are those of standardised directions: 1 where scoring is Newton's method, 0.01 where it needs hundreds
+    of steps, below 0 where the way to the root leads past a saddle.
+    """
     J = jacobian(evaluate, point)
-    if J is not None:
-        step = np.linalg.lstsq(-J, point.f, rcond=None)[0]
-        moved = _accepted(evaluate, point, step, cap, halvings=12)
-        if moved is not None:
-            return moved
-    return _accepted(evaluate, point, point.scoring, cap, halvings=40)
+    if J is None:
+        return None
+    inverse = np.linalg.inv(point.L)
+    curvature, directions = np.linalg.eigh(-inverse.T @ (J + J.T) @ inverse / 2)
+    if np.linalg.eigvals(J).real.max() < 0 and point.decrement < NEAR:  # else the root would be no maximum
+        candidate = evaluate(point.a - np.linalg.solve(J, point.f))
+        if candidate is not None and candidate.decrement < 0.5 * point.decrement:
+            return candidate
+    root = inverse @ directions / np.sqrt(np.maximum(np.abs(curvature), LEAST))
+    return _uphill(evaluate, point, root @ (root.T @ point.f), cap)
 
 
 def jacobian(evaluate: Evaluate, point: Point, share: float = 1e-4) -> Array | None:
@@ -91,19 +115,6 @@ def jacobian(evaluate: Evaluate, point: Point, share: float = 1e-4) -> Array | N
             return None
         columns.append((ahead.f - behind.f) / (2 * np.abs(step).sum()))
     return np.stack(columns, axis=1)
-
-
-def _accepted(evaluate: Evaluate, point: Point, step: Array, cap: Cap, halvings: int) -> Point | None:
-    """The first of the step and its halves that lies in the range and has a smaller merit."""
-    if not np.isfinite(step).all():
-        return None
-    share = min(1.0, cap(step))
-    for _ in range(halvings + 1):
-        candidate = evaluate(point.a + share * step)
-        if candidate is not None and candidate.decrement < point.decrement * (1 - 1e-4 * share):
-            return candidate
-        share /= 2
-    return None
 
 
 def _found(point: Point) -> bool:

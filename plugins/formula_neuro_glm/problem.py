@@ -21,6 +21,7 @@ from .moments import Moments, moments
 from .newton import Point
 
 CANONICAL = (("binomial", "logit"), ("poisson", "log"))  # where mean bias reduction is Jeffreys' penalty
+SHORT_OF_THE_EDGE = 0.95  # share of the way to where a mean leaves the family's range
 LARGEST_MOVE = 5.0  # of a linear predictor in one step, where its scale is that of a probability or a log rate
 
 
@@ -105,12 +106,18 @@ class Problem:
         L = np.linalg.qr(s.Rw @ self.Z, mode="r") / np.sqrt(s.phi)
         return Point(a, self.Z.T @ f, L) if np.isfinite(f).all() else None
 
-    def cap(self, step: Array) -> float:
-        """The share of a step that moves no linear predictor by more than is sensible on its scale."""
-        if self.family.link.name not in ("logit", "probit", "cloglog", "cauchit", "log"):
+    def cap(self, a: Array, step: Array) -> float:
+        """The share of a step that keeps means in their range and moves none by more than its scale makes sensible."""
+        move = self.Q @ (self.Z @ step)
+        low, high = self.family.limits
+        if np.isfinite(low) or np.isfinite(high):
+            eta = self.Q @ (self.b0 + self.Z @ a) + self.offset
+            with np.errstate(all="ignore"):
+                room = np.where(move < 0, (low - eta) / move, np.where(move > 0, (high - eta) / move, np.inf))
+            return min(1.0, SHORT_OF_THE_EDGE * float(np.nanmin(room, initial=np.inf)))
+        if self.family.link.name == "identity":
             return 1.0
-        largest = float(np.abs(self.Q @ (self.Z @ step)).max(initial=0.0))
-        return LARGEST_MOVE / largest if largest > LARGEST_MOVE else 1.0
+        return min(1.0, LARGEST_MOVE / max(float(np.abs(move).max(initial=0.0)), LARGEST_MOVE))
 
     def criterion(self, s: State) -> float:
         """-2 (log-likelihood + power log det information), NaN where the adjusted score has no such integral.

@@ -19,7 +19,8 @@ fit_brglm2 <- function(arguments) {
   model <- structure(c(fit[names(fit) != "class"], list(x = x, terms = terms)), class = c("brglmFit", "glm", "lm"))
   answer <- linear(model, model$dispersion)
   left <- left_over(model, answer$covariance, answer$kept)
-  answer$converged <- model$converged || left < 1e-9
+  # on the way to infinity its steps overflow and then count as none
+  answer$converged <- (model$converged || left < 1e-9) && all(abs(model$linear.predictors) < 1e8)
   if (!answer$converged) {
     warning(sprintf("brglm2 stopped after %d iterations, %.1e standard errors from a root of the adjusted score",
                     model$iter, left), call. = FALSE)
