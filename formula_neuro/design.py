@@ -34,6 +34,7 @@ class RandomTerm:
     codes: NDArray[np.intp]  # (n,) level of each row; -1: not seen in training
     basis: Array  # (n, K)
     structure: str = "us"
+    hom: bool = False  # one variance for all columns, of diag, cs and ar1
 
     @cached_property
     def Z(self) -> sparse.csr_array:
@@ -121,7 +122,7 @@ class _Bar:
 class Recipe:
     """What training fixed: constants of transforms, levels, contrasts and column plans."""
 
-    nodes: tuple[tuple[str, Node], ...]  # label -> tree, of all fixed and random columns and groups
+    nodes: tuple[tuple[str, Node], ...]  # label -> tree, of all variables; the response may be one again
     factors: tuple[tuple[str, tuple[str, ...]], ...]  # label -> levels
     states: tuple[tuple[str, Any], ...]
     fixed: tuple[Block, ...]
@@ -182,7 +183,7 @@ def model_matrix(
     named = dict.fromkeys(n.text for node in nodes.values() for n in expression.names(node))
     used = [name for name in named if name in table.columns]
     recipe = Recipe(
-        tuple((k, v) for k, v in nodes.items() if k != response),
+        tuple(nodes.items()),
         tuple((k, v.levels) for k, v in kept.items() if isinstance(v, Categorical)),
         tuple(states.items()),
         blocks,
@@ -304,7 +305,7 @@ def _random(
         basis = np.ascontiguousarray(fill(blocks, values, n))
         levels = tuple(":".join(key) for key in keys)
         bars.append(_Bar(blocks, variables, keys))
-        terms.append(RandomTerm(bar.name, columns, levels, codes, basis, bar.structure))
+        terms.append(RandomTerm(bar.name, columns, levels, codes, basis, bar.structure, bar.hom))
     order = grouping.order_of([len(term.levels) for term in terms])
     return tuple(bars[i] for i in order), tuple(terms[i] for i in order)
 

@@ -128,7 +128,7 @@ def test_a_formula_may_have_no_response():
         "y ~ (0 + x*z||g)": ["x | g", "z | g", "x:z | g"],
         "y ~ (1|a/b)": ["1 | b:a", "1 | a"],
         "y ~ (x|a/b/c)": ["1 + x | c:(b:a)", "1 + x | b:a", "1 + x | a"],
-        "y ~ (x||a/b)": ["1 | b:a", "x | b:a", "1 | a", "x | a"],
+        "y ~ (x||a/b)": ["1 | b:a", "1 | a", "x | b:a", "x | a"],
         "y ~ (1|a:b)": ["1 | a:b"],
         "y ~ (1|a:b:c)": ["1 | a:b:c"],
         "y ~ (1|(a:b))": ["1 | a:b"],
