@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from formula_neuro.design import Design
-from formula_neuro.family import Array
+from formula_neuro.family import Array, NBinom2, Quasi
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
@@ -30,6 +30,8 @@ def arguments(request: Request) -> dict[str, Any]:
         "learnt": learnt_calls(design) or None,
         "family": request.family.name,
         "link": request.family.link.name,
+        "variance": request.family.variance_of if isinstance(request.family, Quasi) else None,
+        "theta": request.family.theta if isinstance(request.family, NBinom2) and request.family.fixed else None,
         "contrasts": dict(design.contrasts) or None,
         "weights": _double(request.weights if replaced else design.weights),
         "offset": _double(_extra_offset(design)),
