@@ -1,7 +1,8 @@
 """What is added to the score of a GLM so that its root is less biased, in an orthonormal basis of the columns.
 
-X (n, r) of full rank is Q R; b = R beta. Q'WQ = Rw'Rw with sqrt(W) Q = Qw Rw, so that the hat values are
-h = rowsum(Qw^2). The adjustments are free of the dispersion (the score is U / dispersion).
+X (n, r) of full rank is Q R; b = R beta. Q'WQ = L'L and G = Q L^-1, so that the hat values are h = W rowsum(G^2):
+written so, a row of no weight has exactly none, however large its mu2 / mu1.
+The adjustments are free of the dispersion (the score is U / dispersion).
 Sources: Firth (1993); Kosmidis & Firth (2009); Kenne Pagui, Salvan & Sartori (2017); Kosmidis & Firth (2021);
 Kosmidis, Kenne Pagui & Sartori (2020), "Mean and median bias reduction in generalized linear models".
 """
@@ -16,36 +17,35 @@ from scipy.linalg import solve_triangular
 from .moments import Moments
 
 
-def adjustment(how: Estimator, m: Moments, Q: Array, R: Array, Qw: Array, Rw: Array) -> Array:
+def adjustment(how: Estimator, m: Moments, Q: Array, R: Array, L: Array) -> Array:
     """A(b) (r,) of mean or median bias reduction or of Jeffreys' penalty.
 
-    m rows (n,), Q and Qw (n, r), R and Rw (r, r).
+    m rows (n,), Q (n, r), R and L (r, r) upper triangular.
     """
-    h = (Qw**2).sum(axis=1)
+    G = solve_triangular(L, Q.T, trans="T").T
+    h = m.W * (G**2).sum(axis=1)
     if isinstance(how, Jeffreys):
         return np.asarray(Q.T @ jeffreys_rows(m, h, how.power))
     A = np.asarray(Q.T @ mean_rows(m, h))
-    return A + median_shift(m, R, Qw, Rw) if isinstance(how, MedianBR) else A
+    return A + median_shift(m, G, L, R) if isinstance(how, MedianBR) else A
 
 
 def mean_rows(m: Moments, h: Array) -> Array:
     """(n,) with A = X'a for mean bias reduction: h mu2 / (2 mu1)."""
-    return h * m.bend / 2
+    return np.where(h > 0, h * m.bend / 2, 0.0)
 
 
 def jeffreys_rows(m: Moments, h: Array, power: float) -> Array:
     """(n,) with A = X'a for the gradient of power * log det X'WX: power h (2 mu2/mu1 - V' mu1/V)."""
-    return power * h * (2 * m.bend - m.skew)
+    return np.where(h > 0, power * h * (2 * m.bend - m.skew), 0.0)
 
 
-def median_shift(m: Moments, R: Array, Qw: Array, Rw: Array) -> Array:
+def median_shift(m: Moments, G: Array, L: Array, R: Array) -> Array:
     """What median bias reduction adds to the mean's, (r,): the information times c, of R's coefficients each.
 
-    With V = (X'WX)^-1 and g_ij = x_i'V e_j:  c_j = sum_i g_ij (W_i g_ij^2 / V_jj) (skew_i / 6 - bend_i / 2).
+    With V = (X'WX)^-1 and g_ij = x_i'V e_j:  c_j = sum_i W_i g_ij^3 / V_jj (skew_i / 6 - bend_i / 2).
     """
-    T = solve_triangular(Rw, np.linalg.inv(R).T, trans="T")  # V = T'T
-    with np.errstate(all="ignore"):
-        root_g = Qw @ T  # sqrt(W) g
-        third = np.where(m.W[:, None] > 0, root_g**3 / np.sqrt(m.W)[:, None], 0.0)
-    c = (m.skew / 6 - m.bend / 2) @ third / (T**2).sum(axis=0)
-    return np.asarray(Rw.T @ (Rw @ (R @ c)))
+    T = solve_triangular(L, np.linalg.inv(R).T, trans="T")  # V = T'T, g = G T
+    third = np.where(m.W > 0, m.W * (m.skew / 6 - m.bend / 2), 0.0)
+    c = third @ (G @ T) ** 3 / (T**2).sum(axis=0)
+    return np.asarray(L.T @ (L @ (R @ c)))

@@ -27,12 +27,11 @@ LARGEST_MOVE = 5.0  # of a linear predictor in one step, where its scale is that
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """The model at coefficients b (r,) of the orthonormal basis; sqrt(W) Q = Qw Rw."""
+    """The model at coefficients b (r,) of the orthonormal basis; Q'WQ = L'L."""
 
     b: Array
     rows: Moments
-    Qw: Array
-    Rw: Array
+    L: Array
     phi: float
 
 
@@ -73,13 +72,13 @@ class Problem:
         if not self.family.inside(eta).all():
             return None
         rows = moments(self.family, eta, self.y, self.w)
-        if not all(np.isfinite(part).all() for part in (rows.q, rows.W, rows.bend, rows.skew)):
+        if not all(np.isfinite(part).all() for part in (rows.q, rows.W)):
             return None
-        Qw, Rw = np.linalg.qr(self.Q * np.sqrt(rows.W)[:, None])
-        size = np.abs(np.diag(Rw))
+        L = np.linalg.qr(self.Q * np.sqrt(rows.W)[:, None], mode="r")
+        size = np.abs(np.diag(L))
         if not size.min(initial=np.inf) > 1e-12 * size.max(initial=0.0):
             return None
-        return State(b, rows, Qw, Rw, self._dispersion(rows.mu))
+        return State(b, rows, L, self._dispersion(rows.mu))
 
     def _dispersion(self, mu: Array) -> float:
         """1 for a family without, and where no degrees of freedom are left to find one."""
@@ -102,8 +101,8 @@ class Problem:
         with np.errstate(all="ignore"):
             f = self.Q.T @ (s.rows.q * s.rows.residual) / s.phi
             if not self.saturated:
-                f = f + adjustment(self.how, s.rows, self.Q, self.R, s.Qw, s.Rw)
-        L = np.linalg.qr(s.Rw @ self.Z, mode="r") / np.sqrt(s.phi)
+                f = f + adjustment(self.how, s.rows, self.Q, self.R, s.L)
+        L = np.linalg.qr(s.L @ self.Z, mode="r") / np.sqrt(s.phi)
         return Point(a, self.Z.T @ f, L) if np.isfinite(f).all() else None
 
     def cap(self, a: Array, step: Array) -> float:
@@ -130,7 +129,7 @@ class Problem:
             power = 0.5  # Firth (1993)
         else:
             return float("nan")
-        penalty = 2 * np.log(np.abs(np.diag(s.Rw) * np.diag(self.R))).sum() - len(s.b) * np.log(s.phi)
+        penalty = 2 * np.log(np.abs(np.diag(s.L) * np.diag(self.R))).sum() - len(s.b) * np.log(s.phi)
         if self.family.dispersed:
             penalty += np.log(information(self.family, self.w, s.phi))
         return -2 * (log_density(self.family, self.y, s.rows.mu, self.w, s.phi) + power * float(penalty))
