@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,8 +54,16 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
         ("fitted values", _fitted),
         ("degrees of freedom", _degrees),
     ]
-    compared = tuple(Compared(q, *c, rules[q]) for q, step in steps if q in rules for c in step(fit, other))
+    left_out = _left_out(other)
+    steps = [(q, step) for q, step in steps if q in rules and q not in left_out]
+    compared = tuple(Compared(q, *c, rules[q]) for q, step in steps for c in step(fit, other))
     return compared, _notes(fit, other)
+
+
+def _left_out(other: Fit) -> Mapping[str, str]:
+    """Quantities by which the reference's backend means something else, each with the reason."""
+    left_out: Mapping[str, str] = getattr(other.engine, "not_compared", {})
+    return left_out
 
 
 def _coefficients(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
@@ -150,7 +158,9 @@ def _degrees(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
 
 
 def _have_degrees(fit: Fit, other: Fit) -> bool:
-    return fit.request.model == "lmm" and hasattr(fit.engine, "df") and hasattr(other.engine, "df")
+    engines = (fit.engine, other.engine)
+    satterthwaite = all(getattr(e, "default_df", "satterthwaite") == "satterthwaite" for e in engines)
+    return fit.request.model == "lmm" and satterthwaite and all(hasattr(e, "df") for e in engines)
 
 
 def _within_reach(fit: Fit) -> bool:
@@ -202,5 +212,6 @@ def _notes(fit: Fit, other: Fit) -> tuple[str, ...]:
     notes += [
         f"{name} did not converge." for name, f in ((fit.backend, fit), (other.backend, other)) if not f.converged
     ]
+    notes += [f"{quantity.capitalize()} are not compared: {why}." for quantity, why in _left_out(other).items()]
     seen = [m for m in other.messages if m not in fit.messages]
     return (*notes, *(f"{other.backend} says: {m}" for m in seen))

@@ -93,7 +93,7 @@ def degrees_of_freedom(fit: Fit, L: Array, word: str | None = None) -> Array:
     asked = ~(np.abs(L[:, ~known]) > 0).any(axis=1)  # a contrast of an aliased coefficient has no answer
     if asked.any():
         method = ability(fit, "df", f"df={word!r}")
-        found[asked] = method(fit, L[asked], word or "satterthwaite")
+        found[asked] = method(fit, L[asked], word or getattr(fit.engine, "default_df", "satterthwaite"))
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from formula_neuro.estimator import BIAS_REDUCED
 from formula_neuro.registry import Backend, hookimpl
 
-from .backend import RBackend
+from .backend import NestedBackend, RBackend, TemplateBackend
 
 if TYPE_CHECKING:
     from .dataset import data as data
@@ -37,10 +37,10 @@ def formula_neuro_backends() -> list[Backend]:
         RBackend(
             name="r-glm",
             models=frozenset({"glm"}),
-            families=frozenset(GLM_FAMILIES),
+            families=frozenset(GLM_FAMILIES | {"quasibinomial", "quasipoisson", "quasi", "nbinom2"}),
             estimators=frozenset({"ml"}),
             target=f"{fits}:glm",
-            help="glm() of R",
+            help="glm() of R, glm.nb() of MASS",
         ),
         RBackend(
             name="brglm2",
@@ -66,6 +66,26 @@ def formula_neuro_backends() -> list[Backend]:
             target=f"{fits}:lmertest",
             rank=1,
             help="lmer() of lmerTest: lme4's fit, with Satterthwaite and Kenward-Roger degrees of freedom",
+        ),
+        NestedBackend(
+            name="nlme",
+            models=frozenset({"lmm"}),
+            families=frozenset({"gaussian"}),
+            estimators=frozenset({"reml", "ml"}),
+            structures=frozenset({"us", "diag"}),
+            target=f"{fits}:nlme",
+            rank=-1,  # a second opinion, by name
+            help="lme() of nlme: nested grouping factors, degrees of freedom by containment",
+        ),
+        TemplateBackend(
+            name="glmmTMB",
+            models=frozenset({"lmm", "glmm"}),
+            families=frozenset({"gaussian", "binomial", "poisson", "Gamma", "nbinom2"}),
+            estimators=frozenset({"reml", "ml", "laplace"}),
+            structures=frozenset({"us", "diag", "cs", "ar1"}),
+            target=f"{fits}:glmmtmb",
+            rank=-1,
+            help="glmmTMB(): Laplace's approximation with automatic derivatives; diag, cs and ar1 structures",
         ),
     ]
 

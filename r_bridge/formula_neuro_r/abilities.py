@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,20 +22,35 @@ METHODS = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
 class Refitting:
     """An R backend by its name, and the versions that ran: "lme4 1.1-31 (R 4.2.2 by rpy2)".
 
-    `order` is the place in R of each of the design's random terms, `start` where R was asked to begin.
+    `order` is the place in R of each of the design's random terms, `start` where R was asked to begin;
+    `not_compared` names quantities by which this backend means something else than others, with the reason.
     """
 
     backend: str
     version: str
     order: tuple[int, ...] = ()
     start: Mapping[str, Any] = field(default_factory=dict)
+    not_compared: Mapping[str, str] = field(default_factory=dict)
 
     def refit(self, request: Request) -> Fit:
         """Fit another request (a new response, another estimator) by the same R function."""
         from . import fits
 
-        targets = {"r-lm": fits.lm, "r-glm": fits.glm, "brglm2": fits.brglm2, "lme4": fits.lme4, "lmerTest": fits.lmertest}
+        targets = {
+            "r-lm": fits.lm,
+            "r-glm": fits.glm,
+            "brglm2": fits.brglm2,
+            "lme4": fits.lme4,
+            "lmerTest": fits.lmertest,
+            "nlme": fits.nlme,
+            "glmmTMB": fits.glmmtmb,
+        }
         return targets[self.backend](request)
+
+
+@dataclass(frozen=True)
+class GoingOn(Refitting):
+    """A fit of lme4, which can be asked to start at given estimates."""
 
     def closely(self, fit: Fit) -> Fit:
         """A mixed model from another fit's estimates on, with steps in its own units and exact inner iterations.
@@ -48,7 +63,25 @@ class Refitting:
 
 
 @dataclass(frozen=True)
-class Testing(Refitting):
+class Containing(Refitting):
+    """A fit of nlme's lme, with its degrees of freedom by containment (Pinheiro and Bates 2000, 2.4.2)."""
+
+    default_df: ClassVar[str] = "containment"
+
+    def df(self, fit: Fit, L: Array, method: str = "containment") -> Array:
+        """Of each row of L (q, p) the smallest number among the coefficients that it holds."""
+        if method != "containment":
+            raise ValueError(f"df={method!r} is not known to lme; there is containment")
+        value = call("fit_nlme", {**arguments(fit.request), **self.start, "freedom": True}).value
+        known = dict(zip(value["names"], value["df"], strict=True))
+        each = np.array([known.get(name, np.nan) for name in fit.names])
+        rows = np.atleast_2d(np.asarray(L, dtype=np.float64))
+        df: Array = np.array([each[row != 0].min(initial=np.inf) for row in rows])
+        return df
+
+
+@dataclass(frozen=True)
+class Testing(GoingOn):
     """A fit of lmerTest, which has degrees of freedom."""
 
     def df(self, fit: Fit, L: Array, method: str = "satterthwaite") -> Array:

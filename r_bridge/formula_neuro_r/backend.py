@@ -52,6 +52,40 @@ class RBackend(Backend):
         return Backend.refuses(self, request)
 
 
+@dataclass(frozen=True)
+class NestedBackend(RBackend):
+    """nlme's lme: grouping factors nested in one another, no offset."""
+
+    def refuses(self, request: Request) -> str | None:
+        """As for any R backend; crossed grouping factors are refused by name."""
+        reason = RBackend.refuses(self, request)
+        if reason is not None:
+            return reason
+        from .nested import crossed  # numpy is loaded where a request is
+
+        if request.design.offset.any():
+            return "takes no offset; subtract it from the response"
+        pair = crossed(request.design.random)
+        return f"takes grouping factors that are nested; {pair[0]} and {pair[1]} are crossed" if pair else None
+
+
+@dataclass(frozen=True)
+class TemplateBackend(RBackend):
+    """glmmTMB, whose weights multiply a row's log-likelihood."""
+
+    def refuses(self, request: Request) -> str | None:
+        """As for any R backend; weights are taken where they are numbers of trials or of equal rows."""
+        reason = RBackend.refuses(self, request)
+        if reason is not None:
+            return reason
+        family = request.family
+        if (family.dispersed or family.name == "nbinom2") and (request.weights != 1).any():
+            return f"reads weights as numbers of equal rows, which they are not for {family.name}; leave them out"
+        if getattr(family, "fixed", False):
+            return "estimates theta; leave it out of the family"
+        return None
+
+
 def r_is_here() -> bool:
     """Whether an R can be found, without starting it (Windows keeps it in the registry: rpy2 looks there)."""
     return bool(os.environ.get("R_HOME")) or shutil.which("R") is not None or sys.platform == "win32"

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from formula_neuro.errors import DataError
+from formula_neuro.family import NBinom2
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
-from .abilities import Refitting, Testing
+from .abilities import Containing, GoingOn, Refitting, Testing
 from .asked import arguments, going_on
 from .engine import call
+from .nested import nested_groups
 from .received import fit_from
+
+ENGINES = {"r-glm": Iterating, "lme4": GoingOn, "lmerTest": Testing, "nlme": Containing}
 
 
 def lm(request: Request) -> Fit:
@@ -21,9 +30,30 @@ def lm(request: Request) -> Fit:
     return _fit(request, "r-lm", "fit_lm", ("stats",))
 
 
-def glm(request: Request) -> Fit:
-    """R's glm()."""
-    return _fit(request, "r-glm", "fit_glm", ("stats",))
+def glm(request: Request, *, epsilon: float | None = None, maxit: int = 200, start: Array | None = None) -> Fit:
+    """R's glm(), or glm.nb() of MASS where theta is to be estimated.
+
+    `epsilon` and `maxit` are those of glm.control(); without an epsilon R's defaults (1e-8, 25) stay. `start` (p,)
+    are coefficients to begin from; where R finds none by itself it is given some, and a message says so.
+    """
+    control = {} if epsilon is None else {"epsilon": float(epsilon), "maxit": float(maxit)}
+    if start is not None:
+        return _glm(request, {**control, "start_beta": np.nan_to_num(start)})
+    try:
+        return _glm(request, control)
+    except RFailed as error:
+        found = first_coefficients(request) if re.search("starting values|valid set", str(error)) else None
+        if found is None:
+            raise
+    fit = _glm(request, {**control, "start_beta": found})
+    return replace(fit, messages=(*fit.messages, "glm() found no starting values by itself and was given some"))
+
+
+def _glm(request: Request, options: Mapping[str, Any]) -> Fit:
+    family = request.family
+    if not isinstance(family, NBinom2):
+        return _fit(request, "r-glm", "fit_glm", ("stats",), options)
+    return _fit(request, "r-glm", "fit_glm" if family.fixed else "fit_glm_nb", ("stats", "MASS"), options)
 
 
 def brglm2(request: Request) -> Fit:
@@ -43,6 +73,21 @@ def lmertest(request: Request) -> Fit:
     return _fit(request, "lmerTest", "fit_lmertest", ("lme4", "lmerTest"))
 
 
+def nlme(request: Request) -> Fit:
+    """lme() of nlme."""
+    return _fit(request, "nlme", "fit_nlme", ("nlme",), {"groups": nested_groups(request)})
+
+
+def glmmtmb(request: Request) -> Fit:
+    """glmmTMB(); a GLMM's deviance is the conditional one, and a family's theta is the one found."""
+    fit = _fit(request, "glmmTMB", "fit_glmmtmb", ("glmmTMB",))
+    if request.model == "lmm":
+        why = "glmmTMB's hold the uncertainty of the variances too"
+        return replace(fit, engine=replace(fit.engine, not_compared={"standard errors": why}))
+    mu = fit.request.family.link.inverse(fit.eta)
+    return replace(fit, deviance=float(fit.request.family.deviance(request.y, mu, request.weights).sum()))
+
+
 def closely(backend: str, fit: Fit, order: tuple[int, ...]) -> Fit:
     """A mixed model from the estimates of a fit on; `order` is the place in R of each random term."""
     function = "closely_glmer" if fit.request.model == "glmm" else "fit_lmer" if backend == "lme4" else "fit_lmertest"
@@ -60,7 +105,7 @@ def _fit(
     start = dict(start or {})
     answer = call(function, {**arguments(request), **start})
     seconds = time.perf_counter() - began
-    make = Testing if backend == "lmerTest" else Refitting
+    make = ENGINES.get(backend, Refitting)
     return fit_from(request, backend, answer, seconds, make(backend, _ran(version, answer.engine), start=start))
 
 

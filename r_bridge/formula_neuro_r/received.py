@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from formula_neuro.design import RandomTerm
 from formula_neuro.errors import FitError
 from formula_neuro.estimator import AGQ
-from formula_neuro.family import Array
+from formula_neuro.family import Array, NBinom2
 from formula_neuro.request import Request
 from formula_neuro.result import Fit, RandomEffect
 
@@ -30,7 +31,7 @@ def fit_from(request: Request, backend: str, answer: Answer, seconds: float, eng
     criterion = -2 * loglik
     order, random = _random(request, value.get("random") or ())
     return Fit(
-        request=request,
+        request=_with_theta(request, number),
         backend=backend,
         beta=_by_name(value["beta"], value["names"], names),
         covariance=_square_by_name(value["covariance"], value["kept"], names),
@@ -45,10 +46,19 @@ def fit_from(request: Request, backend: str, answer: Answer, seconds: float, eng
         messages=(*request.messages, *answer.messages),
         seconds=seconds,
         random=random,
-        theta=_theta(value.get("theta"), value.get("random") or (), order),
+        theta=_theta(value.get("theta"), value.get("random") or (), order, random, number["sigma"]),
         iterations=int(number["iterations"]),
         engine=replace(engine, order=tuple(order)),
+        null_deviance=number.get("null_deviance", float("nan")),
     )
+
+
+def _with_theta(request: Request, number: Mapping[str, float]) -> Request:
+    """The request with the theta that R estimated, if it did."""
+    if "nb_theta" not in number or not isinstance(request.family, NBinom2):
+        return request
+    family = replace(request.family, theta=number["nb_theta"], theta_se=number["nb_theta_se"])
+    return replace(request, family=family)
 
 
 def _constant(request: Request) -> float:
@@ -132,9 +142,27 @@ def _levels(term: RandomTerm, theirs: NDArray[np.intp], count: int) -> NDArray[n
     return place
 
 
-def _theta(theta: Array | None, items: tuple[dict[str, Any], ...], order: list[int]) -> Array:
-    if theta is None or not items:
+def _theta(
+    theta: Array | None,
+    items: tuple[dict[str, Any], ...],
+    order: list[int],
+    random: tuple[RandomEffect, ...],
+    sigma: float,
+) -> Array:
+    """Relative covariance factors in the design's order: as R gave them, or those of the covariances."""
+    if not items:
         return np.empty(0)
+    if theta is None:
+        return np.concatenate([_factor(effect.covariance / sigma**2) for effect in random])
     sizes = [len(item["columns"]) * (len(item["columns"]) + 1) // 2 for item in items]
     pieces = np.split(theta, np.cumsum(sizes)[:-1])
     return np.concatenate([pieces[i] for i in order])
+
+
+def _factor(V: Array) -> Array:
+    """The lower triangle, column by column, of L with L L' = V (K, K), which may be singular."""
+    d, U = np.linalg.eigh(V)
+    L = np.linalg.qr((U * np.sqrt(np.maximum(d, 0))).T)[1].T
+    L *= np.where(np.diag(L) < 0, -1.0, 1.0)  # of each column
+    rows, columns = np.triu_indices(len(V))[::-1]
+    return L[rows, columns]
