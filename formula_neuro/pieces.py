@@ -17,7 +17,7 @@ class Piece:
     """A token with its place; a variable carries its tree."""
 
     text: str
-    kind: str  # "variable", "number", "operator", "(", ")", "tag" for diag(x | g)
+    kind: str  # "variable", "number", "operator", "(", ")", "tag" for diag(x | g), "spatial" for s(x)
     at: int
     node: Node | None = None
 
@@ -61,8 +61,8 @@ def _brackets(found: list[Token], text: str) -> dict[int, int]:
 
 def _call(name: Token, end: int, tag: bool, text: str) -> Piece:
     written = text[name.at : end]
-    if tag:
-        return Piece(written, "tag", name.at)
+    if tag or name.text == "s":
+        return Piece(written, "tag" if tag else "spatial", name.at)
     return Piece(written, "variable", name.at, expression.read(written, text, name.at))
 
 
@@ -74,7 +74,7 @@ def _piece(token: Token, before: list[Piece], text: str) -> Piece:
         return Piece(token.text, token.text, at)
     if token.kind == "operator":
         if token.text not in OPERATORS:
-            hint = "terms are joined by '+'" if token.text == "," else "write I(...) for arithmetic and comparisons"
+            hint = "terms are joined by '+'" if token.text in ",=" else "write I(...) for arithmetic and comparisons"
             raise FormulaError(f"{token.text!r} has no meaning among terms; {hint}", text, at)
         return Piece("^" if token.text == "**" else token.text, "operator", at)
     if token.kind == "bad":
@@ -87,3 +87,20 @@ def _piece(token: Token, before: list[Piece], text: str) -> Piece:
     if isinstance(node, Number):
         return Piece(number_label(node.value) if node.integer else token.text, "number", at)
     return Piece("1" if node == Truth(True) else token.text, "number", at)
+
+
+def remove(pieces: list[Piece], start: int, stop: int, what: str, text: str) -> list[Piece]:
+    """The pieces without start:stop and the `+` that joined it; only `+` may join it."""
+    before = pieces[start - 1] if start else None
+    after = pieces[stop] if stop < len(pieces) else None
+    if before is not None and before.kind != "(" and before.text != "+":
+        raise FormulaError(f"{what} can only be added, not joined by {before.text!r}", text, before.at)
+    if after is not None and after.kind != ")" and after.text not in ("+", "-"):
+        raise FormulaError(f"{what} can only be added, not joined by {after.text!r}", text, after.at)
+    if before is not None and before.text == "+":
+        start -= 1
+    elif after is not None and after.text == "+":
+        stop += 1
+    elif before is not None and before.kind == "(" and after is not None and after.kind == ")":
+        return remove(pieces, start - 1, stop + 1, what, text)  # nothing remains inside
+    return pieces[:start] + pieces[stop:]

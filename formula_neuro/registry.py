@@ -73,6 +73,7 @@ class Backend:
     requires: tuple[str, ...] = ()
     extra: str = ""
     structures: frozenset[str] = frozenset({"us"})
+    spatial: bool = False  # takes s(...), terms with a map of their own
     max_random: int | None = None
     rank: int = 0
     language: str = "python"
@@ -102,9 +103,12 @@ class Backend:
             return f"has no {family} family (has {', '.join(sorted(self.families))})"
         if word not in self.estimators:
             return f"does not know estimator {word!r} (knows {', '.join(sorted(self.estimators))})"
+        if request.spatial and not self.spatial:
+            return "has no s(...): it marks terms with a map of their own, and this backend makes no maps"
         strange = sorted(request.structures - self.structures)
         if strange:
-            return f"has no {strange[0]}(...) covariance structure (has {', '.join(sorted(self.structures))})"
+            named = strange[0] if "(" in strange[0] else f"{strange[0]}(...)"
+            return f"has no {named} covariance structure (has {', '.join(sorted(self.structures))})"
         if self.max_random is not None and request.n_random > self.max_random:
             return f"takes at most {self.max_random} random terms, not {request.n_random}"
         return self.unready()

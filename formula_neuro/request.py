@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .bars import HOMOGENEOUS
 from .design import Design
 from .estimator import Estimator
 from .family import Array, Family
@@ -34,7 +35,18 @@ class Request:
 
     @property
     def structures(self) -> frozenset[str]:
-        return frozenset(term.structure for term in self.design.random)
+        """Tags of the random terms; one with another hom= than its default is a structure of its own."""
+        return frozenset(
+            term.structure
+            if term.hom == HOMOGENEOUS[term.structure]
+            else f"{term.structure}(..., hom = {str(term.hom).upper()})"
+            for term in self.design.random
+        )
+
+    @property
+    def spatial(self) -> bool:
+        """Whether terms have a map of their own."""
+        return bool(self.design.formula.spatial)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -46,7 +58,7 @@ class Request:
         """In words: "glmm (Gamma, 1 random term)"."""
         n = self.n_random
         random = f", {n} random term{'s' if n != 1 else ''}" if n else ""
-        return f"{self.model} ({self.family.name}{random})"
+        return f"{self.model} ({self.family.name}{random}{', s(...)' if self.spatial else ''})"
 
     def with_response(self, y: Array) -> Request:
         """The same model for another response (n,), on the family's scale."""

@@ -107,6 +107,8 @@ def _unknown(node: Call) -> str:
     hint = f"did you mean {near[0]}()?" if near else f"there are {', '.join(known)}"
     if any(isinstance(v, Call) and v.function in ("|", "||") for _, v in node.arguments):
         hint = "of covariance structures there are us(x | g), diag(), cs() and ar1()"
+    if node.function == "s":
+        hint = "s(...) stands alone among the terms of the right side, joined by +; for smooth curves there is ns(x, 3)"
     return f"{node.function}() is not a function of formulas; {hint}"
 
 

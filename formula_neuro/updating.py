@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .bars import HOMOGENEOUS
 from .errors import FormulaError
 from .expression import Token, label, tokens
 from .formula import Bar, Formula, Part, parse
@@ -45,7 +46,12 @@ def text_of(formula: Formula) -> str:
 
 def _right(formula: Formula) -> str:
     fixed = _terms(formula.fixed)
-    others = [_bar(bar) for bar in formula.bars] + [f"offset({label(node)})" for node in formula.offsets]
+    maps = [" + ".join([*([] if part.intercept else ["0"]), *_terms(part)]) or "1" for part in formula.spatial]
+    others = (
+        [f"s({inside})" for inside in maps]
+        + [_bar(bar) for bar in formula.bars]
+        + [f"offset({label(node)})" for node in formula.offsets]
+    )
     if not fixed:
         fixed = ["1"] if formula.fixed.intercept else ["0"]
         return " + ".join([*fixed, *others])
@@ -60,7 +66,8 @@ def _bar(bar: Bar) -> str:
     columns = _terms(bar.part)
     left = " + ".join(["1" if bar.part.intercept else "0", *columns]) if columns else "1"
     tag = "" if bar.structure == "us" else bar.structure
-    return f"{tag}({left} | {':'.join(label(node) for node in bar.group)})"
+    hom = "" if bar.hom == HOMOGENEOUS[bar.structure] else f", hom = {str(bar.hom).upper()}"
+    return f"{tag}({left} | {':'.join(label(node) for node in bar.group)}{hom})"
 
 
 # ---- the change ----------------------------------------------------------------------------------

@@ -111,6 +111,43 @@ def test_the_response_is_an_expression(written, printed):
     assert label(parse(written).response) == printed
 
 
+@pytest.mark.parametrize(
+    ("written", "inside"),
+    {
+        "foci ~ s(a:b) + scale(n)": ["1 + a:b"],
+        "foci ~ x + s(a*b) + (1|g)": ["1 + a + b + a:b"],
+        "foci ~ s(0 + x) + s(poly(x, 2))": ["x", "1 + poly(x, 2)"],
+        "foci ~ s(1)": ["1"],
+        "foci ~ x": [],
+    }.items(),
+)
+def test_terms_with_a_map_of_their_own_are_cut_out(written, inside):
+    assert [" + ".join(terms(part)) for part in parse(written).spatial] == inside
+    assert not any("s(" in term for term in terms(parse(written).fixed) if term != "scale(n)")
+
+
+def test_a_dot_leaves_out_what_has_a_map_of_its_own():
+    assert fixed("foci ~ s(a) + .", ("foci", "a", "x", "z")) == "1 + x + z"
+
+
+@pytest.mark.parametrize(
+    ("tagged", "hom"),
+    {
+        "us(x|g)": False,
+        "diag(x|g)": False,
+        "cs(x|g)": False,
+        "ar1(0 + f|g)": True,
+        "diag(x|g, hom = TRUE)": True,
+        "cs(log(x, 2)|g, hom=TRUE)": True,
+        "cs(x|g, hom = F)": False,
+        "ar1(x|factor(g), hom = FALSE)": False,
+    }.items(),
+)
+def test_variances_are_equal_as_the_tag_says(tagged, hom):
+    (bar,) = parse(f"y ~ x + {tagged}").bars
+    assert (bar.structure, bar.hom) == (tagged.partition("(")[0], hom)
+
+
 def test_a_formula_may_have_no_response():
     assert parse("~ x").response is None
 
@@ -248,7 +285,14 @@ ERRORS = [
     ("y ~ (1|«1)", "grouping columns"),
     ("y ~ (1|a:(b«/c))", "cannot be crossed"),
     ("y ~ diag(x«||g)", "single bar"),
-    ("y ~ cs(x|g«, hom = TRUE)", "','"),
+    ("y ~ cs(x|g,« hom = 1)", "takes hom = TRUE or FALSE beside the bar"),
+    ("y ~ cs(x|g,« rho = TRUE)", "takes hom = TRUE or FALSE beside the bar"),
+    ("y ~ us(x|g,« hom = TRUE)", "hom= belongs to diag, cs and ar1"),
+    ("y ~ x + «s()", "holds the terms that have a map of their own"),
+    ("y ~ x«:s(a)", "can only be added"),
+    ("y ~ s(x«, k = 3)", "for smooth curves there is ns(x, 3)"),
+    ("y ~ s(x + (1«|g))", "fixed terms only"),
+    ("y ~ s(«s(x))", "fixed terms only"),
     ("y ~ diag(«diag(x|g)|h)", "inside another"),
     ("y ~ diag(x|g«$)", "'$' has no meaning"),
     ("y ~ («.|g)", "fixed part only"),

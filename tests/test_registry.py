@@ -14,6 +14,8 @@ import pytest
 import formula_neuro as fn
 from formula_neuro import registry
 from formula_neuro.errors import NoBackend
+from formula_neuro.family import as_family
+from formula_neuro.fitting import as_request
 from formula_neuro.registry import Backend, Plugin, Registry, Task
 from formula_neuro.testing import check_backend, small_request
 
@@ -75,8 +77,28 @@ def test_when_nobody_can_fit_each_backend_says_why():
 
 def test_a_covariance_structure_that_a_backend_lacks_is_refused_by_name():
     d = pd.DataFrame({"y": [1.0, 2, 3, 4, 6, 5], "x": [0.0, 1, 2, 0, 1, 2], "g": list("aabbcc")})
-    with pytest.raises(NoBackend, match=r"native-lmm: has no cs\(\.\.\.\) covariance structure"):
-        fn.fit("y ~ x + cs(1 + x|g)", d)
+    with pytest.raises(NoBackend, match=r"backend='native-lmm' cannot fit .* has no cs\(\.\.\.\) covariance"):
+        fn.fit("y ~ x + cs(1 + x|g)", d, backend="native-lmm")
+
+
+def test_a_structure_with_other_variances_than_its_usual_ones_is_another_structure():
+    """No backend takes it for the usual one: cs() fits a variance a column, cs(..., hom = TRUE) one for all."""
+    d = pd.DataFrame({"y": [1.0, 2, 3, 4, 6, 5], "x": [0.0, 1, 2, 0, 1, 2], "g": list("aabbcc")})
+    with pytest.raises(NoBackend, match=r"has no cs\(\.\.\., hom = TRUE\) covariance structure") as caught:
+        fn.fit("y ~ x + cs(1 + x|g, hom = TRUE)", d)
+    usual = backend("usual", models={"lmm"}, estimators={"reml"}, structures={"us", "cs"})
+    design = fn.model_matrix("y ~ x + cs(1 + x|g, hom = FALSE)", d)
+    assert usual.refuses(as_request(design, as_family("gaussian"))) is None
+    assert "native-lmm" in str(caught.value)
+
+
+def test_a_backend_without_maps_refuses_terms_that_have_one():
+    d = pd.DataFrame({"y": [1.0, 2, 3, 4, 6, 5], "x": [0.0, 1, 2, 0, 1, 2], "g": list("aabbcc")})
+    with pytest.raises(NoBackend, match=r"no backend can fit lm \(gaussian, s\(\.\.\.\)\)") as caught:
+        fn.fit("y ~ x + s(g)", d)
+    assert "native-lm: has no s(...): it marks terms with a map of their own" in str(caught.value)
+    request = as_request(fn.model_matrix("y ~ x + s(g)", d), as_family("gaussian"))
+    assert backend("maps", models={"lm"}, estimators={"ml"}, spatial=True).refuses(request) is None
 
 
 def test_too_many_random_terms_and_a_foreign_api_are_refused():
