@@ -22,6 +22,7 @@ def deleted(fit: Fit, base: Working) -> tuple[dict[str, Array], tuple[str, ...]]
     request, names, kept = fit.request, fit.names, base.kept
     n, k = len(request.y), int(kept.sum())
     X, V = request.design.matrix[:, kept], fit.covariance[np.ix_(kept, kept)]
+    sign = base.on_rows(base.sign)  # dffits are in the direction of the mean
     one = {name: np.full(n, np.nan) for name in ("sigma", "cooks_distance", "dffits", "covratio")}
     d, spread = np.full((n, len(kept)), np.nan), np.full((n, len(kept)), np.nan)
     failed: list[int] = []
@@ -39,7 +40,7 @@ def deleted(fit: Fit, base: Working) -> tuple[dict[str, Array], tuple[str, ...]]
         one["sigma"][i] = without.sigma
         step, Vi = d[i, kept], without.covariance[np.ix_(kept, kept)]
         one["cooks_distance"][i] = step @ np.linalg.solve(V, step) / k
-        one["dffits"][i] = X[i] @ step / np.sqrt(X[i] @ Vi @ X[i])
+        one["dffits"][i] = sign[i] * (X[i] @ step) / np.sqrt(X[i] @ Vi @ X[i])
         one["covratio"][i] = np.exp(np.linalg.slogdet(Vi)[1] - np.linalg.slogdet(V)[1])
     dfbeta = {f"dfbeta_{name}": d[:, j] for j, name in enumerate(names)}
     dfbetas = {f"dfbetas_{name}": d[:, j] / spread[:, j] for j, name in enumerate(names)}

@@ -41,6 +41,7 @@ def influence(fit: Fit, exact: bool = False) -> pd.DataFrame:
     refits it without each row instead (n fits) for dfbeta, dfbetas, sigma, cooks_distance, dffits and covratio, and
     `attrs["messages"]` names the rows without which it did not converge. A row of leverage 1, which alone determines a
     coefficient, is NaN where leaving it out has no answer (R puts 0 for its dfbeta), and so are rows of weight 0.
+    Under a link that falls (inverse, 1/mu^2) dfbeta and dfbetas have the sign of the change, R's the opposite.
     Raises Unable for mixed models.
 
     >>> import formula_neuro as fn
@@ -51,7 +52,7 @@ def influence(fit: Fit, exact: bool = False) -> pd.DataFrame:
     base = working(fit, "influence() is")
     rows = measured(fit, base)
     with np.errstate(divide="ignore", invalid="ignore"):
-        dfbeta = base.coefficients(base.Q * (rows.weighted / (1 - rows.hat))[:, None])
+        dfbeta = base.coefficients(base.Q * (base.sign * rows.weighted / (1 - rows.hat))[:, None])
         dfbeta[rows.hat == 1] = np.nan
         root = base.coefficients(np.eye(base.Q.shape[1]))
         unit = np.sqrt((root**2).sum(axis=0))  # standard errors at sigma = 1

@@ -70,9 +70,10 @@ def robust_covariance(fit: Fit, vcov: Any) -> Robust:
 
     vcov: "HC0", "HC1", "HC2" or "HC3", as sandwich::vcovHC of R; {"cluster": "mouseID"} or {"cluster": ["mouseID",
     "day"]}, as sandwich::vcovCL, with its types: HC0 to HC3 under "type" (default HC1 of linear models, HC0 of others),
-    each times G/(G - 1); or a covariance of your own, a DataFrame or array (p, p). Clusters may be any column of the
-    data, or labels, one a row. HC2 and HC3 of clusters use their whole blocks of leverage (Bell & McCaffrey 2002); HC3
-    is then the jackknife over clusters. Rows of weight 0 take no part (sandwich counts them among its rows).
+    HC0 and HC1 times G/(G - 1); or a covariance of your own, a DataFrame or array (p, p). Clusters may be any column of
+    the data, or labels, one a row. HC2 and HC3 of clusters use their whole blocks of leverage (Bell & McCaffrey 2002);
+    HC3 of a linear model is the sum of squares of what leaving out a cluster changes. sandwich 3.0 differs for these
+    two where weights differ within clusters, and counts rows of weight 0, which take no part here.
 
     Raises Unable for mixed models, DataError for clusters, FitError where HC2 or HC3 divide by 0.
 
@@ -109,7 +110,7 @@ def _by_rows(fit: Fit, kind: str) -> Robust:
             f"vcov={kind!r}: {int((hat >= FULL).sum())} of {m} rows have a leverage of 1 (first: {where}), so their "
             "residuals are 0 whatever the response and say nothing of its variance; HC0 and HC1 are defined"
         )
-    scores = base.Q * (base.pearson / (1 - hat) ** power if power else base.pearson)[:, None]
+    scores = base.Q * (base.e / (1 - hat) ** power if power else base.e)[:, None]
     factor = _ratio(m, m - k) if kind == "HC1" else 1.0
     return Robust(base.covariance(factor * scores.T @ scores), kind)
 
@@ -161,7 +162,8 @@ def _by_clusters(fit: Fit, asked: Mapping[str, Any]) -> Robust:
             for other in some[1:]:
                 group = group.crossed(other)
             S = _scores(base, group, POWER[kind])
-            meat += (-1) ** (size + 1) * group.count / (group.count - 1) * (S.T @ S)
+            few = group.count / (group.count - 1) if not POWER[kind] else 1.0
+            meat += (-1) ** (size + 1) * few * (S.T @ S)
     matrix = base.covariance(meat * (_ratio(m - 1, m - k) if kind == "HC1" else 1.0))
     fewest = min(way.count for way in ways)
     shown = " and ".join(f"the {way.count} clusters of {way.name}" for way in ways)
@@ -170,7 +172,7 @@ def _by_clusters(fit: Fit, asked: Mapping[str, Any]) -> Robust:
 
 def _scores(base: Working, group: Clusters, power: float) -> Array:
     """Each cluster's score on Q's axes (G, k): Q_g' (I - Q_g Q_g')^-power e_g, e the Pearson residuals."""
-    e = base.pearson
+    e = base.e
     if not power:
         S = np.zeros((group.count, base.Q.shape[1]))
         np.add.at(S, group.codes, base.Q * e[:, None])

@@ -27,6 +27,7 @@ class Working:
     kept: NDArray[np.bool_]  # (p,) columns with a coefficient
     W: Array  # (m,)
     r: Array  # (m,)
+    sign: Array  # (m,) of mu1: -1 where the link falls
     Q: Array  # (m, k)
     R: Array  # (k, k)
 
@@ -37,9 +38,14 @@ class Working:
         return np.where(h > FULL, 1.0, h)
 
     @property
-    def pearson(self) -> Array:
-        """Pearson residuals sqrt(W) r (m,)."""
+    def e(self) -> Array:
+        """sqrt(W) r (m,), of which Q'e is 0 at the maximum."""
         return np.asarray(np.sqrt(self.W) * self.r)
+
+    @property
+    def pearson(self) -> Array:
+        """Pearson residuals (m,): e, with the sign of y - mu."""
+        return self.sign * self.e
 
     def coefficients(self, b: Array) -> Array:
         """Rows (q, k) on Q's axes as rows on the columns of X, R^-1 b."""
@@ -72,4 +78,4 @@ def working(fit: Fit, purpose: str) -> Working:
     X = request.design.matrix[np.ix_(used, kept)]
     norms = np.linalg.norm(X, axis=0)  # columns of length 1: units of covariates do not matter to the digits
     Q, R = np.linalg.qr(X / norms * np.sqrt(W)[:, None])
-    return Working(used, kept, W, (request.y[used] - mu) / mu1, Q, R * norms)
+    return Working(used, kept, W, (request.y[used] - mu) / mu1, np.sign(mu1), Q, R * norms)
