@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 
 def coefficient_columns(fit: Fit, table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Heads and columns of R's coefficient table: with the df for an LMM, and no p where none is known."""
+    """Heads and columns of R's coefficient table: with the df for an LMM, and no p where none is known.
+
+    Infinite estimates are Inf or -Inf with no standard error, and marked in the last column.
+    """
     letter = "z" if np.isinf(table["df"]).all() else "t"
     tested = bool(table["p_value"].notna().any())
+    table = _with_infinite(fit, table)
     shown = {"estimate": "Estimate", "std_error": "Std. Error"}
     if fit.request.model == "lmm" and letter == "t" and tested:
         shown["df"] = "df"
@@ -28,9 +32,22 @@ def coefficient_columns(fit: Fit, table: pd.DataFrame) -> tuple[list[str], list[
         return heads, body
     heads, body = [*heads, f"Pr(>|{letter}|)"], [*body, digits.p_values(list(table["p_value"]))]
     marks = digits.stars(list(table["p_value"]))
+    marks = ["separated" if name in fit.infinite else mark for name, mark in zip(table["term"], marks, strict=True)]
     if any(marks):
-        heads, body = [*heads, ""], [*body, [mark.ljust(3) for mark in marks]]
+        wide = max(3, *map(len, marks))
+        heads, body = [*heads, ""], [*body, [mark.ljust(wide) for mark in marks]]
     return heads, body
+
+
+def _with_infinite(fit: Fit, table: pd.DataFrame) -> pd.DataFrame:
+    """The table of tidy() with what separation makes infinite as inf and -inf (NaN: undetermined), the rest unknown."""
+    signs = table["term"].map(dict(fit.infinite)).astype(float)
+    lost = signs.notna()
+    table = table.copy()
+    numbers = [name for name in table.columns if name not in ("term", "df")]
+    table.loc[lost, numbers] = np.nan
+    table.loc[lost & (signs != 0), "estimate"] = signs * np.inf
+    return table
 
 
 def random_columns(fit: Fit) -> tuple[list[str], list[list[str]]]:
@@ -104,15 +121,23 @@ def ratio_name(fit: Fit) -> str:
     if family.link.name == "logit":
         return "Odds ratio"
     if family.link.name == "log":
-        return {"poisson": "Rate ratio", "binomial": "Risk ratio"}.get(family.name, "Ratio of means")
+        counts = family.name in ("poisson", "quasipoisson", "nbinom2")
+        return "Rate ratio" if counts else "Risk ratio" if family.name == "binomial" else "Ratio of means"
     return ""
+
+
+def plural(ratio: str) -> str:
+    """ "Odds ratios", "Ratios of means"."""
+    return ratio.replace("Ratio of", "Ratios of") if ratio.startswith("Ratio of") else f"{ratio}s"
 
 
 def ratios(fit: Fit, conf_level: float = 0.95) -> pd.DataFrame:
     """Rows of tidy(exponentiate=True) but the intercept, which is no ratio; empty for other links."""
     table = fit.tidy(exponentiate=bool(ratio_name(fit)), conf_level=conf_level)
-    kept = (table["term"] != "(Intercept)") & bool(ratio_name(fit))
-    return table[kept & table["estimate"].notna()].reset_index(drop=True)
+    kept = (table["term"] != "(Intercept)") & bool(ratio_name(fit)) & table["estimate"].notna()
+    table = _with_infinite(fit, table)
+    table["estimate"] = table["estimate"].where(table["estimate"] != -np.inf, 0.0)
+    return table[kept].reset_index(drop=True)
 
 
 def ratio_table(fit: Fit) -> str:
@@ -121,5 +146,5 @@ def ratio_table(fit: Fit) -> str:
     if table.empty:
         return ""
     body = digits.estimates([list(table[name]) for name in ("estimate", "conf_low", "conf_high")])
-    title = f"{ratio_name(fit)}s, with 95 % confidence limits (Wald):"
+    title = f"{plural(ratio_name(fit))}, with 95 % confidence limits (Wald):"
     return f"{title}\n{digits.columns(['Ratio', '2.5 %', '97.5 %'], body, list(table['term']))}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .family import Array
-from .fit_tables import ratio_name
+from .fit_tables import plural, ratio_name
 from .plot import BLUE, CYCLE, GREY, Picture, cut, draw_one
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def coefficients(fit: Fit) -> Picture:
     scale = Scale(f"{ratio.lower()} (log axis)" if ratio else f"coefficient ({unit(fit)})", bool(ratio))
     terms = list(table.index)[:MOST_COEFFICIENTS]
     return Picture(
-        f"{ratio}s" if ratio else "Coefficients",
-        _caption(fit, f"{ratio}s" if ratio else "Coefficients", scale, terms, len(table) - len(terms)),
+        plural(ratio) if ratio else "Coefficients",
+        _caption(fit, plural(ratio) if ratio else "Coefficients", scale, terms, len(table) - len(terms)),
         lambda axes: draw_forest(axes, terms, [series], scale),
         max(2.4, 1.3 + 0.36 * min(len(terms), 12) + 0.24 * max(0, len(terms) - 12)),
         "coefficients",

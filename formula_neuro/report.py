@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from . import __version__, digits
-from .fit_tables import coefficient_columns, random_columns, ratio_name, ratios
+from .fit_tables import coefficient_columns, plural, random_columns, ratio_name, ratios
 from .grouping_words import grouping_notes
 from .plot import Picture, draw_one, pictures, png
 from .recipes import python_code, r_code
@@ -81,6 +81,7 @@ def _page(fit: Fit, crosscheck: Agreement | None) -> dict[str, Any]:
         "sentences": sentences(fit),
         "coefficients": coefficient_table(fit),
         "ratio": ratio_name(fit),
+        "ratios": plural(ratio_name(fit)).lower(),
         "random": _random(fit),
         "groups": grouping_notes(design.random),
         "criteria": _criteria(fit),

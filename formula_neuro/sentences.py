@@ -32,7 +32,7 @@ def sentences(fit: Fit) -> list[str]:
             continue
         names = design.names[term.start : term.stop]
         for i, name in enumerate(names, term.start):
-            if not np.isnan(fit.beta[i]):
+            if not np.isnan(fit.beta[i]) and name not in fit.infinite:
                 per = _per(term.variables[0], design.data.get(term.variables[0]), name, names)
                 found.append(_sentence(fit, table.iloc[i], per))
     return found[:MOST]
@@ -84,7 +84,7 @@ def _subject(fit: Fit) -> str:
             return f"The odds of {name} = {design.y_levels[1]}"
         return f"The odds of {name} = 1" if set(np.unique(fit.request.y)) <= {0.0, 1.0} else "The odds of a success"
     if ratio_name(fit):
-        return "The expected counts" if family.name == "poisson" else f"Expected values of {name}"
+        return "The expected counts" if ratio_name(fit) == "Rate ratio" else f"Expected values of {name}"
     if family.link.name == "identity":
         return f"The mean of {name}"
     return f"The {family.link.name} of {name}'s mean"

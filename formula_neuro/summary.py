@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import digits
-from .estimator import AGQ, REML
+from .estimator import AGQ, REML, Estimator, Jeffreys
+from .family import Family, NBinom2, Quasi
 from .fit_tables import coefficient_columns, correlations, random_table, ratio_table
 from .grouping_words import grouping_notes
 
@@ -75,19 +76,62 @@ def r_squared(fit: Fit) -> tuple[float, float, float, int, float] | None:
 
 def _glm(fit: Fit) -> list[str]:
     family = fit.request.family
-    head = f"Call:\nglm({formula_text(fit)}, family = {family.name}(link = {family.link.name}))"
     return [
-        head,
+        f"Call:\n{_glm_call(fit)}",
         f"Deviance Residuals:\n{_quantiles(np.asarray(fit.residuals('deviance')))}",
         _coefficients(fit),
-        f"(Dispersion parameter for {family.name} family taken to be {digits.aligned([fit.sigma**2])[0]})",
+        f"(Dispersion parameter for {_family_words(family)} family taken to be {digits.aligned([fit.dispersion])[0]})",
         _glm_foot(fit),
-        f"Number of Fisher Scoring iterations: {fit.iterations}" if fit.iterations else "",
+        _how(fit),
+        _theta(fit),
     ]
 
 
+def _glm_call(fit: Fit) -> str:
+    family = fit.request.family
+    if isinstance(family, NBinom2):
+        return f"glm.nb({formula_text(fit)}, link = {family.link.name})"
+    variance = f', variance = "{family.variance_of}"' if isinstance(family, Quasi) else ""
+    return f"glm({formula_text(fit)}, family = {family.name}(link = {family.link.name}{variance}))"
+
+
+def _family_words(family: Family) -> str:
+    return f"Negative Binomial({family.theta:.5g})" if isinstance(family, NBinom2) else family.name
+
+
+def _how(fit: Fit) -> str:
+    """brglm2's line on the estimator, and R's on the iterations."""
+    words = TYPES.get(fit.request.estimator.word)
+    kind = f"Type of estimator: {words}" if words else ""
+    if isinstance(fit.request.estimator, Jeffreys) and fit.request.estimator.power != 0.5:
+        kind += f", power {fit.request.estimator.power:g}"
+    steps = f"Number of Fisher Scoring iterations: {fit.iterations}" if fit.iterations else ""
+    return "\n".join(line for line in (kind, steps) if line)
+
+
+TYPES = {
+    "mean_br": "AS_mean (mean bias-reducing adjusted score equations)",
+    "median_br": "AS_median (median bias-reducing adjusted score equations)",
+    "jeffreys": "MPL_Jeffreys (maximum penalized likelihood with Jeffreys'-prior penalty)",
+}
+
+
+def _theta(fit: Fit) -> str:
+    """theta of a negative binomial with its standard error, and twice the log-likelihood, as MASS prints them."""
+    family = fit.request.family
+    if not isinstance(family, NBinom2):
+        return ""
+    if family.fixed:
+        return f"              Theta:  {family.theta:g} (given)"
+    places = max(0, 2 - math.floor(math.log10(family.theta_se))) if 0 < family.theta_se < math.inf else 3
+    rows = [("Theta", f"{family.theta:.{places}f}"), ("Std. Err.", f"{family.theta_se:.{places}f}")]
+    lines = [f"{name:>19}:  {word}" for name, word in rows]
+    return "\n".join([*lines, "", f" 2 x log-likelihood:  {2 * fit.loglik:.3f}"])
+
+
 def _glm_foot(fit: Fit) -> str:
-    null, residual = digits.aligned([null_deviance(fit), fit.deviance], 5)
+    known = fit.null_deviance if math.isfinite(fit.null_deviance) else null_deviance(fit)
+    null, residual = digits.aligned([known, fit.deviance], 5)
     rows = int((fit.request.weights > 0).sum()) - int(fit.request.design.formula.fixed.intercept)
     freedom = digits.padded([str(rows), f"{fit.df_resid:g}"])
     return (
@@ -183,7 +227,8 @@ def _table(fit: Fit) -> tuple[str, bool]:
     """R's coefficient table as text, and whether it has stars."""
     table = fit.tidy()
     heads, body = coefficient_columns(fit, table)
-    return digits.columns(heads, body, list(table["term"])), heads[-1] == ""
+    starred = heads[-1] == "" and any("*" in mark or "." in mark for mark in body[-1])
+    return digits.columns(heads, body, list(table["term"])), starred
 
 
 def _sizes(fit: Fit) -> str:
@@ -207,6 +252,9 @@ def model_words(fit: Fit) -> str:
         "reml": "REML",
         "laplace": "maximum likelihood (Laplace)",
         "agq": f"maximum likelihood ({request.estimator})",
+        "mean_br": "mean bias reduction",
+        "median_br": "median bias reduction",
+        "jeffreys": f"likelihood penalised by Jeffreys' prior{_power(request.estimator)}",
     }.get(request.estimator.word, request.estimator.word)
     words = {
         "lm": "linear model by least squares",
@@ -215,6 +263,11 @@ def model_words(fit: Fit) -> str:
         "glmm": f"{request.family} generalized linear mixed model by {how}",
     }
     return words[request.model]
+
+
+def _power(estimator: Estimator) -> str:
+    power = estimator.power if isinstance(estimator, Jeffreys) else 0.5
+    return "" if power == 0.5 else f" (power {power:g})"
 
 
 def short(fit: Fit) -> str:

@@ -173,3 +173,71 @@ def test_weights_are_named_above_the_residuals():
 def test_a_perfect_fit_is_summarised():
     table = pd.DataFrame({"y": [1.0, 2, 3, 4], "x": [1.0, 2, 3, 4]})
     assert "Residual standard error" in fn.fit("y ~ x", table).summary()
+
+
+# ---- generalized linear models -------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def counts():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=90)
+    means = np.exp(0.5 + 0.4 * x)
+    return pd.DataFrame({"x": x, "count": rng.negative_binomial(2, 2 / (2 + means)), "y": rng.gamma(3, means / 3)})
+
+
+@pytest.fixture(scope="module")
+def separated():
+    x = np.repeat([0, 1], [14, 6])
+    z = np.random.default_rng(2).normal(size=20)
+    return pd.DataFrame({"x": x, "z": z, "y": np.where(x == 1, 1, np.arange(20) % 3 == 0).astype(int)})
+
+
+def test_an_infinite_coefficient_is_shown_as_infinite(separated):
+    lines = fn.fit("y ~ x + z", separated, family="binomial").summary().splitlines()
+    assert ["x", "Inf", "NA", "NA", "NA", "separated"] in [line.split() for line in lines]
+    assert ["x", "Inf", "NA", "NA"] in [line.split() for line in lines]  # among the odds ratios
+
+
+def test_a_bias_reduced_fit_names_its_estimator(separated):
+    text = fn.fit("y ~ x + z", separated, family="binomial", estimator="jeffreys(0.3)").summary()
+    assert (
+        "Type of estimator: MPL_Jeffreys (maximum penalized likelihood with Jeffreys'-prior penalty), power 0.3" in text
+    )
+    assert "separated" not in text.split("message")[0]
+
+
+def test_a_bias_reduced_fit_has_its_null_deviance(separated):
+    ml, br = (fn.fit("y ~ x + z", separated, family="binomial", estimator=e) for e in ("ml", "mean_br"))
+    null = [next(line for line in m.summary().splitlines() if "Null deviance" in line).split()[2] for m in (ml, br)]
+    assert float(null[0]) == pytest.approx(float(null[1]), abs=1e-3)  # printed to four decimals
+
+
+def test_a_family_without_a_likelihood_has_no_aic(counts):
+    text = fn.fit("count ~ x", counts, family="quasipoisson").summary()
+    assert "AIC: NA" in text and "(Dispersion parameter for quasipoisson family taken to be " in text
+
+
+def test_means_have_ratios_of_means(counts):
+    assert "\nRatios of means, with 95 %" in fn.fit("y ~ x", counts, family="Gamma(log)").summary()
+
+
+@pytest.mark.r
+def test_the_summary_of_a_bias_reduced_fit_is_brglm2s(rdata):
+    formula = "HG ~ NV + PI + EH"
+    ours = (
+        fn.fit(formula, rdata("brglm2", "endometrial"), family="binomial", estimator="mean_br").summary().splitlines()
+    )
+    theirs = printed_by_r(
+        "{library(brglm2); data(endometrial); "
+        f"summary(glm({formula}, binomial, endometrial, method = 'brglmFit', type = 'AS_mean'))}}"
+    )
+    for title in ("Coefficients:", "(Dispersion", "    Null deviance:", "Type of estimator"):
+        assert section(ours, title)[:1] == section(theirs, title)[:1]
+    assert section(ours, "Coefficients:") == section(theirs, "Coefficients:")
+
+
+@pytest.mark.r
+def test_the_summary_of_a_negative_binomial_is_mass(rdata):
+    ours = fn.fit("Days ~ Age", rdata("MASS", "quine"), family="nbinom2").summary().splitlines()
+    theirs = printed_by_r("summary(MASS::glm.nb(Days ~ Age, MASS::quine))")
+    for title in ("Coefficients:", "(Dispersion", "    Null deviance:", "              Theta:", " 2 x log-likelihood"):
+        assert section(ours, title) == section(theirs, title)
