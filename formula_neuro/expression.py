@@ -64,7 +64,7 @@ _RESERVED = {"if", "else", "repeat", "while", "function", "for", "next", "break"
              "Inf", "NaN", "NA", "NA_integer_", "NA_real_", "NA_character_", "in"}  # fmt: skip
 _TOKEN = re.compile(
     r"""(?P<blank>\s*)(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?L?)
-    |(?P<name>(?:[^\W\d]|\.)[\w.]*)|`(?P<quoted>[^`]+)`
+    |(?P<name>(?:[^\W\d]|\.)[\w.]*)|`(?P<quoted>(?:[^`\\]|\\.)+)`
     |"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'
     |(?P<operator>%[^%\s]*%|\*\*|==|!=|<=|>=|&&|\|\||[-+*/^:<>&|!(),=~])|(?P<end>$)|(?P<bad>.))""",
     re.VERBOSE | re.DOTALL,
@@ -96,6 +96,15 @@ def tokens(text: str, start: int = 0) -> Iterator[Token]:
         if kind == "end":
             return
         at = match.end()
+
+
+def _unescaped(text: str) -> str:
+    """What a text or a quoted name says; a backslash is read as R reads it, or R would see other quotes than we."""
+    return re.sub(r"\\(.)", lambda m: ESCAPED.get(m[1], m[1]), text, flags=re.DOTALL)
+
+
+def _plain_name(token: Token) -> str:
+    return _unescaped(token.text) if token.kind == "quoted" else token.text
 
 
 def about_character(character: str) -> str:
@@ -174,14 +183,14 @@ class _Reader:
         if token.kind == "number":
             return Number(float(token.text.rstrip("L")), token.text.endswith("L"))
         if token.kind in ("double", "single"):
-            return Text(re.sub(r"\\(.)", lambda m: ESCAPED.get(m[1], m[1]), token.text, flags=re.DOTALL))
+            return Text(_unescaped(token.text))
         if token.kind == "name" and token.text in CONSTANTS:
             return CONSTANTS[token.text]
         if token.kind in ("quoted", "name"):
             if token.kind == "name" and self.next.kind == "operator" and self.next.text == "(":
                 self.take()
                 return self.call(token.text, self.arguments(), token)
-            return Name(token.text, self.offset + token.at)
+            return Name(_plain_name(token), self.offset + token.at)
         if token.kind == "operator" and token.text == "(":
             inside = self.expression()
             self.expect(")")
@@ -202,7 +211,7 @@ class _Reader:
             name = ""
             after = self.tokens[min(self.i + 1, len(self.tokens) - 1)]
             if self.next.kind in ("name", "quoted") and after.kind == "operator" and after.text == "=":
-                name = self.take().text
+                name = _plain_name(self.take())
                 self.take()
             found.append((name, self.expression()))
         self.take()
@@ -231,7 +240,7 @@ def label(node: Node) -> str:
     if isinstance(node, Number):
         return f"{node.value:.0f}" if node.integer else number_label(node.value)
     if isinstance(node, Text):
-        return '"' + re.sub(r'[\\"\n\t\r]', lambda m: "\\" + ESCAPES.get(m[0], m[0]), node.value) + '"'
+        return '"' + re.sub(r'[\\"\n\t\r]', _escape, node.value) + '"'
     if isinstance(node, Truth):
         return "NA" if node.value is None else "TRUE" if node.value else "FALSE"
     values = [label(value) for _, value in node.arguments]
@@ -246,10 +255,14 @@ def label(node: Node) -> str:
     return f"{node.function}({', '.join(named)})"
 
 
+def _escape(character: re.Match[str]) -> str:
+    return "\\" + ESCAPES.get(character[0], character[0])
+
+
 def quoted(name: str) -> str:
     """The name as R prints it: in backticks where it is not syntactic."""
     plain = _SYNTACTIC.fullmatch(name) and name not in _RESERVED
-    return name if plain else f"`{name}`"
+    return name if plain else "`" + re.sub(r"[\\`\n\t\r]", _escape, name) + "`"
 
 
 def number_label(value: float) -> str:

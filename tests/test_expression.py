@@ -74,9 +74,8 @@ def test_a_label_reads_back_as_the_same_tree(written):
 def test_labels_are_those_of_live_r(tmp_path):
     file = tmp_path / "expressions.R"
     file.write_text("\n".join(LABELS), encoding="utf-8")
-    code = (
-        f'for (e in as.list(parse("{file}", keep.source = FALSE, encoding = "UTF-8"))) cat(deparse(e, control = NULL), "\\n", sep="")'
-    )
+    found = f'as.list(parse("{file}", keep.source = FALSE, encoding = "UTF-8"))'
+    code = f'for (e in {found}) cat(deparse(e, control = NULL), "\\n", sep="")'
     utf8 = {**os.environ, "LC_ALL": "C.UTF-8"}
     done = subprocess.run(["Rscript", "--vanilla", "-e", code], capture_output=True, check=True, timeout=60, env=utf8)
     assert done.stdout.decode().splitlines() == list(LABELS.values())
@@ -177,9 +176,15 @@ def test_syntactic_names_stay_bare(name):
     assert quoted(name) == name
 
 
-@pytest.mark.parametrize("name", ["a b", "1a", "_a", ".1", "a-b", "if", "TRUE", "NA", "a`b"])
+@pytest.mark.parametrize("name", ["a b", "1a", "_a", ".1", "a-b", "if", "TRUE", "NA"])
 def test_other_names_get_backticks(name):
     assert quoted(name) == f"`{name}`"
+
+
+@pytest.mark.parametrize(("name", "written"), [("a`b", r"`a\`b`"), ("a\\b", r"`a\\b`"), ("a\nb", r"`a\nb`")])
+def test_backslashes_in_backticks_are_read_as_in_r(name, written):
+    assert quoted(name) == written
+    assert read(written) == Name(name)
 
 
 @pytest.mark.parametrize(

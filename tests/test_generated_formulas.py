@@ -94,6 +94,8 @@ def excluded(case: Case, reference: FromR) -> str | None:
     error, warned = reference.said.get("error", ""), " ".join(reference.said["warned"])
     if "contrasts dropped from factor" in warned:
         return "model.frame drops the contrast of C() together with a level"
+    if "the response appeared on the right-hand side" in warned:
+        return "R leaves the response's own term out when it fills the columns, but still numbers and counts it"
     if "its contrast will be ignored" in warned:
         return "contrasts= names no factor of the formula: an error here, a warning in R"
     right = case.formula.partition("~")[2]
