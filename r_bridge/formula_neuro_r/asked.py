@@ -8,11 +8,13 @@ import numpy as np
 
 from formula_neuro.design import Design
 from formula_neuro.family import Array, NBinom2, Quasi
+from formula_neuro.kernels.rank import orthonormal_basis
+from formula_neuro.kernels.starts import starts
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
 from .frame import columns_to_r
-from .learnt import learnt_calls
+from .learnt import group_calls, learnt_calls
 
 
 def arguments(request: Request) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def arguments(request: Request) -> dict[str, Any]:
         "columns": columns_to_r(design.data),
         "rows": len(design.rows),
         "learnt": learnt_calls(design) or None,
+        "grouped": group_calls(design) or None,
         "family": request.family.name,
         "link": request.family.link.name,
         "variance": request.family.variance_of if isinstance(request.family, Quasi) else None,
@@ -60,6 +63,17 @@ def going_on(fit: Fit, order: tuple[int, ...]) -> dict[str, Array]:
         "units_theta": np.concatenate([units[i] for i in places]),
         "units_beta": np.fmin(np.where(se > 0, se, np.inf), 1 / _size(design.matrix[:, known])),
     }
+
+
+def first_coefficients(request: Request) -> Array | None:
+    """Coefficients (p,) whose means lie inside the family's range on the rows of positive weight, if there are any."""
+    used, family = request.weights > 0, request.family
+    basis = orthonormal_basis(request.design.matrix[used])
+    rows = request.y[used], request.weights[used], request.design.offset[used]
+    for b in starts(basis.Q, *rows, family):
+        if family.inside(basis.Q @ b + rows[2]).all():
+            return np.nan_to_num(basis.coefficients(b))
+    return None
 
 
 def _size(columns: Array) -> Array:

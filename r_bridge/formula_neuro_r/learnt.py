@@ -1,7 +1,8 @@
-"""Calls that learn from the table: R is sent the rows used only, but scale(x) knows the mean of all rows.
+"""Calls of a formula that R is sent the values of, because it would make others or none.
 
-R itself evaluates a formula's calls before it drops rows for missing values or subset=, and so do we. Where
-that makes a difference, the call's values cross beside the columns, and R takes them in place of its own.
+R is sent the rows used only, but scale(x) knows the mean of all rows: R itself evaluates a formula's calls before
+it drops rows for missing values or subset=, and so do we. Where that makes a difference, the call's values cross
+beside the columns, and R takes them in place of its own.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from formula_neuro.arguments import CONSTANT_TYPES, Argument
 from formula_neuro.design import Design
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
-from formula_neuro.transforms import CONSTANTS, constant_or_value
-from formula_neuro.values import Categorical, Matrix
+from formula_neuro.transforms import CONSTANTS, constant_or_value, evaluate
+from formula_neuro.values import Categorical, Matrix, as_factor
 
 from .frame import value_to_r
 
@@ -35,6 +36,21 @@ def learnt_calls(design: Design) -> dict[str, dict[str, Any]]:
             alone = None
         if alone is None or not _same(value, alone):
             found[call] = _crossing(value)
+    return found
+
+
+def group_calls(design: Design) -> dict[str, dict[str, Any]]:
+    """The values of calls right of a bar, as in (1 | cut(x, 3)), which lme4 does not evaluate; R's names of their own.
+
+    Each crosses with its `label`, by which R finds the call in the formula.
+    """
+    nodes = dict.fromkeys(
+        node for bar in design.formula.bars for node in bar.group if isinstance(node, expression.Call)
+    )
+    found = {}
+    for i, node in enumerate(nodes, 1):
+        value = evaluate(node, design.data, dict(design.recipe.states), learn=False)
+        found[f".fn_group{i}_"] = {**value_to_r(as_factor(value)), "label": expression.label(node)}
     return found
 
 

@@ -18,6 +18,7 @@ from formula_neuro.result import Fit, RandomEffect
 
 from .abilities import Refitting
 from .engine import Answer
+from .learnt import group_calls
 
 
 def fit_from(request: Request, backend: str, answer: Answer, seconds: float, engine: Refitting) -> Fit:
@@ -109,7 +110,7 @@ def _square_by_name(values: Array, names: tuple[str, ...], wanted: tuple[str, ..
 # ---- random effects ------------------------------------------------------------------------------
 def _random(request: Request, items: tuple[dict[str, Any], ...]) -> tuple[list[int], tuple[RandomEffect, ...]]:
     """R's random terms in the design's order, and where each stood in R's."""
-    free = list(range(len(items)))
+    free, items = list(range(len(items))), tuple(_as_written(item, request) for item in items)
     order: list[int] = []
     for term in request.design.random:
         found = [i for i in free if items[i]["group"][0] == term.group and items[i]["columns"] == term.columns]
@@ -122,6 +123,14 @@ def _random(request: Request, items: tuple[dict[str, Any], ...]) -> tuple[list[i
         free.remove(found[0])
     effects = tuple(_effect(term, items[i]) for term, i in zip(request.design.random, order, strict=True))
     return order, effects
+
+
+def _as_written(item: dict[str, Any], request: Request) -> dict[str, Any]:
+    """The item with the formula's calls in the name of its group, in place of the names that they crossed under."""
+    name = item["group"][0]
+    for short, call in group_calls(request.design).items():
+        name = name.replace(short, call["label"])
+    return {**item, "group": (name,)}
 
 
 def _effect(term: RandomTerm, item: dict[str, Any]) -> RandomEffect:

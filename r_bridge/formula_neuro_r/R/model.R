@@ -7,7 +7,7 @@ formula_words <- new.env(parent = as.environment("package:stats"))
 learning <- function(own) {
   force(own)
   function(...) {
-    sent <- get0(".fn_learnt", envir = parent.frame())[[deparse1(sys.call())]]
+    sent <- get0(".fn_learnt", envir = parent.frame())[[deparse1(sys.call(), control = NULL)]]
     if (is.null(sent)) own(...) else sent
   }
 }
@@ -21,7 +21,10 @@ for (name in c("scale", "cut", "factor", "ordered", "mean", "median", "min", "ma
 
 # Texts cross as factors, whose names, not codes, are meant.
 texts <- function(x) if (is.factor(x)) as.character(x) else x
-formula_words$ifelse <- function(test, yes, no) base::ifelse(test, texts(yes), texts(no))
+formula_words$ifelse <- function(test, yes, no) {
+  made <- base::ifelse(test, texts(yes), texts(no))
+  if (is.character(made)) factor(made) else made
+}
 formula_words$as.logical <- function(x) base::as.logical(texts(x))
 
 # R sorts new texts, such as those of ifelse(), by locale; we by code point.
@@ -36,27 +39,47 @@ surroundings <- function(arguments) {
   place$.fn_offset <- arguments$offset
   place$.fn_response <- arguments$response
   place$.fn_learnt <- lapply(arguments$learnt, as_column)
+  for (name in names(arguments$grouped)) assign(name, as_column(arguments$grouped[[name]]), place)
   place
 }
 
+# Calls right of a bar give way to the factors that were sent for them, `labels` by name.
+with_groups <- function(node, labels, right = FALSE) {
+  if (!is.call(node) || !length(labels)) return(node)
+  operator <- deparse1(node[[1]])
+  if (right && !operator %in% c(":", "/", "(")) {
+    found <- match(deparse1(node, control = NULL), labels)
+    return(if (is.na(found)) node else as.name(names(labels)[found]))
+  }
+  for (i in seq_along(node)[-1]) {
+    node[[i]] <- with_groups(node[[i]], labels, right || (i == 3 && operator %in% c("|", "||")))
+  }
+  node
+}
+
 model_formula <- function(arguments, place) {
-  formula <- stats::as.formula(str2lang(arguments$formula), env = place)
+  labels <- vapply(arguments$grouped, function(group) group$label, "")
+  formula <- stats::as.formula(with_groups(str2lang(arguments$formula), labels), env = place)
   environment(formula) <- place
   if (!is.null(arguments$response)) formula[[2]] <- quote(.fn_response)
   formula
 }
 
 model_family <- function(arguments) {
+  if (arguments$family == "nbinom2") return(do.call(MASS::negative.binomial, list(arguments$theta, arguments$link)))
   make <- getExportedValue("stats", arguments$family)
-  do.call(make, list(link = arguments$link))
+  do.call(make, c(list(link = arguments$link), if (!is.null(arguments$variance)) list(variance = arguments$variance)))
 }
 
-# Evaluated beside the formula, so that update() and refits find the same values again.
-run <- function(fitter, arguments, options = list()) {
+# Evaluated beside the formula, so that update() and refits find the same values again. `beside` is an offset that
+# joins the formula, for a fitter without that argument.
+run <- function(fitter, arguments, options = list(), beside = NULL) {
   place <- surroundings(arguments)
-  common <- list(formula = model_formula(arguments, place), data = quote(.fn_data), na.action = quote(stats::na.fail))
+  formula <- model_formula(arguments, place)
+  if (!is.null(beside)) formula[[3]] <- call("+", formula[[3]], call("offset", beside))
+  common <- list(formula = formula, data = quote(.fn_data), na.action = quote(stats::na.fail))
   if (!is.null(arguments$weights)) common$weights <- quote(.fn_weights)
-  if (!is.null(arguments$offset)) common$offset <- quote(.fn_offset)
+  if (!is.null(arguments$offset) && is.null(beside)) common$offset <- quote(.fn_offset)
   if (length(arguments$contrasts)) common$contrasts <- arguments$contrasts
   eval(as.call(c(list(fitter), common, options)), place)
 }
