@@ -79,7 +79,8 @@ _PLAIN: dict[str, Callable[[Fit], Array]] = {
 def quantile(fit: Fit, rng: np.random.Generator) -> Array:
     """Phi^-1 of u (n,), u uniform on (P(Y < y), P(Y <= y)); rows of weight 0 are NaN.
 
-    Above the median the upper tail is used, so that a far response is 8 or 30 sd away and not infinitely far.
+    Above the median the upper tail is used, so that a far response is 8 or 30 sd away and not infinitely far; beyond
+    37 sd, where probabilities end, it is 37.
     """
     request, family = fit.request, fit.request.family
     if not family.likelihood:
@@ -91,8 +92,8 @@ def quantile(fit: Fit, rng: np.random.Generator) -> Array:
     if gap.any():
         lower, upper = family.cdf(y - gap, mu, w, fit.dispersion)
         below, above = lower + u * (below - lower), above + (1 - u) * (upper - above)
-    with np.errstate(divide="ignore"):
-        values = np.where(below < 0.5, special.ndtri(below), -special.ndtri(above))
+    least = np.finfo(float).tiny
+    values = np.where(below < 0.5, special.ndtri(np.maximum(below, least)), -special.ndtri(np.maximum(above, least)))
     full = np.full(len(request.y), np.nan)
     full[used] = values
     return full

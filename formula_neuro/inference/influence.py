@@ -52,8 +52,9 @@ def influence(fit: Fit, exact: bool = False) -> pd.DataFrame:
     base = working(fit, "influence() is")
     rows = measured(fit, base)
     with np.errstate(divide="ignore", invalid="ignore"):
-        dfbeta = base.coefficients(base.Q * (base.sign * rows.weighted / (1 - rows.hat))[:, None])
-        dfbeta[rows.hat == 1] = np.nan
+        alone = rows.hat == 1
+        dfbeta = base.coefficients(base.Q * (base.sign * rows.weighted / np.where(alone, 1.0, 1 - rows.hat))[:, None])
+        dfbeta[alone] = np.nan
         root = base.coefficients(np.eye(base.Q.shape[1]))
         unit = np.sqrt((root**2).sum(axis=0))  # standard errors at sigma = 1
         found = {

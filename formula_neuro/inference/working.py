@@ -12,7 +12,7 @@ from ..errors import Unable
 from ..family import Array
 from ..result import Fit
 
-FULL = 1 - 10 * float(np.finfo(float).eps)  # a leverage above this is 1, R's rule
+FULL = 1 - 1e-12  # a leverage above this is 1: residuals over 1 - h would have no digits (R's bound is 1 - 2e-15)
 
 
 @dataclass(frozen=True, eq=False)
