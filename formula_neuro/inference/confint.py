@@ -34,7 +34,7 @@ def confint(
     and under mean_br with the logit link); "score" (those that Rao's test accepts). Where the maximum-likelihood
     estimate is infinite, one end of the last two is infinite and the other is the limit that the data do give.
     df: as in tidy(). Quantiles are of t where the dispersion is estimated; "none" takes the normal ones of R's
-    confint(glm). R interpolates its profile; the ends here solve the equation itself, to about 1e-10.
+    confint(glm). R interpolates its profile; the ends here solve the equation itself, to about 1e-9.
     `attrs["messages"]` names a limit (NaN) that was not found.
 
     Raises Unable where the fit has no such intervals, ValueError for an unknown coefficient or method.

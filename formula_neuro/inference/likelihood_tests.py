@@ -56,6 +56,7 @@ class Hypothesis:
     test: str  # "lr" or "score"
     request: Request  # the fit's own, in coordinates of which some are the combinations
     places: tuple[int, ...]
+    height: float  # the fit's own criterion there: a penalised likelihood has another constant in other coordinates
 
     def held(self, values: Array) -> Fit:
         """The best fit with the combinations at these values; raises FitError where none was found."""
@@ -71,21 +72,25 @@ class Hypothesis:
         held = self.held(values)
         if self.test == "score":
             return score_statistic(self.request, held) / self.fit.dispersion
-        return max(0.0, rise(self.fit, held))
+        return max(0.0, rise(self.fit, held, self.height))
 
 
 def hypothesis(fit: Fit, L: Array, test: str) -> Hypothesis:
     """The rows of L (q, p), of rank q, as a hypothesis that `test` can be asked about."""
     check_offered(fit, test)
     kept = np.flatnonzero(~np.isnan(fit.beta)).tolist()
-    return Hypothesis(fit, test, *with_hypotheses(fit.request, kept, L))
+    request, places = with_hypotheses(fit.request, kept, L)
+    height = fit.criterion
+    if fit.request.estimator.word in BIAS_REDUCED and request is not fit.request:
+        height = ability(fit, "restricted", WORDS[test])(request, {}).criterion
+    return Hypothesis(fit, test, request, places, height)
 
 
-def rise(fit: Fit, held: Fit) -> float:
-    """How far a held fit lies above the fit itself, as a chi-squared statistic."""
+def rise(fit: Fit, held: Fit, height: float) -> float:
+    """How far a held fit lies above the fit itself, whose criterion is `height`, as a chi-squared statistic."""
     family = fit.request.family
     if fit.request.estimator.word in BIAS_REDUCED or family.name not in BY_DEVIANCE:
-        return held.criterion - fit.criterion
+        return held.criterion - height
     return (held.deviance - fit.deviance) / fit.dispersion
 
 

@@ -7,13 +7,14 @@ bracketing and Brent's method, every evaluation being a fit with c held: no grid
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import brentq
 
 from ..errors import FitError
 from ..family import Array
+from ..result import ability
 from .likelihood_tests import Hypothesis
 
 FAR = 14  # doublings of the step: beyond 2^14 of its units no mean moves any more, so an end there is infinite
@@ -26,8 +27,12 @@ class Curve:
     asked: Hypothesis
     quantile: float
 
+    known: dict[float, float] = field(default_factory=dict)  # each value is a fit, so none is asked for twice
+
     def __call__(self, c: float) -> float:
-        return float(np.sqrt(self.asked.statistic(np.array([c])))) - self.quantile
+        if c not in self.known:
+            self.known[c] = float(np.sqrt(self.asked.statistic(np.array([c])))) - self.quantile
+        return self.known[c]
 
 
 def limits(asked: Hypothesis, row: Array, quantile: float) -> tuple[float, float, tuple[str, ...]]:
@@ -37,17 +42,17 @@ def limits(asked: Hypothesis, row: Array, quantile: float) -> tuple[float, float
     however far one goes, as it does on one side of a coefficient whose maximum-likelihood estimate is infinite.
     """
     curve = Curve(asked, quantile)
-    name, sign = _name(asked, row), _infinite(asked, row)
-    if sign == 0:
+    name, is_open = _name(asked, row), _open_ends(asked)
+    if all(is_open):
         return -np.inf, np.inf, ()
     try:
-        centre, step = _inside(curve, row, sign)
+        centre, step = _inside(curve, row, is_open)
     except FitError as error:
         return np.nan, np.nan, (f"{name}: no interval was found ({error})",)
-    ends, notes = [], []
-    for side in (-1.0, 1.0):
+    ends, notes = [], list[str]()
+    for side, known in zip((-1.0, 1.0), is_open, strict=True):
         try:
-            ends.append(side * np.inf if side == sign else _end(curve, centre, side * step))
+            ends.append(side * np.inf if known else _end(curve, centre, side * step))
         except FitError as error:
             ends.append(np.nan)
             notes.append(f"{name}: the {'lower' if side < 0 else 'upper'} limit was not found ({error})")
@@ -59,32 +64,30 @@ def _name(asked: Hypothesis, row: Array) -> str:
     return " + ".join(names).replace("1*", "", 1) if len(names) == 1 else " + ".join(names)
 
 
-def _infinite(asked: Hypothesis, row: Array) -> float | None:
-    """The sign of a single coefficient that is infinite, 0 for one that nothing determines; None for all others.
-
-    The profile of a log-concave likelihood falls all the way to an infinite estimate, so that end is known.
-    """
-    weighted = np.flatnonzero(row)
-    if len(weighted) != 1:
-        return None
-    sign = asked.fit.infinite.get(asked.fit.names[weighted[0]])
-    return None if sign is None else float(np.sign(sign * row[weighted[0]]))
+def _open_ends(asked: Hypothesis) -> tuple[bool, bool]:
+    """Whether the likelihood never falls towards minus, and plus infinity; only where separation was found."""
+    if not asked.fit.infinite:
+        return False, False
+    found: tuple[bool, bool] = ability(asked.fit, "open_ends", "an interval of separated data")(
+        asked.request, asked.places[0]
+    )
+    return found
 
 
-def _inside(curve: Curve, row: Array, sign: float | None) -> tuple[float, float]:
+def _inside(curve: Curve, row: Array, is_open: tuple[bool, bool]) -> tuple[float, float]:
     """A value inside the interval, and a step of about its half width."""
-    fit = curve.asked.fit
-    touched = [name for name, weight in zip(fit.names, row, strict=True) if weight]
-    if not any(name in fit.infinite for name in touched):
-        known = ~np.isnan(fit.beta)
-        se = float(np.sqrt(row[known] @ fit.covariance[np.ix_(known, known)] @ row[known]))
-        return float(row[known] @ fit.beta[known]), curve.quantile * se
-    step = _unit(curve.asked)
-    for size in (0.0, *(step * 2.0**k for k in range(FAR))):
-        for c in (size, -size) if sign is None else (sign * size,):
+    if any(is_open):
+        step, sign = _unit(curve.asked), 1.0 if is_open[1] else -1.0
+        for c in (0.0, *(sign * step * 2.0**k for k in range(FAR))):
             if curve(c) < 0:
                 return c, step
-    raise FitError("no value of it is acceptable, although the likelihood has no maximum")
+        raise FitError("no value of it is acceptable, although the likelihood has no maximum")
+    fit = curve.asked.fit
+    known = ~np.isnan(fit.beta)
+    se = float(np.sqrt(row[known] @ fit.covariance[np.ix_(known, known)] @ row[known]))
+    centre = float(row[known] @ fit.beta[known])
+    curve.known[centre] = -curve.quantile
+    return centre, curve.quantile * se
 
 
 def _unit(asked: Hypothesis) -> float:
@@ -112,5 +115,5 @@ def _value(curve: Callable[[float], float], c: float) -> float:
 
 
 def _root(curve: Curve, inner: float, outer: float) -> float:
-    """To 1e-12 of the bracket, so that the quantile is met to about 1e-11."""
-    return float(brentq(curve, inner, outer, xtol=1e-12 * abs(outer - inner), rtol=8.9e-16, maxiter=200))
+    """To 1e-10 of the bracket, so that the quantile is met to about 1e-9."""
+    return float(brentq(curve, inner, outer, xtol=1e-10 * abs(outer - inner), rtol=8.9e-16, maxiter=200))

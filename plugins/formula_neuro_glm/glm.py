@@ -13,7 +13,8 @@ from formula_neuro.estimator import BIAS_REDUCED
 from formula_neuro.family import Array, Family, NBinom2
 from formula_neuro.inference.restrict import hold
 from formula_neuro.kernels.irls import Scoring, irls
-from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
+from formula_neuro.kernels.rank import GLM_TOLERANCE, Basis, aliased, orthonormal_basis
+from formula_neuro.kernels.recession import open_ends
 from formula_neuro.kernels.separation import at_the_limits, infinite, separation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
@@ -34,6 +35,10 @@ class Engine:
         """The maximum-likelihood fit with columns held at values."""
         return fit(hold(request, fixed))
 
+    def open_ends(self, request: Request, j: int) -> tuple[bool, bool]:
+        """Whether coefficient j may run to minus, and to plus infinity without a fall of the likelihood."""
+        return open_ends(request.design.matrix, request.y, request.weights, request.family, j)
+
 
 def fit(request: Request) -> Fit:
     """Maximum likelihood on the rows of positive weight; rows of zero weight get a fitted value only, as in R.
@@ -46,7 +51,7 @@ def fit(request: Request) -> Fit:
     began = time.perf_counter()
     design, w = request.design, request.weights
     used = w > 0
-    basis = orthonormal_basis(design.matrix[used])
+    basis = orthonormal_basis(design.matrix[used], GLM_TOLERANCE)
     family, found, words = _scored(request, basis, used)
     request = request if family is request.family else replace(request, family=family)
     beta = basis.coefficients(found.b)
@@ -76,6 +81,7 @@ def fit(request: Request) -> Fit:
             *_unfinished(found, bool(separated)),
             *words,
             *_on_the_edge(request, found, used),
+            *_outside(request, eta, used),
             *_without(family, basis.rank, df),
         ),
         seconds=time.perf_counter() - began,
@@ -131,6 +137,16 @@ def _on_the_edge(request: Request, found: Scoring, used: NDArray[np.bool_]) -> t
         f"the maximum lies on the edge of the range of {request.family}: {shown} (first: row "
         f"{request.design.index[row]}) reached {found.mu[found.edge[0]]:.6g}, where standard errors and tests do not "
         "hold; a link without such limits avoids this",
+    )
+
+
+def _outside(request: Request, eta: Array, used: NDArray[np.bool_]) -> tuple[str, ...]:
+    count = int((~request.family.inside(eta[~used])).sum())
+    if not count:
+        return ()
+    return (
+        f"{count} row{'s' if count > 1 else ''} of weight 0 would have a mean outside the range of {request.family}; "
+        "R lets such rows restrict the others' coefficients, here they do not",
     )
 
 
