@@ -48,7 +48,7 @@ def truth(value: Argument, name: str) -> bool:
 
 def whole(value: Argument, what: str, least: int = 1, most: int = 99) -> int:
     if not isinstance(value, float) or value != np.floor(value) or not least <= value <= most:
-        raise DataError(f"{what} is a whole number of {least} or more" + (f", at most {most}" if most < 99 else ""))
+        raise DataError(f"{what} is a whole number from {least} to {most}")
     return int(value)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .arguments import Argument, factor_of
 from .errors import FormulaError
-from .expression import Call, Name, Node, Text
+from .expression import Call, Name, Node, Text, label
 from .values import Categorical, Contrast
 
 CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
@@ -79,7 +79,7 @@ def _check_n(given: dict[str, Node], k: int, call: Call, value_of: Callable[[Nod
         )
     n = value_of(given["n"])
     if n != float(k):
-        raise FormulaError(f"the contrast is for {n} levels, but the factor has {k}", whole, call.at)
+        raise FormulaError(f"{label(call)} is not a contrast for the {k} levels of the factor", whole, call.at)
 
 
 def _whole(value: Argument, most: int, name: str, node: Call, whole: str) -> int:

@@ -58,17 +58,15 @@ def _round(x: Argument, digits: Argument = 0.0) -> Any:
 
 
 def _signif(x: Argument, digits: Argument = 6.0) -> Any:
-    """To so many significant digits."""
+    """To so many significant digits, the even one of a tie after multiplying by a power of ten, as in R."""
     places = whole(digits, "digits=", 1, 22)
     values = np.atleast_1d(np.asarray(number(x, "signif"), dtype=float))
-    given = np.isfinite(values) & (values != 0)
-    # in extended precision, so that 0.15 is not taken for a tie
-    exact = values[given].astype(np.longdouble)
-    shift = places - 1 - np.floor(np.log10(np.abs(values[given]))).astype(int)
-    unit = np.longdouble(10) ** np.abs(shift)
-    up = np.rint(np.where(shift >= 0, exact * unit, exact / unit))
+    given = np.isfinite(values) & (np.abs(values) > 1e-280)  # of smaller ones no power of ten is left to multiply by
+    shift = places - 1.0 - np.floor(np.log10(np.abs(values[given])))
+    unit = 10.0 ** np.abs(shift)
+    digits = np.rint(np.where(shift >= 0, values[given] * unit, values[given] / unit))
     result = values.copy()
-    result[given] = np.where(shift >= 0, up / unit, up * unit).astype(float)
+    result[given] = np.where(shift >= 0, digits / unit, digits * unit)
     return float(result[0]) if isinstance(x, CONSTANT_TYPES) else result
 
 

@@ -91,7 +91,7 @@ def _powers(values: Array, k: int, raw: bool, state: dict[str, Any] | None) -> t
 
 # ---- one number a column -------------------------------------------------------------------------
 def _summary(name: str, function: Callable[[Array], Any]) -> Callable[..., Any]:
-    def apply(x: Argument, na_rm: Argument = False, *, state: float | None) -> tuple[float, float]:
+    def apply(x: Argument, *, na_rm: Argument = False, state: float | None) -> tuple[float, float]:
         values = column(x, name)
         found = float(function(_known(values, na_rm, name))) if state is None else state
         return found, found
@@ -100,10 +100,10 @@ def _summary(name: str, function: Callable[[Array], Any]) -> Callable[..., Any]:
 
 
 def _known(values: Array, na_rm: Argument, name: str) -> Array:
-    gone = np.isnan(values)
+    gone, skip = np.isnan(values), truth(na_rm, "na.rm")
     if gone.all():
         raise DataError(f"the column has no values to take the {name} of")
-    if gone.any() and not truth(na_rm, "na.rm"):
+    if gone.any() and not skip:
         raise DataError(
             f"{int(gone.sum())} of {len(values)} values are missing, so R's {name}() would be missing too and every "
             "row with it; na.rm = TRUE leaves them out"

@@ -100,7 +100,7 @@ def _evaluated(x: Array, knots: Knots, degree: int) -> Array:
 def _count(df: Argument, least: int) -> int:
     """The number of columns asked for."""
     if not isinstance(df, float) or df != np.floor(df) or df < least or df > 1000:
-        raise DataError(f"df= is a number of columns, a whole number of {least} or more here")
+        raise DataError(f"df= is the number of columns, here a whole number of {least} or more")
     return int(df)
 
 

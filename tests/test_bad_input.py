@@ -495,9 +495,9 @@ def test_arguments_that_a_function_does_not_take(formula, says):
 @pytest.mark.parametrize(
     ("formula", "says"),
     [
-        ("y ~ poly(x, 0)", "poly(x, 0): the degree is a whole number of 1 or more"),
-        ("y ~ poly(x, 1.5)", "the degree is a whole number of 1 or more"),
-        ("y ~ poly(x, degree = k)", "the degree is a whole number of 1 or more"),
+        ("y ~ poly(x, 0)", "poly(x, 0): the degree is a whole number from 1 to 99"),
+        ("y ~ poly(x, 1.5)", "the degree is a whole number from 1 to 99"),
+        ("y ~ poly(x, degree = k)", "the degree is a whole number from 1 to 99"),
         ("y ~ poly(b, 2)", "degree 2 needs more than 2 different values"),
         ("y ~ log(k, -1)", "the base of a logarithm is a number above 0"),
         ("y ~ relevel(f, ref = 'z')", "ref='z' is not a level (there are a, b, c)"),
