@@ -130,6 +130,7 @@ def test_clusters_may_be_a_column_that_the_formula_does_not_name_also_where_rows
         {"cluster": "mouse"},
         {"cluster": rows["mouse"].to_numpy()},  # one a row used
         {"cluster": data["mouse"].to_numpy()},  # one a row of the data
+        {"cluster": rows["mouse"].tolist()},
         {"cluster": rows["mouse"]},
         {"cluster": data["mouse"]},
     ]
@@ -243,6 +244,21 @@ def test_more_hypotheses_than_clusters_can_carry_are_not_tested_together(lm):
     table = lm.tidy(vcov=halves)
     assert "rank 1 at most" in table.attrs["messages"][0]
     assert fn.contrast(lm, ["x", "fb"], vcov=halves).joint["p_value"].isna().all()
+
+
+def test_coefficients_that_separation_makes_infinite_have_no_robust_standard_error():
+    data = {
+        "b": [0, 0, 0, 0, 1, 1, 1, 0, 1, 0],
+        "x": [0] * 4 + [1] * 3 + [0] * 3,
+        "z": [1.0, 3, 2, 5, 4, 6, 2, 1, 7, 9],
+    }
+    fit = fn.fit("b ~ x + z", data, family="binomial")
+    table = fit.tidy(vcov="HC1").set_index("term")
+    assert table["std_error"].isna().to_dict() == {"(Intercept)": False, "x": True, "z": False}
+    assert "x: infinite by separation" in table.attrs["messages"][0]
+    assert fn.contrast(fit, "z", vcov="HC1").table["std_error"].item() == table.loc["z", "std_error"]
+    reduced = fn.fit("b ~ x + z", data, family="binomial", estimator="mean_br")
+    assert reduced.tidy(vcov="HC1")["std_error"].notna().all()
 
 
 def test_bias_reduced_fits_have_robust_covariances_too():

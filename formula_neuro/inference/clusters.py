@@ -33,11 +33,18 @@ def clusters_of(fit: Fit, given: Any, used: NDArray[np.bool_]) -> tuple[Clusters
     given: the name of any column of the data that the fit was made from, or labels (one a row used, or one a row of
     the data); a list of names, or a tuple of label arrays, clusters several ways. Raises DataError.
     """
-    several = isinstance(given, tuple) or (isinstance(given, list) and all(isinstance(item, str) for item in given))
-    ways = list(given) if several else [given]
+    ways = list(given) if isinstance(given, tuple) or _are_names(fit, given) else [given]
     if not ways:
         raise DataError("vcov={'cluster': ...} names no column; give one, as {'cluster': 'mouseID'}")
     return tuple(_one(fit, way, used, f"cluster {i + 1}") for i, way in enumerate(ways))
+
+
+def _are_names(fit: Fit, given: Any) -> bool:
+    """A list of texts names columns, unless there is one a row: then they are labels."""
+    if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
+        return False
+    design = fit.request.design
+    return len(given) not in (len(design.rows), len(design.given.table) if design.given is not None else -1)
 
 
 def _one(fit: Fit, given: Any, used: NDArray[np.bool_], unnamed: str) -> Clusters:

@@ -66,7 +66,8 @@ def contrast(
     estimate = L @ np.nan_to_num(fit.beta)
     robust = chosen(fit, vcov, test)
     covariance = fit.covariance if robust is None else robust.matrix
-    V = L[:, known] @ covariance[np.ix_(known, known)] @ L[:, known].T
+    used = known & L.any(axis=0)  # a coefficient that is not asked about may lack a robust variance
+    V = L[:, used] @ covariance[np.ix_(used, used)] @ L[:, used].T
     freedom = degrees_of_freedom(fit, L, df) if robust is None else robust.freedom(fit, len(L), df)
     _check_consistent(L, value)
     with np.errstate(invalid="ignore"):  # with several ways of clustering a variance can come out negative

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ def chosen(fit: Fit, vcov: Any, test: str = "wald") -> Robust | None:
 
 
 def robust_covariance(fit: Fit, vcov: Any) -> Robust:
-    """The covariance of the coefficients (p, p) that `vcov` asks for, NaN where a coefficient is.
+    """The covariance of the coefficients (p, p) that `vcov` asks for, NaN where a coefficient is NaN or infinite.
 
     vcov: "HC0", "HC1", "HC2" or "HC3", as sandwich::vcovHC of R; {"cluster": "mouseID"} or {"cluster": ["mouseID",
     "day"]}, as sandwich::vcovCL, with its types: HC0 to HC3 under "type" (default HC1 of linear models, HC0 of others),
@@ -85,9 +85,9 @@ def robust_covariance(fit: Fit, vcov: Any) -> Robust:
     'HC1 by the 3 clusters of g'
     """
     if isinstance(vcov, str):
-        return _by_rows(fit, _type(vcov))
+        return _without_infinite(fit, _by_rows(fit, _type(vcov)))
     if isinstance(vcov, Mapping):
-        return _by_clusters(fit, vcov)
+        return _without_infinite(fit, _by_clusters(fit, vcov))
     return Robust(_given(fit, vcov), "as given")
 
 
@@ -113,6 +113,19 @@ def _by_rows(fit: Fit, kind: str) -> Robust:
     scores = base.Q * (base.e / (1 - hat) ** power if power else base.e)[:, None]
     factor = _ratio(m, m - k) if kind == "HC1" else 1.0
     return Robust(base.covariance(factor * scores.T @ scores), kind)
+
+
+def _without_infinite(fit: Fit, robust: Robust) -> Robust:
+    """NaN for coefficients that separation makes infinite: with their residuals the sandwich shrinks to nothing."""
+    gone = [name in fit.infinite for name in fit.names]
+    if not any(gone):
+        return robust
+    matrix = np.where(np.logical_or.outer(gone, gone), np.nan, robust.matrix)
+    note = (
+        f"{', '.join(fit.infinite)}: infinite by separation, so there is no robust standard error; "
+        "estimator='mean_br' keeps the estimates finite"
+    )
+    return replace(robust, matrix=matrix, messages=(*robust.messages, note))
 
 
 def _ratio(a: int, b: int) -> float:
