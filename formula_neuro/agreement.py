@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from . import registry
@@ -69,7 +70,7 @@ def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
     Compared are coefficients, standard errors, sigma, variances of random effects, log-likelihood, fitted
     values and, where both have them, Satterthwaite's degrees of freedom; each tolerance has its reason in
     the table. A log-likelihood above R's by more than rounding means that R stopped short of the optimum:
-    that is said, and agrees up to R's own tolerance. Where a mixed model disagrees, R is asked to go on from
+    that is said, and agrees up to R's own tolerance. Where a mixed model or a GLM disagrees, R is asked to go on from
     both answers, and the better of what it then finds is the reference. Raises RMissing, with the command that
     installs it, where R or one of its packages is missing; NoBackend where no R backend can fit the model.
 
@@ -93,22 +94,23 @@ def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
 def _closely(fit: Fit, other: Fit) -> Fit | None:
     """The reference's better answer when it goes on from our estimates and from its own; None where it cannot."""
     go_on = getattr(other.engine, "closely", None)
-    if go_on is None or not fit.random:
+    if go_on is None:
         return None
     found = []
     for start in (fit, other):
         with contextlib.suppress(RFailed, FitError):  # where it started from may be no place to go on from
             found.append(go_on(start))
-    return max(found, key=lambda f: f.loglik, default=None)
+    return max(found, key=lambda f: -f.deviance if np.isnan(f.loglik) else f.loglik, default=None)
 
 
 def _second_look(fit: Fit, other: Fit, first: Compared) -> str:
     what, gap = f"{first.quantity} {first.item}".strip(), fit.loglik - other.loglik
     where = f", at a log-likelihood {'lower' if gap > 0 else 'higher'} by {abs(gap):.1e}" if abs(gap) > 1e-7 else ""
+    how = "in steps of each parameter's own size and with exact inner iterations"
     return (
         f"The default settings of {other.backend} gave other numbers ({what}: "
         f"{first.reference:.7g}){where}. Compared is the better of what it finds when it goes on from here and from "
-        "there, in steps of each parameter's own size and with exact inner iterations."
+        f"there, {how if fit.random else 'started again a dozen times where it ended'}."
     )
 
 

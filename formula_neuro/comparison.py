@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .estimator import BIAS_REDUCED
-from .family import Array
+from .family import Array, NBinom2
 from .result import Fit, RandomEffect
 from .tolerances import TOLERANCES, Tolerance
 
@@ -36,6 +36,7 @@ class Compared:
         return float(np.nan_to_num(abs(self.difference) / limit, nan=np.inf))
 
 
+POISSON_FROM = 1e3  # where glm.nb's theta stops says little from here on
 LEAST_VARIANCE = 1e-5  # of a response: means within 1e-5 of 0 or 1 need not agree in relative terms
 
 
@@ -50,6 +51,9 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
         ("sigma", _sigma),
         ("random-effect sds", _sds),
         ("random-effect covariances", _covariances),
+        ("theta", _theta),
+        ("deviance", _deviance),
+        ("null deviance", _null_deviance),
         ("log-likelihood", _loglik),
         ("fitted values", _fitted),
         ("degrees of freedom", _degrees),
@@ -97,7 +101,8 @@ def _sigma(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
 
 def _perfect(fit: Fit) -> bool:
     """Whether the residuals are rounding, and all that is made of them too; without degrees of freedom sigma is NaN."""
-    return bool(fit.request.family.dispersed and not fit.sigma > 1e-10 * np.abs(fit.fitted).max())
+    seen = np.abs(fit.fitted.to_numpy()[fit.request.weights > 0])  # others' means may be anything
+    return bool(fit.request.family.dispersed and not fit.sigma > 1e-10 * seen.max())
 
 
 def _spread(fit: Fit) -> float:
@@ -131,8 +136,37 @@ def _pairs(fit: Fit, other: Fit) -> Iterator[tuple[RandomEffect, RandomEffect, A
 def _loglik(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     """The one signed difference: above 0, ours is the better."""
     scale = max(abs(other.loglik), 1.0) if fit.request.model == "lm" else 1.0
-    if not _perfect(other):
+    if not _perfect(other) and fit.request.family.likelihood and not _without_weight(fit, other):
         yield "", fit.loglik, other.loglik, (fit.loglik - other.loglik) / scale
+
+
+def _without_weight(fit: Fit, other: Fit) -> bool:
+    """Whether R's formula for the log-likelihood of a gaussian glm took the logarithm of a weight of 0."""
+    return fit.request.model == "glm" and other.loglik == -np.inf and not fit.request.weights.all()
+
+
+def _theta(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    """Theta of the negative binomial, unless it is on its way to infinity."""
+    if (pair := _thetas(fit, other)) and max(pair) < POISSON_FROM:
+        yield "", *pair, _apart(*pair, pair[1])
+
+
+def _thetas(fit: Fit, other: Fit) -> tuple[float, float] | None:
+    a, b = fit.request.family, other.request.family
+    if isinstance(a, NBinom2) and isinstance(b, NBinom2) and not a.fixed:
+        return a.theta, b.theta
+    return None
+
+
+def _deviance(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    if not _infinite(fit, other) and not _perfect(other):
+        yield "", fit.deviance, other.deviance, _apart(fit.deviance, other.deviance, max(abs(other.deviance), 0.1))
+
+
+def _null_deviance(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    a, b = fit.null_deviance, other.null_deviance
+    if np.isfinite(a) and np.isfinite(b):
+        yield "", a, b, _apart(a, b, max(abs(b), 0.1))
 
 
 def _fitted(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
@@ -195,6 +229,14 @@ def _notes(fit: Fit, other: Fit) -> tuple[str, ...]:
     if fit.random and 1e-7 < gain < np.inf:
         notes.append(
             f"The log-likelihood found here is higher by {gain:.1e}: the iterations of the reference stopped earlier."
+        )
+    if (pair := _thetas(fit, other)) and max(pair) >= POISSON_FROM:
+        notes.append(
+            f"Theta is not compared ({pair[0]:.4g} and {pair[1]:.4g}): it goes to infinity, the Poisson model."
+        )
+    if _without_weight(fit, other):
+        notes.append(
+            "The log-likelihood is not compared: R's is -infinity where a weight is 0; here such rows are out."
         )
     if _perfect(other):
         notes.append("The fit is perfect: its standard errors and log-likelihood are rounding and are not compared.")

@@ -29,6 +29,7 @@ RELATIVE = "relative"
 SPREAD = "relative, or in residual sds (of the term's own columns) where the sd is smaller"
 RESPONSE = "standard deviations of the response"
 
+DEVIANCE = "relative, or absolute where it is below 0.1"
 EXACT = "both solve the same least squares; what is left is rounding"
 STOPPED = "glm() stops when the deviance changes by less than 1e-8 of itself, some way before the limit"
 NEAR = "lmer's optimiser stops up to 1e-5 above the smallest criterion, where this still moves a little"
@@ -45,6 +46,11 @@ GLM = {
     "coefficients": Tolerance(1e-3, ERROR, STOPPED),
     "standard errors": Tolerance(1e-3, RELATIVE, STOPPED + "; its weights are those of the step before the last"),
     "sigma": Tolerance(1e-3, RELATIVE, STOPPED),
+    "theta": Tolerance(1e-3, RELATIVE, "glm.nb() takes turns between theta and the coefficients, and stops both early"),
+    "deviance": Tolerance(1e-5, DEVIANCE, STOPPED + "; theta moves it too, as far as that is off"),
+    "null deviance": Tolerance(
+        1e-5, DEVIANCE, "exact without an offset; with one R fits the intercept, and stops early"
+    ),
     "log-likelihood": Tolerance(1e-4, "absolute", STOPPED, worse=1e-6),
     "fitted values": Tolerance(1e-3, RESPONSE, STOPPED),
 }

@@ -19,7 +19,7 @@ FAMILIES: dict[str, type[Family]] = {
 # Other packages' names; under each R means something else by theta, or by the links.
 OTHER_NAMES = dict.fromkeys(("negative.binomial", "negative_binomial", "negbin", "neg.bin", "nbinom", "nb"), "nbinom2")
 # A name, and in brackets what follows; then its arguments: quoted, or plain with at most one pair of brackets.
-_CALL = re.compile(r"\s*([\w.]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_CALL = re.compile(r"\s*([\w.]+)\s*(?:\(((?:[^()]|\([^()]*\))*)\))?\s*")
 _ARGUMENT = re.compile(r"\s*(?:(\w+)\s*=\s*)?(?:\"([^\"']*)\"|'([^\"']*)'|([^,\"'()=]*(?:\([^,\"'()=]*\))?))\s*(?:,|$)")
 
 
@@ -90,5 +90,5 @@ def _unknown(given: object, name: str) -> str:
         )
     close = get_close_matches(name.lower(), [n.lower() for n in FAMILIES], n=1)
     meant = next((n for n in FAMILIES if close and n.lower() == close[0]), None)
-    hint = f", did you mean {meant}?" if meant else ""
-    return f"family={given!r} is not known{hint or ';'} there are {', '.join(FAMILIES)}, the link in brackets"
+    hint = f"; did you mean {meant}?" if meant else ""
+    return f"family={given!r} is not known; there are {', '.join(FAMILIES)}, the link in brackets{hint}"

@@ -24,6 +24,7 @@ from .problem import Problem
 from .starts import starts
 
 SLOW = 0.1  # Fisher scoring whose decrement falls by less than this factor gives way to Newton's method
+ROUNDING = 1e-13  # of the deviance: a predicted fall that is smaller and does not shrink is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +64,15 @@ def irls(
     *,
     start: Array | None = None,
     iterations: int = 200,
-    tolerance: float = 1e-15,
+    tolerance: float = 1e-20,
 ) -> Scoring:
     """Maximum likelihood of eta = X b + offset; X (n, r) of full rank on the rows with w > 0.
 
     Steps that raise the deviance or leave the family's range are shortened; where Fisher scoring is slow, as
     under links far from the canonical one, Newton's method takes over as long as the observed information is
-    positive definite. `tolerance` is relative to the deviance: 1e-15 is rounding. Raises FitError when no
-    coefficients at all keep the means in the family's range.
+    positive definite. It ends where the predicted fall of the deviance is below `tolerance` of it (the square of how
+    far the coefficients are off, in standard errors), or no longer shrinks. Raises FitError when no coefficients at
+    all keep the means in the family's range.
     """
     problem = Problem(X, y, w, offset, family)
     b, eta, value = _begin(problem, start)
@@ -79,8 +81,10 @@ def irls(
     while not done and steps < iterations:
         steps += 1
         step, decrement = direction(problem, eta, newton, held)
+        share = decrement / (0.1 + abs(value))
+        arrived = share < tolerance or (share < ROUNDING and decrement > before / 4)
         newton, before = newton or decrement > SLOW * before, decrement
-        moved = None if decrement < tolerance * (0.1 + abs(value)) else _shortened(problem, b, eta, step, value)
+        moved = None if arrived else _shortened(problem, b, eta, step, value)
         if moved is not None:
             b, eta, value, blocking = moved
             held = held if blocking is None else (*held, blocking)

@@ -17,6 +17,7 @@ from scipy.linalg import solve_triangular
 from ..family import Array
 
 TOLERANCE = 1e-7  # R's, in lm() and in lme4
+GLM_TOLERANCE = 1e-11  # R's, in glm(): a thousandth of its epsilon
 
 
 def independent_columns(X: Array, tolerance: float = TOLERANCE) -> NDArray[np.intp]:
@@ -94,9 +95,9 @@ class Basis:
         return np.asarray(rows)
 
 
-def orthonormal_basis(X: Array) -> Basis:
+def orthonormal_basis(X: Array, tolerance: float = TOLERANCE) -> Basis:
     """The columns that R would keep, orthonormalised by Householder's QR on columns of length 1."""
-    kept = independent_columns(X)
+    kept = independent_columns(X, tolerance)
     norms = column_norms(X)[kept]
     Q, R = np.linalg.qr(X[:, kept] / norms)
     return Basis(kept, Q, R * norms, X.shape[1])

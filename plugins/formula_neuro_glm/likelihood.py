@@ -41,7 +41,8 @@ def null_deviance(request: Request, family: Family) -> float:
     used = request.weights > 0
     y, w, offset = request.y[used], request.weights[used], request.design.offset[used]
     if not request.design.formula.fixed.intercept:
-        mu = family.link.inverse(offset) if family.inside(offset).all() else np.full(len(y), np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mu = family.link.inverse(offset)
     elif not offset.any():
         mu = np.full(len(y), np.average(y, weights=w))
     else:
@@ -50,7 +51,8 @@ def null_deviance(request: Request, family: Family) -> float:
         except FitError:  # no intercept keeps all means in the range
             mu = np.full(len(y), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(family.deviance(y, mu, w).sum())
+        rows = family.deviance(y, mu, w)
+    return float("inf") if np.isposinf(rows).any() else float(rows.sum())  # as a mean of 0 beside a count
 
 
 def dispersion(family: Family, y: Array, mu: Array, w: Array, df: int) -> float:

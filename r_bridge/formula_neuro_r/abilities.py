@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from formula_neuro.family import Array
 from formula_neuro.request import Request
@@ -46,6 +47,37 @@ class Refitting:
             "glmmTMB": fits.glmmtmb,
         }
         return targets[self.backend](request)
+
+    def emmeans(
+        self,
+        fit: Fit,
+        specs: Sequence[str],
+        contrast: str | Mapping[str, Sequence[float]] | None = None,
+        *,
+        adjust: str | None = None,
+        type: str = "link",
+        by: Sequence[str] = (),
+        at: Mapping[str, Any] | None = None,
+        df: str | None = None,
+        conf_level: float = 0.95,
+    ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Means and contrasts by R's own emmeans, with R's column names; arguments as fn.emmeans's."""
+        from .marginal import emmeans
+
+        return emmeans(
+            fit, self.backend, specs, contrast, adjust=adjust, type=type, by=by, at=at, df=df, conf_level=conf_level
+        )
+
+
+@dataclass(frozen=True)
+class Iterating(Refitting):
+    """A fit of glm, which can be asked to start at given estimates and to go on where it would stop."""
+
+    def closely(self, fit: Fit) -> Fit:
+        """The same model from another fit's coefficients on, started again a dozen times where it ended."""
+        from . import fits
+
+        return fits.glm(fit.request, rounds=12, start=fit.beta)
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,17 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from formula_neuro.errors import DataError
-from formula_neuro.family import NBinom2
+from formula_neuro.errors import DataError, RFailed
+from formula_neuro.family import Array, NBinom2
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
-from .abilities import Containing, GoingOn, Refitting, Testing
-from .asked import arguments, going_on
+from .abilities import Containing, GoingOn, Iterating, Refitting, Testing
+from .asked import arguments, first_coefficients, going_on
 from .engine import call
 from .nested import nested_groups
 from .received import fit_from
@@ -30,22 +29,23 @@ def lm(request: Request) -> Fit:
     return _fit(request, "r-lm", "fit_lm", ("stats",))
 
 
-def glm(request: Request, *, epsilon: float | None = None, maxit: int = 200, start: Array | None = None) -> Fit:
-    """R's glm(), or glm.nb() of MASS where theta is to be estimated.
+def glm(request: Request, *, rounds: int = 0, start: Array | None = None) -> Fit:
+    """R's glm(), or glm.nb() of MASS where theta is to be estimated, with R's own settings.
 
-    `epsilon` and `maxit` are those of glm.control(); without an epsilon R's defaults (1e-8, 25) stay. `start` (p,)
-    are coefficients to begin from; where R finds none by itself it is given some, and a message says so.
+    R stops when the deviance changes by less than 1e-8 of itself; `rounds` is how often it then starts again from
+    where it ended. `start` (p,) are coefficients to begin from; where R finds none by itself it is given some, and a
+    message says so.
     """
-    control = {} if epsilon is None else {"epsilon": float(epsilon), "maxit": float(maxit)}
+    asked = {"rounds": float(rounds)} if rounds else {}
     if start is not None:
-        return _glm(request, {**control, "start_beta": np.nan_to_num(start)})
+        return _glm(request, {**asked, "start_beta": np.nan_to_num(start)})
     try:
-        return _glm(request, control)
+        return _glm(request, asked)
     except RFailed as error:
         found = first_coefficients(request) if re.search("starting values|valid set", str(error)) else None
         if found is None:
             raise
-    fit = _glm(request, {**control, "start_beta": found})
+    fit = _glm(request, {**asked, "start_beta": found})
     return replace(fit, messages=(*fit.messages, "glm() found no starting values by itself and was given some"))
 
 
