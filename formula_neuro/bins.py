@@ -25,10 +25,11 @@ def binned(x: Array, values: Array, weights: Array, bins: int) -> Binned:
     >>> b.x.tolist(), b.mean.tolist()
     ([1.0, 2.0], [0.5, 1.0])
     """
-    _, inverse = np.unique(x, return_inverse=True)
+    distinct, inverse = np.unique(x, return_inverse=True)
     shares = np.cumsum(np.bincount(inverse, weights)) / weights.sum()
     # A hair below, so that a bin that is exactly full does not spill into the next.
     place = np.clip((shares - 1e-9) * bins, 0, bins - 1).astype(int)[inverse]
+    place = inverse if len(distinct) <= bins else place
     total: Array = np.bincount(place, weights, bins).astype(float)
     kept = total > 0
     mean, centre = (np.bincount(place, weights * v, bins)[kept] / total[kept] for v in (values, x))

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .estimator import AGQ, REML
+from .estimator import AGQ, BIAS_REDUCED, REML, Jeffreys
+from .family import NBinom2, Quasi
 
 if TYPE_CHECKING:
     from .result import Fit
+
+BRGLM2 = {"mean_br": "AS_mean", "median_br": "AS_median", "jeffreys": "MPL_Jeffreys"}
 
 
 def python_code(fit: Fit, data: str = "data.csv") -> str:
@@ -27,9 +30,14 @@ def python_code(fit: Fit, data: str = "data.csv") -> str:
         arguments.append(f'family="{request.family}"')
     if isinstance(request.estimator, AGQ):
         arguments.append(f"estimator=fn.AGQ({request.estimator.nodes})")
+    elif request.estimator.word in BIAS_REDUCED:
+        power = f"({number:g})" if (number := _power(fit)) else ""
+        arguments.append(f'estimator="{request.estimator.word}{power}"')
     elif request.model == "lmm" and not isinstance(request.estimator, REML):
         arguments.append('estimator="ml"')
-    arguments += [f"{name}=..." for name in _extras(fit)]
+    if not fit.backend.startswith("native-"):
+        arguments.append(f'backend="{fit.backend}"')
+    arguments += [f"{name}={json.dumps(text) if text else '...'}" for name, text in _extras(fit)]
     if request.design.contrasts:
         arguments.append(f"contrasts={json.dumps(dict(request.design.contrasts))}")
     return f"import formula_neuro as fn\nm = fn.fit({', '.join(arguments)})"
@@ -45,23 +53,57 @@ def r_code(fit: Fit, data: str = "data.csv") -> str:
     summary(m)
     """
     request = fit.request
-    function = {"lm": "lm", "glm": "glm", "lmm": "lmerTest::lmer", "glmm": "lme4::glmer"}[request.model]
-    arguments = [str(request.design.formula), "data = d"]
-    if request.model in ("glm", "glmm"):
-        arguments.append(f'family = {request.family.name}(link = "{request.family.link.name}")')
-    if request.model == "lmm" and not isinstance(request.estimator, REML):
-        arguments.append("REML = FALSE")
-    if isinstance(request.estimator, AGQ):
-        arguments.append(f"nAGQ = {request.estimator.nodes}")
-    arguments += [f"{name} = ..." for name in _extras(fit)]
+    arguments = [str(request.design.formula), "data = d", *_r_family(fit), *_r_estimator(fit)]
+    arguments += [f"{name} = {text or '...'}" for name, text in _extras(fit)]
     if request.design.contrasts:
         given = ", ".join(f'{name} = "{kind}"' for name, kind in request.design.contrasts)
         arguments.append(f"contrasts = list({given})")
-    return f'd <- read.csv("{data}")\nm <- {function}({", ".join(arguments)})\nsummary(m)'
+    library = "library(brglm2)\n" if request.estimator.word in BIAS_REDUCED else ""
+    return f'{library}d <- read.csv("{data}")\nm <- {_r_function(fit)}({", ".join(arguments)})\nsummary(m)'
 
 
-def _extras(fit: Fit) -> list[str]:
-    """Arguments that were given as values, which no code can show."""
-    design = fit.request.design
-    given = {"weights": design.weights is not None, "offset": design.extra_offset is not None}
-    return [name for name, there in given.items() if there and np.size(getattr(design, name))]
+def _r_function(fit: Fit) -> str:
+    if isinstance(fit.request.family, NBinom2) and not fit.request.family.fixed:
+        return "MASS::glm.nb" if fit.request.model == "glm" else "lme4::glmer.nb"
+    return {"lm": "lm", "glm": "glm", "lmm": "lmerTest::lmer", "glmm": "lme4::glmer"}[fit.request.model]
+
+
+def _r_family(fit: Fit) -> list[str]:
+    family = fit.request.family
+    if fit.request.model not in ("glm", "glmm"):
+        return []
+    if isinstance(family, NBinom2):
+        given = f'family = MASS::negative.binomial(theta = {family.theta:.10g}, link = "{family.link.name}")'
+        return [given] if family.fixed else [f"link = {family.link.name}"]
+    variance = f', variance = "{family.variance_of}"' if isinstance(family, Quasi) else ""
+    return [f'family = {family.name}(link = "{family.link.name}"{variance})']
+
+
+def _r_estimator(fit: Fit) -> list[str]:
+    how = fit.request.estimator
+    if fit.request.model == "lmm" and not isinstance(how, REML):
+        return ["REML = FALSE"]
+    if isinstance(how, AGQ):
+        return [f"nAGQ = {how.nodes}"]
+    if how.word not in BRGLM2:
+        return []
+    power = [f"a = {number:g}"] if (number := _power(fit)) else []
+    return ["method = brglmFit", f'type = "{BRGLM2[how.word]}"', *power]
+
+
+def _power(fit: Fit) -> float | None:
+    """The power of Jeffreys' prior where it is not the usual 1/2."""
+    how = fit.request.estimator
+    return how.power if isinstance(how, Jeffreys) and how.power != 0.5 else None
+
+
+def _extras(fit: Fit) -> list[tuple[str, str]]:
+    """The other arguments with their text, "" for values that no code can show."""
+    design, given = fit.request.design, fit.request.design.given
+    there = {"weights": design.weights, "offset": design.extra_offset}
+    found = {name: "" for name, values in there.items() if values is not None and np.size(values)}
+    if given is None:
+        return list(found.items())
+    found |= {"subset": ""} if given.subset is not None else {}
+    texts = {name: getattr(given, name) for name in found}
+    return [(name, text if isinstance(text, str) else "") for name, text in texts.items()]

@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 
 from . import __version__, digits
+from .estimator import BIAS_REDUCED
+from .family import NBinom2
 from .fit_tables import coefficient_columns, plural, random_columns, ratio_name, ratios
 from .grouping_words import grouping_notes
 from .plot import Picture, draw_one, pictures, png
 from .recipes import python_code, r_code
 from .sentences import sentences
-from .summary import model_words, r_squared, summary
+from .separation_words import separation_words
+from .summary import model_words, null_deviance, r_squared, summary
 
 if TYPE_CHECKING:
     from .agreement import Agreement
@@ -76,8 +79,10 @@ def _page(fit: Fit, crosscheck: Agreement | None) -> dict[str, Any]:
         "model": model_words(fit),
         "note": str(design.data.attrs.get("note", "")),
         "facts": _facts(fit),
+        "data": _data(fit),
+        "separation": separation_words(fit),
         "converged": fit.converged,
-        "messages": list(fit.messages),
+        "messages": [text for text in fit.messages if not text.startswith("separation:")],
         "sentences": sentences(fit),
         "coefficients": coefficient_table(fit),
         "ratio": ratio_name(fit),
@@ -96,6 +101,38 @@ def _page(fit: Fit, crosscheck: Agreement | None) -> dict[str, Any]:
 
 
 # ---- pieces of the page --------------------------------------------------------------------------
+def _data(fit: Fit) -> list[str]:
+    """What was fitted to what, in sentences."""
+    request, design = fit.request, fit.request.design
+    given = design.given
+    total = len(given.table) if given is not None else len(design.rows) + sum(n for _, n in design.dropped)
+    lost = "; ".join(f"{count} for missing {name}" for name, count in design.dropped)
+    left = f" of {total}" if total != len(design.rows) else ""
+    text = [f"{len(design.rows)}{left} rows used{f' ({lost})' if lost else ''}{_weighted(fit)}."]
+    if request.estimator.word in BIAS_REDUCED:
+        text.append(WHY[request.estimator.word])
+    return text
+
+
+def _weighted(fit: Fit) -> str:
+    weights = fit.request.weights
+    if fit.request.family.name.endswith("binomial") and np.ptp(weights):
+        return f", {weights.sum():g} trials in all"
+    empty = int((weights == 0).sum())
+    return f", weighted{f' ({empty} with weight 0)' if empty else ''}" if np.ptp(weights) else ""
+
+
+WHY = {
+    "mean_br": "Mean bias reduction (Firth 1993) takes away the leading term of the bias that maximum likelihood has "
+    "in small samples, and keeps estimates finite under separation; it depends on the parametrisation "
+    "(what is unbiased as log odds is not as odds).",
+    "median_br": "Median bias reduction (Kenne Pagui, Salvan and Sartori 2017) makes an estimate too high as often as "
+    "too low, on any scale of the coefficient, and keeps estimates finite under separation.",
+    "jeffreys": "The likelihood is multiplied by a power of Jeffreys' prior (Kosmidis and Firth 2021), which keeps "
+    "estimates finite under separation and shrinks them towards equal chances.",
+}
+
+
 def _facts(fit: Fit) -> list[tuple[str, str]]:
     dropped = sum(count for _, count in fit.request.design.dropped)
     facts = [("rows", f"{fit.nobs}{' (some dropped)' if dropped else ''}")]
@@ -112,14 +149,21 @@ def coefficient_table(fit: Fit) -> dict[str, Any]:
     heads, body = coefficient_columns(fit, table)
     if heads[-1] == "":
         heads, body = heads[:-1], body[:-1]
-    limits = digits.estimates([list(table["conf_low"]), list(table["conf_high"])], 3)
+    if fit.infinite:
+        body = [["" if word.strip() == "NA" else _infinity(word) for word in column] for column in body]
+    known_limits = ~table["term"].isin(list(fit.infinite))
+    limits = digits.estimates([list(table[name].where(known_limits)) for name in ("conf_low", "conf_high")], 3)
     heads, body = [*heads, "95 % CI"], [*body, _intervals(*limits)]
     if ratio_name(fit):
         known = ratios(fit).set_index("term").reindex(table["term"])
         parts = digits.estimates([list(known[name]) for name in ("estimate", "conf_low", "conf_high")])
         heads += [ratio_name(fit), "95 % CI"]
-        body += [["" if "NA" in w else w for w in parts[0]], _intervals(*parts[1:])]
+        body += [["" if "NA" in w else _infinity(w) for w in parts[0]], _intervals(*parts[1:])]
     return _rows(["term", *heads], [list(table["term"]), *body])
+
+
+def _infinity(word: str) -> str:
+    return {"Inf": "+∞", "-Inf": "−∞"}.get(word.strip(), word)
 
 
 def _intervals(low: list[str], high: list[str]) -> list[str]:
@@ -150,12 +194,23 @@ def _criteria(fit: Fit) -> list[tuple[str, str]]:
         reml = fit.request.estimator.word == "reml"
         pairs[-1] = ("REML criterion" if reml else "−2 log-likelihood", fit.criterion)
     rows = [(name, _minus(f"{value:.2f}")) for name, value in pairs]
-    if fit.request.family.dispersed:
+    rows = [(name, "none" if word == "nan" else word) for name, word in rows]
+    if fit.request.model == "glm":
+        rows.append(("null deviance", _minus(f"{_null(fit):.2f}")))
+        rows.append(("dispersion", f"{fit.dispersion:.4g}" if fit.request.family.dispersed else "1 (known)"))
+        rows.append(("residual df", f"{fit.df_resid:g}"))
+    elif fit.request.family.dispersed:
         rows.append(("residual sd", f"{fit.sigma:.4g}"))
+    if isinstance(fit.request.family, NBinom2):
+        rows.append(("theta", f"{fit.request.family.theta:.4g}"))
     explained = r_squared(fit) if fit.request.model == "lm" else None
     if explained is not None:
         rows += [("R²", f"{explained[0]:.4f}"), ("adjusted R²", _minus(f"{explained[1]:.4f}"))]
     return rows
+
+
+def _null(fit: Fit) -> float:
+    return fit.null_deviance if np.isfinite(fit.null_deviance) else null_deviance(fit)
 
 
 def _figure(picture: Picture) -> dict[str, str]:

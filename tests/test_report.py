@@ -8,12 +8,14 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import formula_neuro as fn
 from formula_neuro.recipes import python_code, r_code
-from formula_neuro.report import html, report
+from formula_neuro.report import coefficient_table, html, report
+from formula_neuro.separation_words import separation_words
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +147,83 @@ def test_a_disagreement_is_on_the_page(logistic):
     check = fn.crosscheck(logistic)
     off = replace(check.compared[0], difference=1.0)
     assert "DISAGREES" in html(logistic, replace(check, compared=(off, *check.compared[1:])))
+
+
+# ---- separation, bias reduction, families --------------------------------------------------------
+@pytest.fixture(scope="module")
+def lesions():
+    x = np.repeat([0, 1], [14, 6])
+    z = np.random.default_rng(2).normal(size=20)
+    return pd.DataFrame({"x": x, "z": z, "y": np.where(x == 1, 1, np.arange(20) % 3 == 0).astype(int)})
+
+
+@pytest.fixture(scope="module")
+def infinite(lesions):
+    return fn.fit("y ~ x + z", lesions, family="binomial")
+
+
+def test_separation_has_a_box_with_the_coefficient_its_sign_and_the_reason(infinite):
+    page = html(infinite)
+    assert "<strong>Separation</strong>" in page
+    assert "x: maximum likelihood moves it to +infinity; in all 6 rows where it is 1, the response is 1." in page
+    assert "estimator=&#34;mean_br&#34;" in page
+
+
+def test_the_box_gives_the_one_limit_that_the_data_give(infinite):
+    low = fn.confint(infinite, "x", method="profile")["conf_low"].iloc[0]
+    assert f"The likelihood ratio still bounds it (95 %): at least {low:.3g}." in html(infinite)
+
+
+def test_an_infinite_estimate_is_no_number_on_the_page(infinite):
+    table = {row[0]: row[1:] for row in coefficient_table(infinite)["rows"]}
+    assert table["x"][0] == "+∞" and table["x"][1:5] == ["", "", "", ""]
+
+
+def test_a_separated_bias_reduced_fit_is_told_apart(lesions):
+    m = fn.fit("y ~ x + z", lesions, family="binomial", estimator="mean_br")
+    words = separation_words(replace(m, separated={"x": 1.0}, separation="quasi-complete"))
+    assert not words.infinite and "stay finite" in words.advice and "at least" not in words.coefficients[0]
+    assert "Firth 1993" in html(m)
+
+
+def test_a_fit_without_separation_has_no_box(page):
+    assert "<strong>Separation</strong>" not in page
+
+
+def test_rows_that_were_lost_are_counted():
+    trials = fn.datasets.waterlick()
+    trials.loc[:4, "dff"] = np.nan
+    assert "507 of 512 rows used (5 for missing dff)." in html(fn.fit("lick ~ dff", trials, family="binomial"))
+
+
+RECIPES = {
+    "mean_br": ({"family": "binomial", "estimator": "mean_br"}, 'estimator="mean_br"', 'type = "AS_mean"'),
+    "jeffreys": ({"family": "binomial", "estimator": "jeffreys(0.3)"}, 'estimator="jeffreys(0.3)"', "a = 0.3"),
+    "quasi": ({"family": "quasibinomial"}, 'family="quasibinomial(logit)"', 'quasibinomial(link = "logit")'),
+    "nbinom2": ({"family": "nbinom2"}, 'family="nbinom2(log)"', "MASS::glm.nb("),
+    "weights": ({"weights": "w"}, 'weights="w"', "weights = w"),
+    "offset": ({"offset": "log(w)"}, 'offset="log(w)"', "offset = log(w)"),
+    "subset": ({"subset": "w > 1"}, 'subset="w > 1"', "subset = w > 1"),
+    "array": ({"weights": np.ones(20)}, "weights=...", "weights = ..."),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_code_has_every_argument(lesions, name):
+    arguments, python, r = RECIPES[name]
+    m = fn.fit("y ~ z", lesions.assign(w=1.0 + np.arange(20) % 4), **arguments)
+    assert python in python_code(m) and r in r_code(m)
+
+
+@pytest.mark.r
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "array"])
+def test_the_code_in_r_finds_the_same(lesions, name, tmp_path):
+    import subprocess
+
+    table = lesions.assign(w=1.0 + np.arange(20) % 4)
+    m = fn.fit("y ~ z", table, **RECIPES[name][0])
+    table.to_csv(tmp_path / "data.csv", index=False)
+    code = r_code(m).replace("summary(m)", "cat(format(coef(m), digits = 15))")
+    done = subprocess.run(["Rscript", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = [float(word) for word in done.stdout.split()]
+    assert found == pytest.approx(m.coef.tolist(), rel=1e-4)  # R's glm and brglm2 stop at 1e-8 and 1e-6
