@@ -33,7 +33,7 @@ def operate(node: Call, values: list[Argument], learn: bool) -> Argument:
         return values[0]
     if len(values) == 1:
         if sign == "!":
-            operand = number(values[0], what)
+            operand = _on_a_column(number(values[0], what), what)
             return logical(operand == 0, np.isnan(operand))
         plain: Array | float = number(values[0], what)
         return -plain if sign == "-" else plain
@@ -42,9 +42,16 @@ def operate(node: Call, values: list[Argument], learn: bool) -> Argument:
     left, right = (number(v, what) for v in values)
     with np.errstate(all="ignore"):
         if sign in LOGIC:
+            _on_a_column(left + right, what)
             return _either(sign, left, right)
         result = NUMERIC[sign](left, right)
     return result if isinstance(result, np.ndarray) and result.ndim else float(result)
+
+
+def _on_a_column(value: Array | float, what: str) -> Array:
+    if not isinstance(value, np.ndarray) or not value.ndim:
+        raise DataError(f"{what} is TRUE or FALSE for all rows alike; name a column")
+    return value
 
 
 def _either(sign: str, left: Array | float, right: Array | float) -> Categorical:
@@ -67,6 +74,7 @@ def compare(sign: str, left: Argument, right: Argument, what: str, learn: bool) 
         same = left.codes == (left.levels.index(right) if right in left.levels else len(left.levels))
         return logical(same if sign == "==" else ~same, left.codes < 0)
     a, b = np.broadcast_arrays(number(left, what), number(right, what))
+    _on_a_column(a, what)
     return logical(COMPARISON[sign](a, b), np.isnan(a) | np.isnan(b))
 
 

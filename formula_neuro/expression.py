@@ -58,6 +58,7 @@ CONSTANTS: dict[str, Truth | Number] = {
 BINARY = {"|": 1, "||": 1, "&": 2, "&&": 2, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4,
           "+": 5, "-": 5, "*": 6, "/": 6, "%%": 7, "%/%": 7, "%in%": 7, ":": 8, "^": 10}  # fmt: skip
 UNARY = {"!": 3, "-": 9, "+": 9}
+ASSIGNMENTS = {"<-", "<<-", "->", "->>"}
 TIGHT = {"^", ":", "/", "%%", "%/%"}  # R prints these without spaces
 _SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?![0-9]))[\w.]*|\.")
 _RESERVED = {"if", "else", "repeat", "while", "function", "for", "next", "break", "TRUE", "FALSE", "NULL",
@@ -66,7 +67,7 @@ _TOKEN = re.compile(
     r"""(?P<blank>\s*)(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?L?)
     |(?P<name>(?:[^\W\d]|\.)[\w.]*)|`(?P<quoted>(?:[^`\\]|\\.)+)`
     |"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'
-    |(?P<operator>%[^%\s]*%|\*\*|==|!=|<=|>=|&&|\|\||[-+*/^:<>&|!(),=~])|(?P<end>$)|(?P<bad>.))""",
+    |(?P<operator>%[^%\s]*%|\*\*|<<-|<-|->>?|==|!=|<=|>=|&&|\|\||[-+*/^:<>&|!(),=~])|(?P<end>$)|(?P<bad>.))""",
     re.VERBOSE | re.DOTALL,
 )
 ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
@@ -162,6 +163,9 @@ class _Reader:
             token = self.next
             operator = "^" if token.text == "**" else token.text
             if operator not in BINARY:
+                if operator in ASSIGNMENTS:
+                    hint = "; write x < -1 with a blank" if operator == "<-" else ""
+                    raise self.error(f"R reads {operator} as an assignment{hint}", token)
                 if operator.startswith("%"):
                     raise self.error(f"the operator {operator} is not known; there are %in%, %% and %/%", token)
                 break
@@ -181,7 +185,8 @@ class _Reader:
     def operand(self) -> Node:
         token = self.take()
         if token.kind == "number":
-            return Number(float(token.text.rstrip("L")), token.text.endswith("L"))
+            value = float(token.text.rstrip("L"))
+            return Number(value, token.text.endswith("L") and value.is_integer())  # R: 1.5L is a double
         if token.kind in ("double", "single"):
             return Text(_unescaped(token.text))
         if token.kind == "name" and token.text in CONSTANTS:

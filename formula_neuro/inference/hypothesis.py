@@ -96,6 +96,8 @@ def read(text: str, names: Sequence[str]) -> tuple[Array, float]:
         weights, constant = weights - other, constant - value
     if not weights.any():
         raise FormulaError(f"no coefficient is named here; there are {', '.join(names)}", text, 0)
+    if not np.isfinite([*weights, constant]).all():
+        raise FormulaError("the numbers of this hypothesis are too large", text, 0)
     return weights, 0.0 - constant
 
 
