@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .inference.confint import confint
     from .inference.contrast import contrast
     from .inference.drop1 import drop1
+    from .inference.emmeans import emmeans
     from .refitting import refit
     from .registry import backends, tasks
 
@@ -39,6 +40,7 @@ _PUBLIC = {
     "confint": "inference.confint",
     "contrast": "inference.contrast",
     "drop1": "inference.drop1",
+    "emmeans": "inference.emmeans",
     "refit": "refitting",
     "crosscheck": "agreement",
     "backends": "registry",
@@ -69,6 +71,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "crosscheck",
     "datasets",
     "drop1",
+    "emmeans",
     "errors",
     "fit",
     "model_matrix",
