@@ -13,6 +13,7 @@ from .errors import FitError, NewLevels
 from .family import Array
 from .inference.estimable import estimable
 from .inference.prediction_intervals import Wish, check_able, through_link, uncertainty
+from .inference.robust import chosen
 from .result import Fit
 from .rows import extra
 from .table import as_table
@@ -63,6 +64,10 @@ def predict(
     [[5.5, 1.42, -2.4, 13.4]]
     """
     _check_words(type, new_levels)
+    if df is not None and interval is None:
+        raise ValueError("df= is of the limits; ask for interval='confidence' or 'prediction' with it")
+    if weights is not None and interval != "prediction":
+        raise ValueError("weights= are those of new responses; they go with interval='prediction'")
     wish = Wish(interval, conf_level, df, vcov)
     wanted = se or interval is not None or vcov is not None
     if wanted:
@@ -114,7 +119,8 @@ def _only_estimable(fit: Fit, design: Design, eta: Array) -> tuple[Array, tuple[
 
 def _table(fit: Fit, design: Design, eta: Array, type: str, wish: Wish) -> pd.DataFrame:
     family = fit.request.family
-    error, half, robust = uncertainty(fit, design.matrix, wish)
+    robust = chosen(fit, wish.vcov)
+    error, half = uncertainty(fit, design.matrix, wish, robust)
     error[np.isnan(eta)] = np.nan
     low, high, fitted = eta - half, eta + half, eta
     if type == "response":
@@ -123,9 +129,7 @@ def _table(fit: Fit, design: Design, eta: Array, type: str, wish: Wish) -> pd.Da
     table = pd.DataFrame({"fitted": fitted, "std_error": error}, index=design.index)
     if wish.interval is not None:
         table = table.assign(conf_low=low, conf_high=high)
-    if robust is not None:
-        table.attrs["vcov"] = robust.label
-        _note(table, robust.messages)
+    table.attrs.update(robust.attrs if robust is not None else {})
     if fit.random:
         _note(table, (POPULATION,))
     return table

@@ -31,10 +31,13 @@ def residuals(
     plus the term's centred contribution. standardized, "standardized pearson", studentized: R's rstandard (of a GLM
     from the deviance, or Pearson's) and rstudent; linear and generalized linear models only.
     quantile: standard normal if the model is right, whatever the family (Dunn & Smyth 1996); discrete responses are
-    spread evenly, by `seed`, over the probability of what was seen. Conditional on the random effects of a mixed model.
+    spread evenly, by `seed`, over the probability of what was seen. Conditional on the random effects of a mixed model;
+    weights of counts do not change their distribution.
 
     Raises ValueError for another word, Unable where a kind is not defined.
     """
+    if seed is not None and type != "quantile":
+        raise ValueError("seed= spreads discrete responses; it goes with type='quantile'")
     type = type or ("response" if fit.request.model in ("lm", "lmm") else "deviance")
     index = fit.request.design.index
     if type == "partial":

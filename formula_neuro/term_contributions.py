@@ -8,6 +8,7 @@ import pandas as pd
 from .design import Design
 from .family import Array
 from .inference.prediction_intervals import Wish, uncertainty
+from .inference.robust import chosen
 from .result import Fit
 
 
@@ -33,20 +34,19 @@ def contributions(fit: Fit, design: Design | None = None) -> pd.DataFrame:
 
 def contributions_with_errors(fit: Fit, design: Design, wish: Wish) -> pd.DataFrame:
     """The same with std_error (and limits): columns are pairs, ("fitted", term), ("std_error", term), ..."""
-    plain, means = contributions(fit, design), _means(fit)
+    plain, means, robust = contributions(fit, design), _means(fit), chosen(fit, wish.vcov)
     parts: dict[str, dict[str, Array]] = {"fitted": {}, "std_error": {}, "conf_low": {}, "conf_high": {}}
     for name, columns in _slices(design):
         alone = np.zeros_like(design.matrix)
         alone[:, columns] = design.matrix[:, columns] - means[columns]
-        error, half, robust = uncertainty(fit, alone, wish)
+        error, half = uncertainty(fit, alone, wish, robust)
         fitted = plain[name].to_numpy()
         for word, values in zip(parts, (fitted, error, fitted - half, fitted + half), strict=True):
             parts[word][name] = values
     words = list(parts) if wish.interval is not None else ["fitted", "std_error"]
     table = pd.concat({word: pd.DataFrame(parts[word], index=design.index) for word in words}, axis=1)
     table.attrs["constant"] = plain.attrs["constant"]
-    if wish.vcov is not None:
-        table.attrs["vcov"] = robust.label if robust else ""
+    table.attrs.update(robust.attrs if robust is not None else {})
     return table
 
 

@@ -141,6 +141,18 @@ def test_unknown_words_are_refused(lm, option, value):
         lm.predict(NEW, **{"interval": "confidence", option: value})
 
 
+def test_words_that_would_do_nothing_are_refused(lm):
+    for options, match in [
+        ({"df": "none"}, "df= is of the limits"),
+        ({"weights": "w"}, "weights= are those of new responses"),
+        ({"weights": "w", "interval": "confidence"}, "weights= are those of new responses"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            lm.predict(NEW, **options)
+    with pytest.raises(ValueError, match="it goes with type='quantile'"):
+        lm.residuals("deviance", seed=1)
+
+
 def test_predictions_of_the_population_say_what_their_errors_leave_out(lmm):
     found = lmm.predict(NEW, random=False, interval="confidence")
     assert "they leave out the random effects" in found.attrs["messages"][0]

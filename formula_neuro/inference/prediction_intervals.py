@@ -12,7 +12,7 @@ from ..errors import Unable
 from ..family import Array, Family
 from ..result import Fit
 from .coefficients import check_level, degrees_of_freedom
-from .robust import Robust, chosen
+from .robust import Robust
 
 INTERVALS = ("confidence", "prediction")
 
@@ -55,23 +55,22 @@ def check_able(fit: Fit, wish: Wish, random: bool, type: str) -> None:
         raise Unable("interval='prediction' is of a new response, not of single terms; take interval='confidence'")
 
 
-def uncertainty(fit: Fit, X: Array, wish: Wish) -> tuple[Array, Array, Robust | None]:
+def uncertainty(fit: Fit, X: Array, wish: Wish, robust: Robust | None) -> tuple[Array, Array]:
     """Standard errors (n,) of X b and how far the limits of the interval lie from it, (n,).
 
     The standard errors are the mean's; to a new response's limits belongs its own sigma^2 / w too.
     """
-    robust = chosen(fit, wish.vcov)
     kept = ~np.isnan(fit.beta)
     V = (fit.covariance if robust is None else robust.matrix)[np.ix_(kept, kept)]
     Xk = X[:, kept]
     with np.errstate(invalid="ignore"):
         se = np.sqrt(np.maximum(np.einsum("np,pq,nq->n", Xk, V, Xk, optimize=True), 0.0))
     if wish.interval is None:
-        return se, np.full(len(se), np.nan), robust
+        return se, np.full(len(se), np.nan)
     L = np.where(kept, X, 0.0)  # of aliased columns nothing is asked
     df = degrees_of_freedom(fit, L, wish.df) if robust is None else robust.freedom(fit, len(L), wish.df)
     spread = se if wish.interval == "confidence" else np.sqrt(se**2 + fit.sigma**2 / wish.weights)
-    return se, np.asarray(stats.t.ppf((1 + wish.conf_level) / 2, df) * spread), robust
+    return se, np.asarray(stats.t.ppf((1 + wish.conf_level) / 2, df) * spread)
 
 
 def through_link(family: Family, eta: Array, low: Array, high: Array) -> tuple[Array, Array]:
