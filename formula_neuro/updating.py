@@ -30,7 +30,7 @@ def updated(old: Formula, change: str) -> str:
         return change
     response = label(old.response) if old.response is not None else ""
     right, rest = _without_removed(right, old, change)
-    text = f"{_filled(left, change, response) if left else response} ~ {_filled(right, change, f'({_right(rest)})')}"
+    text = f"{_filled(left, change, response) if left else response} ~ {_filled(right, change, f'({_as_typed(rest, old)})')}"
     return text_of(parse(text))
 
 
@@ -56,6 +56,15 @@ def _right(formula: Formula) -> str:
         fixed = ["1"] if formula.fixed.intercept else ["0"]
         return " + ".join([*fixed, *others])
     return " + ".join([*fixed, *others]) + ("" if formula.fixed.intercept else " - 1")
+
+
+def _as_typed(rest: Formula, old: Formula) -> str:
+    """The right side of a formula as it was typed, so that its variables keep their order; anew where it cannot be."""
+    found = list(tokens(old.text))
+    if rest != old or any(_is_dot(token) for token in found):
+        return _right(rest)
+    tilde = next(token for token in found if token.text == "~" and token.kind == "operator")
+    return old.text[tilde.end :].strip()
 
 
 def _terms(part: Part) -> list[str]:
