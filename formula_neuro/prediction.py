@@ -1,4 +1,4 @@
-"""predict() and simulate(): rows, used or new, seen through the model."""
+"""predict(): rows, used or new, seen through the model."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import numpy as np
 import pandas as pd
 
 from .design import Design
-from .errors import FitError, NewLevels
+from .errors import NewLevels
 from .family import Array
 from .inference.estimable import estimable
 from .inference.prediction_intervals import Wish, check_able, through_link, uncertainty
 from .inference.robust import chosen
 from .result import Fit
-from .rows import extra
+from .rows import checked_weights, extra
 from .table import as_table
 from .term_contributions import contributions, contributions_with_errors
 
-RANGES = {"binomial": (0.0, 1.0), "poisson": (0.0, np.inf), "Gamma": (0.0, np.inf), "inverse.gaussian": (0.0, np.inf)}
 POPULATION = (
     "standard errors and limits are those of the fixed effects: they leave out the random effects, so they are of the "
     "population's mean (on the link's scale), not of a new group or response"
@@ -64,10 +63,7 @@ def predict(
     [[5.5, 1.42, -2.4, 13.4]]
     """
     _check_words(type, new_levels)
-    if df is not None and interval is None:
-        raise ValueError("df= is of the limits; ask for interval='confidence' or 'prediction' with it")
-    if weights is not None and interval != "prediction":
-        raise ValueError("weights= are those of new responses; they go with interval='prediction'")
+    _check_use(interval, df, weights)
     wish = Wish(interval, conf_level, df, vcov)
     wanted = se or interval is not None or vcov is not None
     if wanted:
@@ -97,6 +93,14 @@ def _check_words(type: str, new_levels: str) -> None:
         raise ValueError(f"new_levels={new_levels!r} is not known; there are 'error' and 'zero'")
 
 
+def _check_use(interval: str | None, df: str | None, weights: Any) -> None:
+    """Words that would do nothing are mistakes."""
+    if df is not None and interval is None:
+        raise ValueError("df= is of the limits; ask for interval='confidence' or 'prediction' with it")
+    if weights is not None and interval != "prediction":
+        raise ValueError("weights= are those of new responses; they go with interval='prediction'")
+
+
 def _linear_predictor(fit: Fit, design: Design, random: bool, new_levels: str) -> Array:
     eta = design.matrix @ np.nan_to_num(fit.beta) + design.offset
     return eta + _random_part(fit, design, new_levels) if random else eta
@@ -105,7 +109,8 @@ def _linear_predictor(fit: Fit, design: Design, random: bool, new_levels: str) -
 def _only_estimable(fit: Fit, design: Design, eta: Array) -> tuple[Array, tuple[str, ...]]:
     """NaN, with a note, for new rows in which an aliased column is not the combination that it was in training."""
     known = ~np.isnan(fit.beta)
-    fine = estimable(fit.request.design.matrix, known, design.matrix)
+    trained = fit.request.design.matrix[fit.request.weights > 0]
+    fine = estimable(trained, known, design.matrix)
     lost = int((~fine).sum())
     if not lost:
         return eta, ()
@@ -144,8 +149,8 @@ def _note(values: pd.Series | pd.DataFrame, messages: tuple[str, ...]) -> None:
 def _new_weights(fit: Fit, newdata: Any, weights: Any, n: int) -> tuple[Array, tuple[str, ...]]:
     """The weights (n,) of new responses, and a note where those of the fit do not say them."""
     if weights is not None:
-        table = fit.request.design.data if newdata is None else as_table(newdata).reset_index(drop=True)
-        given = extra(weights, table.rename(columns=str), "weights", {})
+        table = (_rows_used(fit) if newdata is None else as_table(newdata)).reset_index(drop=True)
+        given = checked_weights(extra(weights, table.rename(columns=str), "weights", {}), np.arange(n))
         assert given is not None
         return given, ()
     if newdata is None:
@@ -155,6 +160,12 @@ def _new_weights(fit: Fit, newdata: Any, weights: Any, n: int) -> tuple[Array, t
     return np.ones(n), (
         "the fit has weights, and new responses are taken to have weight 1; weights= says others (a column or numbers)",
     )
+
+
+def _rows_used(fit: Fit) -> pd.DataFrame:
+    """The user's whole table on the rows of the fit, or the formula's columns where the design has no more."""
+    design = fit.request.design
+    return design.data if design.given is None else design.given.table.iloc[design.rows]
 
 
 def _random_part(fit: Fit, design: Design, new_levels: str) -> Array:
@@ -170,40 +181,3 @@ def _random_part(fit: Fit, design: Design, new_levels: str) -> Array:
         modes = np.vstack([effect.modes, np.zeros(effect.modes.shape[1])])  # code -1: the last row, zero
         total += np.einsum("nk,nk->n", term.basis, modes[term.codes])
     return total
-
-
-def simulate(fit: Fit, n: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
-    """n new responses from the fitted model, with new random effects, (rows used, n), columns sim_1, sim_2, ...
-
-    Binomial responses are shares of the trials. The same seed gives the same numbers.
-    """
-    if not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"n is the number of simulations, 1 or more; got {n!r}")
-    try:
-        rng = np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise ValueError(f"seed is a whole number of 0 or more, or a numpy Generator; got {seed!r}") from None
-    request, design = fit.request, fit.request.design
-    fixed = design.matrix @ np.nan_to_num(fit.beta) + design.offset
-    columns = {}
-    for i in range(n):
-        eta = fixed.copy()
-        for term, effect in zip(design.random, fit.random, strict=True):
-            eta += np.einsum("nk,nk->n", term.basis, _draw(effect.covariance, len(effect.levels), rng)[term.codes])
-        mu = request.family.link.inverse(eta)
-        low, high = request.family.range
-        if not ((mu >= low) & (mu <= high)).all():
-            raise FitError(
-                f"the fitted model simulates means outside the range of {request.family} ({mu.min():.3g} to "
-                f"{mu.max():.3g}); a link that keeps them inside would not"
-            )
-        columns[f"sim_{i + 1}"] = request.family.draw(mu, request.weights, fit.sigma**2, rng)
-    return pd.DataFrame(columns, index=design.index)
-
-
-def _draw(covariance: Array, levels: int, rng: np.random.Generator) -> Array:
-    """Random effects (levels, K); a singular covariance is fine."""
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    effects: Array = rng.standard_normal((levels, len(covariance))) @ root.T
-    return effects

@@ -17,7 +17,7 @@ import pandas as pd
 
 from .errors import Unable
 from .estimator import BIAS_REDUCED
-from .family import Array
+from .family import Array, Family
 from .request import Request
 
 if TYPE_CHECKING:
@@ -94,6 +94,11 @@ class Fit:
     def nobs(self) -> int:
         """Rows used; linear models do not count rows of zero weight, as R's lm."""
         return int((self.request.weights > 0).sum()) if self.request.model in ("lm", "lmm") else len(self.request.y)
+
+    @property
+    def family(self) -> Family:
+        """The family with what was estimated of it: theta of the negative binomial."""
+        return self.request.family
 
     @property
     def dispersion(self) -> float:
@@ -222,7 +227,7 @@ class Fit:
 
     def simulate(self, n: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
         """New responses from the fitted model, (rows used, n), with new random effects each time."""
-        from .prediction import simulate
+        from .simulation import simulate
 
         return simulate(self, n, seed)
 

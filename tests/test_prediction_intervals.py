@@ -83,6 +83,16 @@ def test_the_rows_used_keep_their_weights(lm):
     np.testing.assert_allclose(own[COLUMNS], given[COLUMNS], rtol=1e-10)
 
 
+def test_weights_of_new_responses_may_be_another_column_or_numbers_and_0_says_nothing(lm):
+    data = DATA.assign(other=2 * DATA["w"])
+    fit = fn.fit("y ~ x + f", data, weights="w")
+    wide, narrow = fit.predict(interval="prediction"), fit.predict(interval="prediction", weights="other")
+    assert (narrow["conf_high"] < wide["conf_high"]).all()
+    assert np.isinf(lm.predict(NEW, interval="prediction", weights=[0.0, 1, 1])["conf_high"]).tolist() == [1, 0, 0]
+    with pytest.raises(DataError, match="weights: 1 of 3 are negative"):
+        lm.predict(NEW, interval="prediction", weights=[-1.0, 1, 1])
+
+
 def test_robust_standard_errors_of_predictions(lm):
     found = lm.predict(NEW, interval="confidence", vcov={"cluster": "g"}, df="clusters")
     X = np.array([[1, -1.5, 0, 0], [1, 0, 1, 0], [1, 1.9, 0, 1]])
@@ -193,6 +203,15 @@ def test_new_rows_that_keep_the_dependency_are_predicted_and_others_are_nan_with
     assert "z depended on other columns" in found.attrs["messages"][0]
     with pytest.warns(UserWarning, match="1 of 3"):
         assert fit.predict(broken, se=True).isna().all(axis=1).tolist() == [False, True, False]
+
+
+def test_rows_of_weight_0_do_not_make_a_dependency():
+    data = DATA.assign(z=np.where(DATA.index > 0, DATA["x"], 5.0), w=np.where(DATA.index > 0, 1.0, 0.0))
+    fit = fn.fit("y ~ x + z", data, weights="w")
+    assert fit.aliased == ("z",)
+    assert fit.predict(data.iloc[1:]).notna().all()
+    with pytest.warns(UserWarning, match="1 of 90 rows"):
+        assert np.isnan(fit.predict(data).iloc[0])
 
 
 def test_a_cell_without_rows_has_no_prediction():

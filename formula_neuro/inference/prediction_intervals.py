@@ -69,7 +69,8 @@ def uncertainty(fit: Fit, X: Array, wish: Wish, robust: Robust | None) -> tuple[
         return se, np.full(len(se), np.nan)
     L = np.where(kept, X, 0.0)  # of aliased columns nothing is asked
     df = degrees_of_freedom(fit, L, wish.df) if robust is None else robust.freedom(fit, len(L), wish.df)
-    spread = se if wish.interval == "confidence" else np.sqrt(se**2 + fit.sigma**2 / wish.weights)
+    with np.errstate(divide="ignore"):  # a new response of weight 0 may lie anywhere
+        spread = se if wish.interval == "confidence" else np.sqrt(se**2 + fit.sigma**2 / wish.weights)
     return se, np.asarray(stats.t.ppf((1 + wish.conf_level) / 2, df) * spread)
 
 
