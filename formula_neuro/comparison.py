@@ -45,6 +45,9 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
     rules = TOLERANCES[fit.request.model]
     if _infinite(fit, other):  # each stops somewhere on the way to infinity
         rules = rules | {"log-likelihood": replace(rules["log-likelihood"], worse=0.0)}
+    if _poisson(fit, other):  # so does theta, and what it moves with it; ours may be the better one
+        rules = {q: r for q, r in rules.items() if q not in ("theta", "deviance", "null deviance")}
+        rules |= {"log-likelihood": replace(rules["log-likelihood"], allowed=0.1)}
     steps: list[tuple[str, Callable[[Fit, Fit], Iterator[tuple[str, float, float, float]]]]] = [
         ("coefficients", _coefficients),
         ("standard errors", _standard_errors),
@@ -146,8 +149,8 @@ def _without_weight(fit: Fit, other: Fit) -> bool:
 
 
 def _theta(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
-    """Theta of the negative binomial, unless it is on its way to infinity."""
-    if (pair := _thetas(fit, other)) and max(pair) < POISSON_FROM:
+    """Theta of the negative binomial, where it was estimated."""
+    if pair := _thetas(fit, other):
         yield "", *pair, _apart(*pair, pair[1])
 
 
@@ -156,6 +159,12 @@ def _thetas(fit: Fit, other: Fit) -> tuple[float, float] | None:
     if isinstance(a, NBinom2) and isinstance(b, NBinom2) and not a.fixed:
         return a.theta, b.theta
     return None
+
+
+def _poisson(fit: Fit, other: Fit) -> bool:
+    """Whether an estimated theta is on its way to infinity."""
+    pair = _thetas(fit, other)
+    return pair is not None and max(pair) >= POISSON_FROM
 
 
 def _deviance(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
@@ -230,9 +239,9 @@ def _notes(fit: Fit, other: Fit) -> tuple[str, ...]:
         notes.append(
             f"The log-likelihood found here is higher by {gain:.1e}: the iterations of the reference stopped earlier."
         )
-    if (pair := _thetas(fit, other)) and max(pair) >= POISSON_FROM:
+    if _poisson(fit, other):
         notes.append(
-            f"Theta is not compared ({pair[0]:.4g} and {pair[1]:.4g}): it goes to infinity, the Poisson model."
+            "Not compared: theta, on its way to infinity (the Poisson model), and the deviances that it moves."
         )
     if _without_weight(fit, other):
         notes.append(

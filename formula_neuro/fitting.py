@@ -68,7 +68,6 @@ def as_request(design: Design, family: Family, estimator: str | Estimator | None
     model = model_of(design, family)
     how = as_estimator(estimator, model)
     y, weights, notes = _response(design, family)
-    _check_weights(weights)
     constant = _constant(y, weights, family, how, label(design.formula.response))
     return Request(model, family, how, design, y, weights, (*design.messages, *notes, *constant))
 
@@ -123,13 +122,10 @@ def _counts(y: Array, weights: Array, family: Family, name: str) -> tuple[Array,
         bad = y[((y < 0) | (y != np.round(y))).any(axis=1)][0]
         raise DataError(f"{name}: counts are whole and not negative, got ({bad[0]:g}, {bad[1]:g})")
     trials = y.sum(axis=1)
+    if not (weights * trials > 0).any():
+        raise DataError(f"{name}: no row has a trial with a weight above 0, so that nothing is left to fit")
     share = np.divide(y[:, 0], trials, out=np.zeros(len(y)), where=trials > 0)
     return share, weights * trials, ()
-
-
-def _check_weights(weights: Array) -> None:
-    if not (weights > 0).any():
-        raise DataError(f"all {len(weights)} weights are 0, so that no row is left to fit; look at weights=")
 
 
 def _constant(y: Array, weights: Array, family: Family, how: Estimator, name: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from ..errors import Unable
-from ..family import Array
+from ..family import Array, NBinom2
 from ..result import Fit, ability
 from .likelihood_tests import check_test, retested
 from .robust import chosen
@@ -98,7 +98,10 @@ def degrees_of_freedom(fit: Fit, L: Array, word: str | None = None) -> Array:
 
 
 def glance(fit: Fit) -> pd.DataFrame:
-    """One row: model, backend, nobs, n_parameters, df_resid, sigma, loglik, aic, bic, deviance, converged."""
+    """One row: model, backend, nobs, n_parameters, df_resid, sigma, loglik, aic, bic, deviance, converged.
+
+    Besides, of a linear model its R-squared, of a GLM the null deviance, of a negative binomial theta.
+    """
     request = fit.request
     row = {
         "model": request.model,
@@ -118,6 +121,10 @@ def glance(fit: Fit) -> pd.DataFrame:
     }
     if request.model == "lm":
         row |= _explained(fit)
+    if request.model == "glm":
+        row["null_deviance"] = fit.null_deviance
+    if isinstance(fit.family, NBinom2):
+        row |= {"theta": fit.family.theta, "theta_se": fit.family.theta_se}
     return pd.DataFrame([row])
 
 

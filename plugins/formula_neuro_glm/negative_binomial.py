@@ -23,9 +23,10 @@ def fit_with_theta(
     that a few turns are enough. `tolerance` is of log theta.
     """
     found = irls(X, y, w, offset, replace(family, theta=np.inf))
-    theta, change = theta_given(y, found.mu, w), np.inf
+    theta, change, steps = theta_given(y, found.mu, w), np.inf, found.iterations
     for _ in range(turns):
         found = irls(X, y, w, offset, replace(family, theta=theta), start=found.b)
+        steps += found.iterations
         new = theta_given(y, found.mu, w)
         change = 0.0 if new == theta else abs(np.log(new / theta))
         theta = new
@@ -33,7 +34,8 @@ def fit_with_theta(
             break
     settled = change <= tolerance
     estimated = replace(family, theta=theta, theta_se=standard_error(theta, y, found.mu, w))
-    return estimated, replace(found, converged=found.converged and settled), _words(theta, change, settled)
+    found = replace(found, converged=found.converged and settled, iterations=steps)
+    return estimated, found, _words(theta, change, settled)
 
 
 def score(theta: float, y: Array, mu: Array, w: Array) -> float:
