@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from .arguments import CONSTANT_TYPES, Argument, Constant
-from .arithmetic import OPERATORS, among, operate, sequence
+from .arithmetic import OPERATORS, operate, sequence
+from .comparing import among
 from .contrasts import CONTRASTS, with_contrast
 from .errors import DataError, FormulaError
 from .expression import BINARY, Call, Name, Node, Number, Text, Truth, label, quoted

@@ -7,8 +7,9 @@ options(warn = -1)
 center <- function(x) x - mean(x, na.rm = TRUE)
 read <- function(name) {
   d <- read.csv(file.path(folder, name), na.strings = "")
-  for (f in c("f", "g")) d[[f]] <- factor(d[[f]])
-  d$o <- factor(d$o, c("lo", "mid", "hi"), ordered = TRUE)
+  for (f in c("f", "f2")) d[[f]] <- factor(d[[f]], c("p", "q", "r"))
+  d$g <- factor(d$g, c("p", "v", "w"))
+  for (o in c("o", "o2")) d[[o]] <- factor(d[[o]], c("lo", "mid", "hi"), ordered = TRUE)
   d$flag <- as.logical(d$flag)
   d
 }

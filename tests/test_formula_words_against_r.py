@@ -61,6 +61,9 @@ ALIKE = [
     "floor(x) + ceiling(x) + sign(x)", "log(n + 1, base = 2)", "log(base = 10, n + 1)", "pmin(x, 0) + pmax(x, z)",
     "cbind(a = x, b = z)", "cbind(a = x, log(n + 1))", "cbind(x)", "cbind(log(n + 1), z^2)",
     "I(f %in% c('p', 'q'))", "I(n %in% 1:3)", "I(n %in% c(1, 5))*x", "x %in% f", "f + g %in% f", "I(o == 'lo')",
+    "I(o > 'lo')", "I(o <= 'mid')", "I('mid' < o)", "I(o > 'lo' & x > 0)", "I(factor(n) == 2)", "I(factor(n) != 2)",
+    "I(as.character(f) == as.character(g))*x + I(f != f2)", "I(factor(n) %in% 1:3)", "I(flag == (x > 0))",
+    "I(o < o2)",
     "x + offset(log(n + 1)) + offset(ns(z, 1))",
 ]  # fmt: skip
 # Where R makes the columns of new data from its own range, mean or values, and we from training's.
@@ -87,8 +90,10 @@ def frame() -> pd.DataFrame:
             "u": rng.uniform(0.05, 0.95, n),
             "n": rng.integers(0, 9, n),
             "f": rng.choice(list("pqr"), n),
-            "g": rng.choice(list("vw"), n),
+            "f2": rng.choice(list("pqr"), n),
+            "g": rng.choice(list("vwp"), n),
             "o": pd.Categorical(rng.choice(["lo", "mid", "hi"], n), ["lo", "mid", "hi"], ordered=True),
+            "o2": pd.Categorical(rng.choice(["lo", "mid", "hi"], n), ["lo", "mid", "hi"], ordered=True),
             "flag": rng.random(n) < 0.5,
             "missing": np.where(rng.random(n) < 0.15, np.nan, rng.standard_normal(n)),
         }

@@ -19,6 +19,7 @@ def table() -> pd.DataFrame:
             "x": rng.normal(size=n),
             "z": rng.normal(size=n),
             "f": rng.choice(list("abc"), n),
+            "target": rng.choice(list("abd"), n),
             "g": rng.choice(list("uv"), n),
             "h": rng.integers(1, 9, n),
         }
@@ -41,6 +42,7 @@ LINEAR = [
     "I(x - mean(x, na.rm = TRUE))", "I(x/sd(x, na.rm = TRUE)) + I(x > median(x, na.rm = TRUE))",
     "factor(f, labels = c('A', 'B', 'C'))", "factor(f, levels = c('c', 'a', 'b'))", "ordered(f)", "as.character(f)",
     "round(x, 1) + signif(x, 1)", "I(f %in% c('a', 'b'))", "as.logical(g == 'u')", "factor(h, labels = 'lab')",
+    "I(f == target)*x", "I(factor(h) != 2)", "I(ordered(f) > 'a')",
 ]  # fmt: skip
 
 

@@ -25,6 +25,8 @@ formula_words$ifelse <- function(test, yes, no) {
   made <- base::ifelse(test, texts(yes), texts(no))
   if (is.character(made)) factor(made) else made
 }
+formula_words$`==` <- function(e1, e2) texts(e1) == texts(e2)
+formula_words$`!=` <- function(e1, e2) texts(e1) != texts(e2)
 formula_words$as.logical <- function(x) base::as.logical(texts(x))
 
 # R sorts new texts, such as those of ifelse(), by locale; we by code point.
