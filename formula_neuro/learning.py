@@ -6,8 +6,8 @@ I(x - mean(x)) has the mean of training for new data (R would take the new data'
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import product
+from collections.abc import Callable, Iterator
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from .family import Array
 from .intervals import cut
 from .splines import bs, ns
 from .values import Matrix
+
+MOST_COLUMNS = 500  # of poly() of several columns
 
 
 def _scale(
@@ -68,14 +70,28 @@ def _poly(
         degree, others = others[0], ()
     k, plain = whole(degree, "the degree"), truth(raw, "raw")
     given: list[Argument] = [x, *others]
+    if comb(k + len(given), k) > MOST_COLUMNS:
+        raise DataError(
+            f"{len(given)} columns to degree {k} make {comb(k + len(given), k) - 1} products; ask for a lower degree"
+        )
     made = [_powers(column(v, "poly"), k, plain, state[i] if state else None) for i, v in enumerate(given)]
     learnt = tuple(constants for _, constants in made)
     if len(made) == 1:
         return counted(made[0][0]), learnt
-    powers = [p[::-1] for p in product(range(k + 1), repeat=len(made)) if 0 < sum(p) <= k]
+    powers = [p for p in _exponents(len(made), k) if any(p)]
     ones = [np.column_stack([np.ones(len(values)), values]) for values, _ in made]
     columns = [np.prod([own[:, d] for own, d in zip(ones, p, strict=True)], axis=0) for p in powers]
     return columns_of(np.column_stack(columns), tuple(".".join(map(str, p)) for p in powers)), learnt
+
+
+def _exponents(variables: int, most: int) -> Iterator[tuple[int, ...]]:
+    """Exponents that add up to `most` at most; the first runs fastest."""
+    if not variables:
+        yield ()
+        return
+    for last in range(most + 1):
+        for others in _exponents(variables - 1, most - last):
+            yield (*others, last)
 
 
 def _powers(values: Array, k: int, raw: bool, state: dict[str, Any] | None) -> tuple[Array, dict[str, Any]]:

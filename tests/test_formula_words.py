@@ -240,6 +240,7 @@ def test_calls_that_no_function_takes(word, says):
         ("I(x %in% seq(3, 1))", "by= leads from 3 to 1"),
         ("round(x, 1.5)", "digits= is a whole number from -300 to 300"),
         ("poly(x, few, 2)", "poly takes a column, not a constant"),
+        ("poly(x, few, y, gap, degree = 99)", "4 columns to degree 99 make 4421274 products; ask for a lower degree"),
         ("as.integer(f)", "as.integer needs numbers"),
     ],
 )
