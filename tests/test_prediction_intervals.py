@@ -93,6 +93,31 @@ def test_weights_of_new_responses_may_be_another_column_or_numbers_and_0_says_no
         lm.predict(NEW, interval="prediction", weights=[-1.0, 1, 1])
 
 
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        ("y ~ x + f", {"weights": "w"}),
+        ("b ~ x + f", {"family": "binomial", "estimator": "mean_br"}),
+        ("b ~ x + f", {"family": "binomial", "estimator": "jeffreys"}),
+        ("p ~ x + f", {"family": "Gamma(log)", "estimator": "mean_br"}),
+        ("k ~ x + f", {"family": "nbinom2"}),
+        ("k ~ x + f", {"family": "quasipoisson"}),
+    ],
+)
+def test_standard_errors_are_those_of_the_fits_covariance(formula, options):
+    fit = fn.fit(formula, DATA, **options)
+    X, V = fit.request.design.matrix, fit.covariance
+    expected = np.sqrt(np.einsum("np,pq,nq->n", X, V, X))
+    np.testing.assert_allclose(fit.predict(type="link", se=True)["std_error"], expected, rtol=1e-8)
+
+
+def test_a_covariate_far_from_0_keeps_the_digits_of_standard_errors():
+    far = fn.fit("y ~ t", DATA.assign(t=1.7e9 + 1000 * DATA["x"].round(3)))
+    near = fn.fit("y ~ t", DATA.assign(t=1000 * DATA["x"].round(3)))
+    # the column is 1.7e6 times longer than what varies of it, so as many of 1e16 are left; squares would leave none
+    np.testing.assert_allclose(far.predict(se=True)["std_error"], near.predict(se=True)["std_error"], rtol=1e-8)
+
+
 def test_robust_standard_errors_of_predictions(lm):
     found = lm.predict(NEW, interval="confidence", vcov={"cluster": "g"}, df="clusters")
     X = np.array([[1, -1.5, 0, 0], [1, 0, 1, 0], [1, 1.9, 0, 1]])
