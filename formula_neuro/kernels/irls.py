@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, null_space
+from scipy.linalg import null_space
 
 from ..errors import FitError
 from ..family import Array, Family
 from .edges import at_edge, room, wrongly_held
+from .normal_equations import solved
 from .problem import Problem
 from .starts import starts
 
@@ -128,26 +129,14 @@ def direction(problem: Problem, eta: Array, newton: bool, held: tuple[int, ...] 
     step = None
     if newton:
         observed = W - q * (family.link.second(eta) - mu1**2 * family.variance_slope(mu) / V)
-        step = _solved(X.T @ (X * observed[:, None]), g)
+        step = solved(X.T @ (X * observed[:, None]), g)
     if step is None:
-        step = _solved(X.T @ (X * W[:, None]), g)
+        step = solved(X.T @ (X * W[:, None]), g)
     if step is None:  # weights of very different size: the rows themselves, not their products
         root = np.sqrt(W)
         z = np.divide(q * mu1, root, out=np.zeros_like(root), where=root > 0)
         step = np.asarray(np.linalg.lstsq(X * root[:, None], z, rcond=None)[0])
     return (step if Z is None else Z @ step), float(g @ step)
-
-
-def _solved(A: Array, g: Array, least: float = 1e-12) -> Array | None:
-    """A^-1 g, or None where A is not positive definite to rounding."""
-    try:
-        factor = cho_factor(A, lower=True, check_finite=False)
-    except LinAlgError:
-        return None
-    diagonal = np.diag(factor[0])
-    if not diagonal.min(initial=np.inf) ** 2 > least * np.diag(A).max(initial=0.0):
-        return None
-    return np.asarray(cho_solve(factor, g, check_finite=False))
 
 
 def _shortened(

@@ -30,9 +30,13 @@ def independent_columns(X: Array, tolerance: float = TOLERANCE) -> NDArray[np.in
     [0, 1]
     """
     # a QR without pivoting turns the columns together, so the p x p factor has the same dependencies
-    R = np.linalg.qr(X / column_norms(X))[1]
-    kept: list[int] = []
-    for j in range(X.shape[1]):
+    return _independent(np.asarray(np.linalg.qr(X / column_norms(X), mode="r")), tolerance)
+
+
+def _independent(R: Array, tolerance: float) -> NDArray[np.intp]:
+    """The same of a triangular factor (r, p) of columns of length 1."""
+    R, kept = R.copy(), list[int]()
+    for j in range(R.shape[1]):
         row = len(kept)
         tail = R[row:, j].copy()
         size = float(np.linalg.norm(tail))
@@ -97,10 +101,12 @@ class Basis:
 
 def orthonormal_basis(X: Array, tolerance: float = TOLERANCE) -> Basis:
     """The columns that R would keep, orthonormalised by Householder's QR on columns of length 1."""
-    kept = independent_columns(X, tolerance)
-    norms = column_norms(X)[kept]
-    Q, R = np.linalg.qr(X[:, kept] / norms)
-    return Basis(kept, Q, R * norms, X.shape[1])
+    norms = column_norms(X)
+    Q, R = np.linalg.qr(X / norms)
+    kept = _independent(R, tolerance)
+    if len(kept) < X.shape[1]:
+        Q, R = np.linalg.qr(X[:, kept] / norms[kept])
+    return Basis(kept, Q, R * norms[kept], X.shape[1])
 
 
 def aliased(names: Sequence[str], kept: NDArray[np.intp]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..family import Array, Family
+from .normal_equations import solved
 
 
 def starts(X: Array, y: Array, w: Array, offset: Array, family: Family) -> Iterator[Array]:
@@ -31,7 +32,8 @@ def _scored(X: Array, y: Array, w: Array, offset: Array, family: Family, eta: Ar
     root = np.sqrt(w / family.variance(mu)) * np.abs(mu1)
     z = eta - offset + (y - mu) / mu1
     if np.isfinite(root).all() and np.isfinite(z).all():
-        yield np.asarray(np.linalg.lstsq(X * root[:, None], root * z, rcond=None)[0])
+        b = solved(X.T @ (X * (root**2)[:, None]), X.T @ (root**2 * z))
+        yield np.asarray(np.linalg.lstsq(X * root[:, None], root * z, rcond=None)[0]) if b is None else b
 
 
 def _projected(X: Array, target: Array) -> Iterator[Array]:

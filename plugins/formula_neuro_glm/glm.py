@@ -13,9 +13,10 @@ from formula_neuro.estimator import BIAS_REDUCED
 from formula_neuro.family import Array, Family, NBinom2
 from formula_neuro.inference.restrict import hold
 from formula_neuro.kernels.irls import Scoring, irls
+from formula_neuro.kernels.normal_equations import root_of_inverse
 from formula_neuro.kernels.rank import GLM_TOLERANCE, Basis, aliased, orthonormal_basis
 from formula_neuro.kernels.recession import open_ends
-from formula_neuro.kernels.separation import at_the_limits, infinite, separation
+from formula_neuro.kernels.separation import Separation, classify, separation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
@@ -26,22 +27,26 @@ from .negative_binomial import fit_with_theta
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """What a GLM can do again."""
+    """What a GLM can do again; `eta` is the linear predictor that it ended at, None where that runs to infinity."""
+
+    eta: Array | None = None
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
 
     def restricted(self, request: Request, fixed: Mapping[int, float]) -> Fit:
-        """The maximum-likelihood fit with columns held at values."""
-        return fit(hold(request, fixed))
+        """The maximum-likelihood fit with columns held at values, sought from this fit on, so that it stays near."""
+        return fit(hold(request, fixed), self.eta)
 
     def open_ends(self, request: Request, j: int) -> tuple[bool, bool]:
         """Whether coefficient j may run to minus, and to plus infinity without a fall of the likelihood."""
         return open_ends(request.design.matrix, request.y, request.weights, request.family, j)
 
 
-def fit(request: Request) -> Fit:
+def fit(request: Request, start: Array | None = None) -> Fit:
     """Maximum likelihood on the rows of positive weight; rows of zero weight get a fitted value only, as in R.
+
+    start: a linear predictor (n,) to begin near, R's etastart.
 
     The columns are made orthonormal first, so that the units and origins of covariates do not matter; the
     covariance is the inverse of the Fisher information at the estimate. Bias-reduced estimators have their own file.
@@ -52,7 +57,7 @@ def fit(request: Request) -> Fit:
     design, w = request.design, request.weights
     used = w > 0
     basis = orthonormal_basis(design.matrix[used], GLM_TOLERANCE)
-    family, found, words = _scored(request, basis, used)
+    family, found, words = _scored(request, basis, used, start)
     request = request if family is request.family else replace(request, family=family)
     beta = basis.coefficients(found.b)
     eta = design.matrix[:, basis.kept] @ beta[basis.kept] + design.offset
@@ -60,7 +65,8 @@ def fit(request: Request) -> Fit:
     mu = family.link.inverse(eta)
     df = int(used.sum()) - basis.rank
     phi = dispersion(family, request.y[used], found.mu, w[used], df)
-    separated = _separated(request, basis, found)
+    apart = _separation(request, basis, found)
+    separated = apart.signs
     return Fit(
         request=request,
         backend="native-glm",
@@ -86,36 +92,42 @@ def fit(request: Request) -> Fit:
         ),
         seconds=time.perf_counter() - began,
         iterations=found.iterations,
-        engine=Engine(),
+        engine=Engine(None if separated else eta),
         separated=separated,
+        separation=apart.kind,
         null_deviance=null_deviance(request, family),
     )
 
 
-def _scored(request: Request, basis: Basis, used: NDArray[np.bool_]) -> tuple[Family, Scoring, tuple[str, ...]]:
+def _scored(
+    request: Request, basis: Basis, used: NDArray[np.bool_], start: Array | None
+) -> tuple[Family, Scoring, tuple[str, ...]]:
     """The family, with theta where that was to be estimated; where scoring ended; and what is to be said."""
     family = request.family
     rows = request.y[used], request.weights[used], request.design.offset[used]
     if isinstance(family, NBinom2) and not family.fixed:
         return fit_with_theta(basis.Q, *rows, family)
-    return family, irls(basis.Q, *rows, family), ()
+    near = None if start is None else basis.Q.T @ (start - request.design.offset)[used]
+    return family, irls(basis.Q, *rows, family, start=near), ()
 
 
 def _root_of_inverse_information(request: Request, basis: Basis, found: Scoring) -> Array:
-    """(r, r) root of the inverse of Q'WQ, W = w mu1^2 / V; a pseudo-inverse where nothing of a direction is left."""
+    """(r, r) root of the inverse of Q'WQ, W = w mu1^2 / V."""
     family, w = request.family, request.weights[request.weights > 0]
     W = w * family.link.derivative(found.eta) ** 2 / family.variance(found.mu)
-    R = np.linalg.qr(basis.Q * np.sqrt(W)[:, None], mode="r")
-    root: Array = np.linalg.pinv(R)
-    return root
+    return root_of_inverse(basis.Q, W)
 
 
-def _separated(request: Request, basis: Basis, found: Scoring) -> dict[str, float]:
-    """The coefficients that separation makes infinite, with signs; looked for only where means reach their limits."""
-    if found.converged and not at_the_limits(found.mu, request.family):
-        return {}
-    X = request.design.matrix[:, basis.kept]
-    return infinite([request.design.names[j] for j in basis.kept], X, request.y, request.weights, request.family)
+def _separation(request: Request, basis: Basis, found: Scoring) -> Separation:
+    """The kind of separation, and the coefficients that it makes infinite, with signs."""
+    family, w = request.family, request.weights
+    used = w > 0
+    score = None
+    if found.converged:
+        V = family.variance(found.mu)
+        score = w[used] * (request.y[used] - found.mu) * family.link.derivative(found.eta) / V
+    names = [request.design.names[j] for j in basis.kept]
+    return classify(names, request.design.matrix[:, basis.kept], request.y, w, family, score)
 
 
 def _unfinished(found: Scoring, separated: bool) -> tuple[str, ...]:

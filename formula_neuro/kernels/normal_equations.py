@@ -1,0 +1,34 @@
+"""Normal equations X'WX b = g on orthonormal columns, where only the weights can make them badly conditioned."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
+
+from ..family import Array
+
+LEAST = 1e-12  # of the largest diagonal: pivots below it say that nothing of a direction is left but rounding
+
+
+def solved(A: Array, g: Array, least: float = LEAST) -> Array | None:
+    """A^-1 g, or None where A is not positive definite to rounding."""
+    try:
+        factor = cho_factor(A, lower=True, check_finite=False)
+    except LinAlgError:
+        return None
+    diagonal = np.diag(factor[0])
+    if not diagonal.min(initial=np.inf) ** 2 > least * np.diag(A).max(initial=0.0):
+        return None
+    return np.asarray(cho_solve(factor, g, check_finite=False))
+
+
+def root_of_inverse(X: Array, W: Array) -> Array:
+    """(r, r) root F of (X'WX)^-1 = F F', X (n, r), W >= 0 (n,); a pseudo-inverse where nothing of a direction is left."""
+    A = X.T @ (X * W[:, None])
+    try:
+        lower = np.linalg.cholesky(A)
+    except LinAlgError:
+        lower = np.zeros_like(A)
+    if len(A) and np.diag(lower).min() ** 2 > 1e-4 * np.diag(A).max():  # then the squares lose no more than 4 digits
+        return np.asarray(solve_triangular(lower, np.eye(len(A)), lower=True).T)
+    return np.asarray(np.linalg.pinv(np.linalg.qr(X * np.sqrt(W)[:, None], mode="r")))
