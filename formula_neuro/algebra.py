@@ -47,14 +47,14 @@ def _variables(term: int) -> tuple[int, ...]:
 
 
 def _tokens(pieces: Sequence[Piece], variables: Sequence[int | None]) -> Iterable[Token]:
-    """formulaic reads no signs in a row: behind the first, which may join, they are one minus if any of them is one."""
+    """formulaic reads no signs in a row: behind the first, which may join, they are one `!` if one is a minus."""
     signs: list[str] = []
     joined = 0  # how many of the signs join two operands
     for piece, variable in zip(pieces, variables, strict=True):
         if variable is None and piece.text in ("+", "-"):
             signs.append(piece.text)
             continue
-        minus = ["-"] if "-" in signs[joined:] else []
+        minus = ["!"] if "-" in signs[joined:] else []
         yield from (Token(sign, kind="operator") for sign in [*signs[:joined], *minus])
         signs = []
         if variable is not None:
@@ -93,14 +93,11 @@ class RAlgebra(OperatorResolver):  # type: ignore[misc]
         def binary(symbol: str, precedence: int, meaning: object) -> Operator:
             return Operator(symbol, arity=2, precedence=precedence, associativity="left", to_terms=meaning)
 
-        def sign(symbol: str, meaning: object) -> Operator:
-            return Operator(symbol, arity=1, precedence=100, associativity="right", fixity="prefix", to_terms=meaning)
-
+        minus = Operator("!", arity=1, precedence=100, associativity="right", fixity="prefix", to_terms=_taken_away)
         return [
             binary("+", 100, _joined),
             binary("-", 100, _without),
-            sign("+", lambda a: a),
-            sign("-", lambda a: _Sum()),  # takes its terms from nothing
+            minus,
             # right of nothing, as in `(a - a)*b` or `0*b`, R finds nothing
             binary(
                 "*", 200, lambda a, b: _joined(_Sum(_plain(a)), _plain(b), _products(a, b)) if _plain(a) else _Sum()
@@ -136,6 +133,11 @@ def _joined(left: Terms, *others: Terms) -> _Sum:
     for terms in others:
         found.values.update(_plain(terms).values)
     return found
+
+
+def _taken_away(terms: Terms) -> _Sum:
+    """A sign takes its terms from nothing."""
+    return _Sum()
 
 
 def _without(left: Terms, right: Terms) -> _Sum:

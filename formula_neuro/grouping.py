@@ -20,40 +20,35 @@ def cross(factors: Sequence[Categorical], name: str) -> tuple[Codes, Keys]:
 
     Raises DataError when one level only is left.
     """
-    key = np.zeros(len(factors[0].codes), dtype=np.int64)
-    for factor in factors:
-        key = key * len(factor.levels) + factor.codes
-    found, codes = np.unique(key, return_inverse=True)
-    if len(found) < 2:
+    codes, columns = factors[0].codes, [np.arange(len(factors[0].levels))]
+    for factor in factors[1:]:  # numbered anew each time: the product of many levels would not fit an integer
+        found, codes = np.unique(codes * len(factor.levels) + factor.codes, return_inverse=True)
+        before, own = np.divmod(found, len(factor.levels))
+        columns = [*(column[before] for column in columns), own]
+    if len(columns[0]) < 2:
         raise DataError(
             f"{name}: the grouping factor has one level only in the rows used, but a variance between groups needs "
             "two or more (five or more to be worth estimating); leave the random term out"
         )
-    columns: list[list[str]] = []
-    for factor in reversed(factors):
-        found, place = np.divmod(found, len(factor.levels))
-        columns.insert(0, [factor.levels[i] for i in place])
-    return codes.astype(np.intp), tuple(zip(*columns, strict=True))
+    named = [[factor.levels[i] for i in column] for factor, column in zip(factors, columns, strict=True)]
+    return codes.astype(np.intp), tuple(zip(*named, strict=True))
 
 
 def codes_of(keys: Keys, values: Sequence[Value]) -> Codes:
     """The place of each row's combination among `keys`; -1 where training has not seen it or a part is missing."""
     factors = [as_factor(value) for value in values]
     n = len(factors[0].codes)
-    place = np.zeros(n, dtype=np.int64)
-    known = np.ones(n, dtype=bool)
+    place, known = np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool)
     trained = np.zeros(len(keys), dtype=np.int64)
     for j, factor in enumerate(factors):
         levels = sorted({key[j] for key in keys})
         index = {level: i for i, level in enumerate(levels)}
         own = np.array([index.get(level, -1) for level in factor.levels] + [-1], dtype=np.int64)[factor.codes]
-        known &= own >= 0
-        place = place * len(levels) + own
-        trained = trained * len(levels) + np.array([index[key[j]] for key in keys])
-    order = np.argsort(trained)
-    at = np.minimum(np.searchsorted(trained[order], place), len(keys) - 1)
-    known &= trained[order][at] == place
-    return np.where(known, order[at], -1).astype(np.intp)
+        seen, trained = np.unique(trained * len(levels) + [index[key[j]] for key in keys], return_inverse=True)
+        wanted = place * len(levels) + own
+        place = np.minimum(np.searchsorted(seen, wanted), len(seen) - 1)
+        known &= (own >= 0) & (seen[place] == wanted)
+    return np.where(known, np.argsort(trained)[place], -1).astype(np.intp)
 
 
 def order_of(counts: Sequence[int]) -> list[int]:

@@ -32,7 +32,10 @@ def random_sum(rng: random.Random, depth: int) -> str:
     right = random_sum(rng, depth - 1)
     if operator not in "+-":
         left, right = (f"({side})" if "+" in side or "-" in side else side for side in (left, right))
-    return f"{left} {operator} {right}"
+    # a sign before 0 and 1 as well as behind another sign is not R's in every corner
+    signed = operator in "+-" and not {*"01"} & {*right} and rng.random() < 0.1
+    sign = rng.choice("+-") if signed else ""
+    return f"{left} {operator} {sign}{right}"
 
 
 def test_random_sums_expand_as_in_r(tmp_path):
