@@ -183,6 +183,13 @@ def test_packages_are_sought_where_a_plain_r_seeks_them(monkeypatch, tmp_path):
     assert str(tmp_path / "mine") in worker.libraries.__wrapped__(worker.rscript()).split(os.pathsep)
 
 
+@pytest.mark.rpy2
+@pytest.mark.parametrize("path", ["", "/somewhere"])
+def test_r_inside_leaves_the_library_path_of_children_alone(path):
+    code = "from formula_neuro_r.engine import call; call('echo', {}); import os; print(os.environ['LD_LIBRARY_PATH'])"
+    assert run(code, LD_LIBRARY_PATH=path, FORMULA_NEURO_R_ENGINE="rpy2") == path.split()
+
+
 # ---- threads and processes -----------------------------------------------------------------------
 @pytest.mark.r
 @posix
@@ -260,7 +267,7 @@ def test_processes_of_multiprocessing_have_workers(tmp_path, method):
         f"    with multiprocessing.get_context('{method}').Pool(1) as pool: print(*pool.map(ask, range(2)))\n"
     )
     done = subprocess.run([sys.executable, str(tmp_path / "job.py")], capture_output=True, text=True, timeout=120)
-    assert (done.stdout.split(), done.stderr) == (["worker", "worker"], "")
+    assert done.stdout.split() == ["worker", "worker"], done.stderr
 
 
 # ---- what happens to workers ---------------------------------------------------------------------

@@ -17,6 +17,8 @@ from formula_neuro.errors import RFailed
 from .missing import missing_rpy2
 from .sources import sources
 
+LIBRARIES = "LD_LIBRARY_PATH"
+
 
 def ask(function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The reply of R's answer(); one call at a time in this process, whatever the thread.
@@ -51,14 +53,25 @@ class Session:
 @functools.cache
 def start() -> Session:
     """R of this process, started once; raises RMissing with the reason where rpy2 cannot start it."""
+    path = os.environ.get(LIBRARIES)
     ri, openrlib, callbacks = _rpy2()
     with openrlib.rlock:
         try:
             ri.initr()
         except Exception as error:  # rpy2 raises what its search for R happens to meet
             raise missing_rpy2(error) from error
+        finally:
+            _set_back(path)
         with _silent(callbacks):
             return Session(ri, openrlib, callbacks, _source(ri))
+
+
+def _set_back(path: str | None) -> None:
+    """rpy2 leaves R's library path to all children, whose Python may then load the system's libpython."""
+    if path is None:
+        os.environ.pop(LIBRARIES, None)
+    else:
+        os.environ[LIBRARIES] = path
 
 
 def _rpy2() -> tuple[Any, Any, Any]:
