@@ -239,7 +239,8 @@ def _sizes(fit: Fit) -> str:
 # ---- the end, and the short form -----------------------------------------------------------------
 def ending(fit: Fit) -> str:
     """Convergence, how the groups lie to one another, and everything that was found on the way."""
-    lines = [] if fit.converged else ["NOT CONVERGED: do not use these numbers as they are"]
+    # Where the maximum is at infinity, the table and a message say so.
+    lines = [] if fit.converged or fit.infinite else ["NOT CONVERGED: do not use these numbers as they are"]
     lines += [f"note: {text}" for text in grouping_notes(fit.request.design.random)]
     return "\n".join([*lines, *(f"message: {text}" for text in fit.messages)])
 
@@ -279,5 +280,5 @@ def short(fit: Fit) -> str:
     if fit.random:
         lines += ["", random_table(fit)]
     if not fit.converged or fit.messages:
-        lines += ["", *([] if fit.converged else ["NOT CONVERGED"]), *(f"message: {text}" for text in fit.messages)]
+        lines += ["", *([] if fit.converged or fit.infinite else ["NOT CONVERGED"]), *(f"message: {text}" for text in fit.messages)]
     return "\n".join([*lines, "", VERBS])

@@ -18,6 +18,7 @@ fit_brglm2 <- function(arguments) {
   ))
   model <- structure(c(fit[names(fit) != "class"], list(x = x, terms = terms)), class = c("brglmFit", "glm", "lm"))
   answer <- linear(model, model$dispersion)
+  answer$null_deviance <- NaN  # with an offset given, brglmFit puts the deviance in its place
   left <- left_over(model, answer$covariance, answer$kept)
   # on the way to infinity its steps overflow and then count as none
   answer$converged <- (model$converged || left < 1e-9) && all(abs(model$linear.predictors) < 1e8)
