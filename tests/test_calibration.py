@@ -45,18 +45,18 @@ def rejected(found: np.ndarray) -> tuple[float, float]:
 
 @pytest.mark.parametrize("test", ["lr", "score", "penalised"])
 def test_tests_of_a_true_slope_keep_their_size(test):
-    share, error = rejected(simulated(-0.5, 0.0, 150)[test])
+    share, error = rejected(simulated(-0.5, 0.0, 120)[test])
     assert abs(share - 0.05) < error
 
 
 @pytest.mark.parametrize("test", ["score", "penalised"])
 def test_with_rare_events_score_and_penalised_tests_keep_their_size(test):
-    share, error = rejected(simulated(-2.2, 1.5, 150)[test])
+    share, error = rejected(simulated(-2.2, 1.5, 120)[test])
     assert abs(share - 0.05) < error
 
 
 def test_with_rare_events_walds_test_sees_less_than_the_others():
-    found = simulated(-2.2, 1.5, 150)
+    found = simulated(-2.2, 1.5, 120)
     # both of the same data, so the difference has no Monte-Carlo error of its own to speak of
     assert rejected(found["wald"])[0] < rejected(found["lr"])[0]
 

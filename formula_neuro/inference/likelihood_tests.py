@@ -72,7 +72,7 @@ class Hypothesis:
         held = self.held(values)
         if self.test == "score":
             return score_statistic(self.request, held) / self.fit.dispersion
-        return max(0.0, rise(self.fit, held, self.height))
+        return float(np.maximum(rise(self.fit, held, self.height), 0.0))  # NaN without residual degrees of freedom
 
 
 def hypothesis(fit: Fit, L: Array, test: str) -> Hypothesis:

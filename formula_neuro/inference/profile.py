@@ -41,6 +41,8 @@ def limits(asked: Hypothesis, row: Array, quantile: float) -> tuple[float, float
     quantile: of the normal distribution, or of t. An end is infinite where the statistic stays below quantile^2
     however far one goes, as it does on one side of a coefficient whose maximum-likelihood estimate is infinite.
     """
+    if np.isnan(quantile):
+        return np.nan, np.nan, ()
     curve = Curve(asked, quantile)
     name, is_open = _name(asked, row), _open_ends(asked)
     if all(is_open):
@@ -98,12 +100,25 @@ def _unit(asked: Hypothesis) -> float:
 
 
 def _end(curve: Curve, centre: float, step: float) -> float:
-    """Where the curve crosses 0 on the step's side of the centre; an infinity where it does not."""
+    """Where the curve crosses 0 on the step's side of the centre; an infinity where it does not.
+
+    Where a link limits the means a step may lead out of the model; it is halved then, up to the limit itself.
+    """
     inner, outer = centre, centre + step
+    barrier: tuple[float, FitError] | None = None
     for _ in range(FAR):
-        if _value(curve, outer) > 0:
+        try:
+            value = _value(curve, outer)
+        except FitError as error:
+            barrier, outer = (outer, error), (inner + outer) / 2
+            continue
+        if value > 0:
             return _root(curve, inner, outer)
-        inner, outer = outer, outer + 2 * (outer - inner)
+        inner, outer = outer, (outer + barrier[0]) / 2 if barrier else outer + 2 * (outer - inner)
+    if barrier is not None:
+        raise FitError(
+            f"values up to {inner:.4g} are accepted and beyond {barrier[0]:.4g} none can be held: {barrier[1]}"
+        )
     return float(np.copysign(np.inf, step))
 
 
@@ -115,5 +130,8 @@ def _value(curve: Callable[[float], float], c: float) -> float:
 
 
 def _root(curve: Curve, inner: float, outer: float) -> float:
-    """To 1e-10 of the bracket, so that the quantile is met to about 1e-9."""
-    return float(brentq(curve, inner, outer, xtol=1e-10 * abs(outer - inner), rtol=8.9e-16, maxiter=200))
+    """To 1e-10 of the bracket, so that the quantile is met to about 1e-9; raises FitError where the curve jumps."""
+    found = float(brentq(curve, inner, outer, xtol=1e-10 * abs(outer - inner), rtol=8.9e-16, maxiter=200))
+    if abs(curve(found)) > 1e-6:
+        raise FitError(f"the likelihood jumps at {found:.4g}: the fits beyond it end at another maximum")
+    return found
