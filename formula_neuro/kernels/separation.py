@@ -1,52 +1,126 @@
 """Whether a direction of the coefficients separates the responses, so that maximum likelihood is infinite.
 
-Konis (2007): maximise sum_i s_i x_i'b subject to s_i x_i'b >= 0 and |b| <= 1, with s_i = 1 for a row at
-its upper limit (a success) and -1 at the lower (a failure, a count of 0); rows in between need x_i'b = 0.
-An optimum above 0 is such a direction.
+With s_i = 1 for a row at its upper limit (a success), -1 at the lower (a failure, a count of 0), the maximum is
+infinite when some b has s_i x_i'b >= 0 in every row, not 0 in all, and x_i'b = 0 in rows in between (Albert &
+Anderson 1984; Konis 2007). The log link of shares has no upper limit: its successes are rows in between
+(Schwendinger, Gruen & Hornik 2021). cone.py finds the directions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.linalg import null_space
 
+from ..errors import FitError
 from ..family import Array, Binomial, Family, Poisson
+from ..links import LINKS
+from .cone import recession_cone
+from .irls import irls
 from .rank import column_norms
 
 SIGMOID = ("logit", "probit", "cloglog", "cauchit")
 
 
+@dataclass(frozen=True)
+class Separation:
+    """The kind ("overlap", "quasi-complete", "complete", "all 0", "all 1"; "" for a family without limits at infinity)
+    and the infinite coefficients by name with their signs, 0 where the data leave the sign open."""
+
+    kind: str = ""
+    signs: Mapping[str, float] = field(default_factory=dict)
+
+
+def classify(
+    names: Sequence[str], X: Array, y: Array, w: Array, family: Family, score: Array | None = None
+) -> Separation:
+    """The separation of responses y (n,) with weights w by columns X (n, p), of full rank where w > 0.
+
+    `score` (rows of positive weight,), d loglik / d eta of a converged maximum-likelihood fit, spares the linear
+    programme where the responses overlap.
+
+    >>> from formula_neuro.family import as_family
+    >>> X, y = np.array([[1.0, -2], [1, -1], [1, 1], [1, 2]]), np.array([0.0, 0, 1, 1])
+    >>> classify(["(Intercept)", "x"], X, y, np.ones(4), as_family("binomial"))
+    Separation(kind='complete', signs={'(Intercept)': 0.0, 'x': 1.0})
+    """
+    sides, used = _sides(y, family), w > 0
+    if sides is None or not used.any() or X.shape[1] == 0:
+        return Separation()
+    X, y, w, sides = X[used], y[used], w[used], sides[used]
+    constant = "all 0" if (y == 0).all() else "all 1" if isinstance(family, Binomial) and (y == 1).all() else ""
+    if constant:
+        return Separation(constant, _of_constant(names, X, sides))
+    if overlaps(X, sides, _score(X, y, w, family) if score is None else score):
+        return Separation("overlap")
+    cone = recession_cone(X, sides)
+    if cone is None:
+        return Separation("overlap")
+    kind = "complete" if cone.moved.all() else "quasi-complete"
+    found = zip(names, cone.sign, cone.infinite, strict=True)
+    return Separation(kind, {name: float(sign) for name, sign, infinite in found if infinite})
+
+
+def overlaps(X: Array, sides: Array, score: Array | None) -> bool:
+    """Whether a score that is nearly 0 in sum proves that no direction separates (Stiemke's lemma).
+
+    With u_i the rows' scores, s_i u_i > 0 at the limits: a separating b with largest |x_i'b| = 1 has
+    b'X'u >= min s_i u_i, while |b'Q'u| <= sqrt(n) |Q'u| for an orthonormal Q.
+    """
+    limits = sides != 0
+    if score is None or not np.isfinite(score).all():
+        return False
+    if not limits.any():
+        return True
+    Q = np.linalg.qr(X / column_norms(X))[0]
+    left = np.sqrt(len(X)) * float(np.linalg.norm(Q.T @ score)) + 1e-13 * float(np.abs(score).sum())
+    return bool((sides * score)[limits].min() > 10 * left)
+
+
+def _score(X: Array, y: Array, w: Array, family: Family) -> Array | None:
+    """The rows' scores under the canonical link, whose separation is the same; None where its search stopped early."""
+    shares = isinstance(family, Binomial) and family.link.name != "log"
+    easier = Binomial(LINKS["logit"]) if shares else Poisson(LINKS["log"])
+    Q = np.linalg.qr(X / column_norms(X))[0]
+    try:
+        found = irls(Q, y, w, np.zeros(len(y)), easier, iterations=25)
+    except FitError:
+        return None
+    return np.asarray(w * (y - found.mu)) if found.converged else None
+
+
+def _of_constant(names: Sequence[str], X: Array, sides: Array) -> dict[str, float]:
+    """What a response that is all 0 or all 1 leaves infinite: the combination of columns that is constant, if any.
+
+    The signs of other columns would be accidents of a programme: each is left open.
+    """
+    if not sides.any():
+        return {}
+    norms = column_norms(X)
+    b, *_ = np.linalg.lstsq(X / norms, sides, rcond=None)
+    if np.abs(X / norms @ b - sides).max() > 1e-8:
+        cone = recession_cone(X, sides)
+        if cone is None:
+            return {}
+        return {n: float(s) for n, s, lost in zip(names, cone.sign, cone.infinite, strict=True) if lost}
+    own = np.abs(b) > 1e-8 * np.abs(b).max()
+    return {name: float(np.sign(value)) if mine else 0.0 for name, value, mine in zip(names, b, own, strict=True)}
+
+
 def separating_direction(X: Array, y: Array, w: Array, family: Family) -> Array | None:
     """Coefficients (p,) along which the likelihood rises for ever, or None when the maximum is finite.
 
-    X (n, p). The largest element is 1 in absolute value after scaling each column to length 1.
+    X (n, p), of full rank where w > 0; every row that separation concerns is moved.
 
     >>> from formula_neuro.family import as_family
     >>> X, y = np.array([[1.0, -2], [1, -1], [1, 1], [1, 2]]), np.array([0.0, 0, 1, 1])
     >>> bool(separating_direction(X, y, np.ones(4), as_family("binomial"))[1] > 0)
     True
     """
-    from scipy.optimize import linprog
-
-    sides = _sides(y, family)
-    if sides is None:
-        return None
-    used = w > 0
-    norms = column_norms(X[used])
-    rows, sides = X[used] / norms, sides[used]
-    inside = rows[sides == 0]
-    space = null_space(inside) if len(inside) else np.eye(X.shape[1])  # all b with x'b = 0 for those rows
-    if space.shape[1] == 0 or not (sides != 0).any():
-        return None
-    signed = np.unique((rows * sides[:, None])[sides != 0] @ space, axis=0)
-    limits = np.vstack([-signed, space, -space])
-    bounds = np.concatenate([np.zeros(len(signed)), np.ones(2 * len(space))])
-    answer = linprog(-signed.sum(axis=0), A_ub=limits, b_ub=bounds, bounds=(None, None), method="highs")
-    if answer.x is None or signed.sum(axis=0) @ answer.x < 1e-7:
-        return None
-    return np.asarray(space @ answer.x / norms)
+    sides, used = _sides(y, family), w > 0
+    cone = recession_cone(X[used], sides[used]) if sides is not None and used.any() else None
+    return None if cone is None else cone.direction
 
 
 def _sides(y: Array, family: Family) -> Array | None:
@@ -68,34 +142,25 @@ def at_the_limits(mu: Array, family: Family, near: float = 1e-4) -> bool:
 
 
 def infinite(names: Sequence[str], X: Array, y: Array, w: Array, family: Family) -> dict[str, float]:
-    """The columns with infinite coefficients, each with its sign; 0 for one that nothing determines any more.
-
-    Rows that a separating direction moves say no more: the others are asked again, until none is separated
-    (Clarkson and Jennrich 1991). A coefficient that the rows left cannot carry is not finite.
-    """
-    norms, left, signs = column_norms(X), w > 0, np.zeros(X.shape[1])
-    while left.any() and (direction := separating_direction(X, y, w * left, family)) is not None:
-        effects = X * direction
-        moved = left & (np.abs(effects.sum(axis=1)) > 1e-6 * np.abs(effects[left]).max())
-        own = np.abs(direction) * norms > 1e-6
-        signs = np.where((signs == 0) & own, np.sign(direction), signs)
-        if not moved.any():
-            break
-        left &= ~moved
-    if not signs.any():
-        return {}
-    lost = np.abs(null_space((X / norms)[left])).max(axis=1, initial=0.0) if left.any() else np.ones(len(names))
-    return {name: float(sign) for name, sign, gone in zip(names, signs, lost, strict=True) if sign != 0 or gone > 1e-6}
+    """The columns with infinite coefficients, each with its sign; 0 where the data leave the sign open."""
+    return dict(classify(names, X, y, w, family).signs)
 
 
 def separation(signs: Mapping[str, float]) -> tuple[str, ...]:
     """The message that names the infinite coefficients, or nothing."""
     if not signs:
         return ()
+    return (
+        "separation: the fixed effects predict some responses perfectly, so that in maximum likelihood "
+        f"{in_words(signs)}; the numbers shown are only where the iteration stopped",
+    )
+
+
+def in_words(signs: Mapping[str, float]) -> str:
+    """ "x (+infinity) is infinite and nothing determines z"."""
     shown = ", ".join(f"{name} ({'+' if sign > 0 else '-'}infinity)" for name, sign in signs.items() if sign)
     undetermined = ", ".join(name for name, sign in signs.items() if not sign)
-    beside = f" and nothing determines {undetermined}" if undetermined else ""
-    return (
-        f"separation: the fixed effects predict some responses perfectly, so the maximum-likelihood estimate of "
-        f"{shown} is infinite{beside}; the numbers shown are only where the iteration stopped",
+    parts = ([f"{shown} is infinite"] if shown else []) + (
+        [f"nothing determines {undetermined}"] if undetermined else []
     )
+    return " and ".join(parts)

@@ -10,9 +10,10 @@ Kosmidis, Kenne Pagui & Sartori (2020), "Mean and median bias reduction in gener
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import solve_triangular
+
 from formula_neuro.estimator import Estimator, Jeffreys, MedianBR
 from formula_neuro.family import Array
-from scipy.linalg import solve_triangular
 
 from .moments import Moments
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+
 from formula_neuro.errors import FitError
-from formula_neuro.estimator import Jeffreys, MeanBR
-from formula_neuro.family import Array
-from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
+from formula_neuro.kernels.rank import aliased, orthonormal_basis
+from formula_neuro.kernels.separation import Separation, classify, in_words
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
+from .likelihood import count_parameters, loglik, null_deviance
 from .newton import Search, search
 from .problem import Problem, State
 
@@ -55,25 +56,35 @@ def fit(request: Request, fixed: Mapping[int, float] | None = None) -> Fit:
     beta[list(fixed or {})] = list((fixed or {}).values())
     eta = design.matrix[:, basis.kept] @ beta[basis.kept] + design.offset
     mu = family.link.inverse(eta)
-    deviance = float(family.deviance(y[used], mu[used], w[used]).sum())
-    at = family.ml_dispersion(y[used], mu[used], w[used]) if family.dispersed else 1.0
+    phi = float("nan") if problem.saturated else state.phi
+    names = [design.names[j] for j in basis.kept]
+    apart = Separation() if fixed else classify(names, design.matrix[:, basis.kept], y, w, family)
     return Fit(
         request=request,
         backend="native-glm",
         beta=beta,
-        covariance=basis.covariance_of_root(problem.Z @ np.linalg.inv(found.point.L)),
-        loglik=family.loglik(y[used], mu[used], w[used], at),
-        deviance=deviance,
+        covariance=basis.covariance_of_root(np.sqrt(phi / state.phi) * problem.Z @ np.linalg.inv(found.point.L)),
+        loglik=loglik(request, mu),
+        deviance=float(family.deviance(y[used], mu[used], w[used]).sum()),
         criterion=problem.criterion(state),
-        n_parameters=problem.Z.shape[1] + family.dispersed,
+        n_parameters=count_parameters(family, problem.Z.shape[1]),
         df_resid=float(problem.df),
-        sigma=float(np.sqrt(state.phi)),
+        sigma=float(np.sqrt(phi)),
         eta=eta,
         converged=found.converged,
-        messages=(*request.messages, *aliased(design.names, basis.kept), *_unfinished(found)),
+        messages=(
+            *request.messages,
+            *aliased(design.names, basis.kept),
+            *_finite(apart),
+            *_unfinished(found),
+            *_without_dispersion(problem),
+        ),
         seconds=time.perf_counter() - began,
         iterations=found.iterations,
         engine=Engine(),
+        separated=apart.signs,
+        separation=apart.kind,
+        null_deviance=null_deviance(request, family),
     )
 
 
@@ -102,6 +113,21 @@ def _unfinished(found: Search) -> tuple[str, ...]:
     if found.converged:
         return ()
     return (
-        f"the search stopped after {found.iterations} iterations {found.point.decrement:.1e} standard errors from a root "
-        "of the adjusted score: the estimates are not bias-reduced; look for extreme covariates, or use another link",
+        f"the search stopped after {found.iterations} iterations {found.point.decrement:.1e} standard errors from a "
+        "root of the adjusted score (where there may be none): the estimates are not bias-reduced; use another link",
+    )
+
+
+def _finite(apart: Separation) -> tuple[str, ...]:
+    if not apart.signs or apart.kind in ("all 0", "all 1"):  # the front end has said that already
+        return ()
+    return (f"separation: in maximum likelihood {in_words(apart.signs)}; the bias-reduced estimates are finite",)
+
+
+def _without_dispersion(problem: Problem) -> tuple[str, ...]:
+    if not problem.saturated:
+        return ()
+    return (
+        f"as many coefficients as rows ({problem.Q.shape[1]}): the fit is perfect, so that no bias is reduced and "
+        "there are no standard errors",
     )

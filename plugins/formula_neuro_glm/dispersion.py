@@ -14,9 +14,10 @@ sum q is the deviance D; the root is D / (n - p), D / (n - p - 2/3) and D / (n +
 from __future__ import annotations
 
 import numpy as np
+from scipy import optimize, special
+
 from formula_neuro.estimator import Estimator, Jeffreys, MedianBR
 from formula_neuro.family import Array, Family
-from scipy import optimize, special
 
 
 def dispersion(how: Estimator, family: Family, deviance: float, w: Array, rank: int) -> float:
@@ -74,7 +75,7 @@ def gamma_parts(x: Array) -> tuple[Array, Array, Array]:
 
 
 def log_density(family: Family, y: Array, mu: Array, w: Array, phi: float) -> float:
-    """The log-likelihood at dispersion phi, w dividing the dispersion: what Jeffreys' penalty is added to; w above 0."""
+    """The log-likelihood at dispersion phi, which the weights w > 0 divide: what Jeffreys' penalty is added to."""
     if not family.dispersed:
         return family.loglik(y, mu, w, 1.0)
     if family.name == "Gamma":

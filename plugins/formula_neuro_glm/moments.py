@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from formula_neuro.family import Array, Family
 from scipy import special
+
+from formula_neuro.family import Array, Family
 
 
 @dataclass(frozen=True, eq=False)

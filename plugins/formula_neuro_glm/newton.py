@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from formula_neuro.family import Array
 from scipy.linalg import solve_triangular
+
+from formula_neuro.family import Array
 
 TIGHT = 1e-10  # in standard errors: where a root counts as found
 ROUNDING = 1e-6  # the most that may be left where rounding ends the search
@@ -120,4 +121,6 @@ def jacobian(evaluate: Evaluate, point: Point, share: float = 1e-4) -> Array | N
 def _found(point: Point) -> bool:
     """Whether the point is a root: tightly, or as nearly as the digits of the coefficients allow."""
     left = point.decrement
-    return left <= TIGHT or (left <= ROUNDING and float(np.linalg.norm(point.scoring)) <= 1e-14 * float(np.linalg.norm(point.a)))
+    return left <= TIGHT or (
+        left <= ROUNDING and float(np.linalg.norm(point.scoring)) <= 1e-14 * float(np.linalg.norm(point.a))
+    )

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+
 from formula_neuro.errors import FitError
 from formula_neuro.estimator import Estimator, Jeffreys, MeanBR
 from formula_neuro.family import Array, Family
@@ -63,7 +64,7 @@ class Problem:
     @property
     def df(self) -> int:
         """Residual degrees of freedom: held coefficients take none."""
-        return len(self.y) - self.Z.shape[1]
+        return len(self.y) - int(self.Z.shape[1])
 
     def state(self, a: Array) -> State | None:
         """The model at free coefficients a (f,); None where means leave their range or no information is left."""
@@ -74,7 +75,7 @@ class Problem:
         rows = moments(self.family, eta, self.y, self.w)
         if not all(np.isfinite(part).all() for part in (rows.q, rows.W)):
             return None
-        L = np.linalg.qr(self.Q * np.sqrt(rows.W)[:, None], mode="r")
+        L: Array = np.linalg.qr(self.Q * np.sqrt(rows.W)[:, None], mode="r")
         size = np.abs(np.diag(L))
         if not size.min(initial=np.inf) > 1e-12 * size.max(initial=0.0):
             return None
