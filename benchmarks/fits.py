@@ -43,6 +43,8 @@ class Model:
 
 MODELS = [
     Model("sleepstudy, LM", "sleepstudy", "Reaction ~ Days", "lm"),
+    Model("1,000 rows, logit", "rows_1000", "y ~ x + z + f", "glm", "binomial"),
+    Model("100,000 rows, logit", "rows_100000", "y ~ x + z + f", "glm", "binomial", repeats=5),
     Model("sleepstudy, random intercept", "sleepstudy", "Reaction ~ Days + (1|Subject)", "lmer"),
     Model("sleepstudy, random slopes", "sleepstudy", "Reaction ~ Days + (Days|Subject)", "lmer"),
     Model("Penicillin, crossed", "Penicillin", "diameter ~ 1 + (1|plate) + (1|sample)", "lmer"),
@@ -64,9 +66,16 @@ def tables() -> dict[str, pd.DataFrame]:
     cells["res"] = rng.standard_normal(24)[g] * 0.5 + rng.standard_normal(1200) * 0.6
     return {
         "cells": cells,
+        **{f"rows_{n}": binary(n, rng) for n in (1_000, 100_000)},
         "waterlick": fn.datasets.waterlick(),
         **{name: data("lme4", name) for name in ("sleepstudy", "Penicillin", "cbpp")},
     }
+
+
+def binary(n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """n rows of a logistic regression on two covariates and a factor of four levels."""
+    d = pd.DataFrame({"x": rng.standard_normal(n), "z": rng.standard_normal(n), "f": rng.choice(list("abcd"), n)})
+    return d.assign(y=(rng.random(n) < 1 / (1 + np.exp(-0.3 - 0.5 * d["x"]))).astype(int))
 
 
 def seconds_here(model: Model, table: pd.DataFrame) -> float:

@@ -23,7 +23,7 @@ def solved(A: Array, g: Array, least: float = LEAST) -> Array | None:
 
 
 def root_of_inverse(X: Array, W: Array) -> Array:
-    """(r, r) root F of (X'WX)^-1 = F F', X (n, r), W >= 0 (n,); a pseudo-inverse where nothing of a direction is left."""
+    """(r, r) root F of (X'WX)^-1 = F F', X (n, r), W (n,); of a pseudo-inverse where a direction has no weight left."""
     A = X.T @ (X * W[:, None])
     try:
         lower = np.linalg.cholesky(A)

@@ -15,7 +15,7 @@ LARGEST = 1e6  # of theta over the mean: beyond, the score of theta is rounding 
 
 
 def fit_with_theta(
-    X: Array, y: Array, w: Array, offset: Array, family: NBinom2, *, turns: int = 100, tolerance: float = 1e-10
+    X: Array, y: Array, w: Array, offset: Array, family: NBinom2, *, turns: int = 400, tolerance: float = 1e-10
 ) -> tuple[NBinom2, Scoring, tuple[str, ...]]:
     """The family with its estimated theta, the coefficients there, and what is to be said; X (n, r), w > 0.
 
@@ -38,11 +38,13 @@ def fit_with_theta(
     return estimated, found, _words(theta, change, settled)
 
 
-def score(theta: float, y: Array, mu: Array, w: Array) -> float:
-    """d loglik / d theta = sum w (psi(y + theta) - psi(theta) - log(1 + mu/theta) + (mu - y) / (mu + theta))."""
-    counts, place = np.unique(y, return_inverse=True)
-    rise = (digamma(counts + theta) - digamma(theta))[place]
-    return float((w * (rise - np.log1p(mu / theta) + (mu - y) / (mu + theta))).sum())
+def score(theta: float, counts: Array, total: Array, y: Array, mu: Array, w: Array) -> float:
+    """d loglik / d theta = sum w (psi(y + theta) - psi(theta) - log(1 + mu/theta) + (mu - y) / (mu + theta)).
+
+    counts are the different values of y, and total the weights of each of them.
+    """
+    rise = float(total @ (digamma(counts + theta) - digamma(theta)))
+    return rise - float(w @ (np.log1p(mu / theta) - (mu - y) / (mu + theta)))
 
 
 def theta_given(y: Array, mu: Array, w: Array) -> float:
@@ -51,8 +53,11 @@ def theta_given(y: Array, mu: Array, w: Array) -> float:
     excess = float((w * ((y - mu) ** 2 - mu)).sum())
     moments = float((w * mu**2).sum()) / excess if excess > 0 else np.inf
 
+    counts, place = np.unique(y, return_inverse=True)
+    total = np.bincount(place, weights=w).astype(np.float64)
+
     def slope(t: float) -> float:
-        return score(float(np.exp(t)), y, mu, w)
+        return score(float(np.exp(t)), counts, total, y, mu, w)
 
     low = high = min(float(np.log(moments)), largest)
     stride = 0.5
