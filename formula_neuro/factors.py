@@ -128,32 +128,40 @@ def _reference(ref: Argument, levels: tuple[str, ...]) -> str:
 
 
 def interaction(*x: Argument, drop: Argument = False, sep: Argument = ".", lex_order: Argument = False) -> Categorical:
-    """One factor of all combinations, "a1.b1"; the first factor's levels run fastest unless lex.order = TRUE."""
+    """One factor of all combinations, "a1.b1"; the first factor's levels run fastest unless lex.order = TRUE.
+
+    Combinations that do not occur are never levels of a model, so drop= changes nothing.
+    """
     if not x:
         raise DataError("interaction takes columns")
     if not isinstance(sep, str):
         raise DataError("sep= is a text")
     factors = [factor_of(v) for v in x]
+    truth(drop, "drop")
     lexical = truth(lex_order, "lex.order")
     sizes = [len(f.levels) for f in factors]
     if np.prod(sizes, dtype=float) > MOST_LEVELS:
         raise DataError(f"there are {' x '.join(map(str, sizes))} combinations of levels; use a:b as terms or groups")
     slowest_first = list(range(len(factors))) if lexical else list(range(len(factors)))[::-1]
-    key = np.zeros(len(factors[0].codes), dtype=np.int64)
-    gone = np.zeros(len(key), dtype=bool)
-    for i in slowest_first:
-        key = key * sizes[i] + factors[i].codes
-        gone |= factors[i].codes < 0
-    # the levels that occur are all that a model keeps, so names are made for these only
-    found, codes = np.unique(np.where(gone, -1, key), return_inverse=True)
-    codes = codes.astype(np.intp) - int(len(found) > 0 and found[0] < 0)
-    found = found[found >= 0]
-    names: list[list[str]] = [[] for _ in factors]
-    for i in reversed(slowest_first):
-        found, place = np.divmod(found, sizes[i])
-        names[i] = [factors[i].levels[j] for j in place]
-    truth(drop, "drop")
+    codes, names = _crossed(factors, slowest_first)
     levels = tuple(sep.join(parts) for parts in zip(*names, strict=True))
     if len(set(levels)) < len(levels):
         raise DataError(f"two combinations print alike with sep={sep!r}; choose another")
     return Categorical(codes, levels)
+
+
+def _crossed(factors: list[Categorical], slowest_first: list[int]) -> tuple[NDArray[np.intp], list[list[str]]]:
+    """Codes (n,) of the combinations that occur, -1 where a factor is missing, and each factor's level in them."""
+    key = np.zeros(len(factors[0].codes), dtype=np.int64)
+    gone = np.zeros(len(key), dtype=bool)
+    for i in slowest_first:
+        key = key * len(factors[i].levels) + factors[i].codes
+        gone |= factors[i].codes < 0
+    found, codes = np.unique(np.where(gone, -1, key), return_inverse=True)
+    codes = codes.astype(np.intp) - int(gone.any())
+    found = found[found >= 0]
+    names: list[list[str]] = [[] for _ in factors]
+    for i in reversed(slowest_first):
+        found, place = np.divmod(found, len(factors[i].levels))
+        names[i] = [factors[i].levels[j] for j in place]
+    return codes, names
