@@ -105,7 +105,7 @@ def _row(comparison: Comparison, part: str, term: str, row: pd.DataFrame) -> dic
 def _whole(term: str, values: dict[str, float]) -> dict[str, str]:
     if term == "nobs":
         return {name: f"{value:.0f}" for name, value in values.items()}
-    if term in ("sigma", "dispersion"):
+    if term in ("sigma", "dispersion", "theta"):
         return {name: f"{value:.4g}" for name, value in values.items()}
     return {name: _number(value, 3 if term in ("r_squared", "adj_r_squared") else 1) for name, value in values.items()}
 

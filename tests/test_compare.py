@@ -87,6 +87,24 @@ def test_the_kinds_of_brackets(mixed):
     assert fn.compare(mixed[0], statistic="none", stars=True).table.iloc[1, 0] == "0.0654***"
 
 
+def test_theta_and_dispersion_are_rows_where_there_are_any(trials):
+    d = trials.assign(count=np.random.default_rng(0).negative_binomial(2, 0.4, len(trials)))
+    fits = [fn.fit("count ~ dff", d, family=f) for f in ("poisson", "quasipoisson", "nbinom2")]
+    table = fn.compare(*fits).table
+    assert table.loc["theta"].tolist() == ["", "", f"{fits[2].request.family.theta:.4g}"]
+    assert table.loc["dispersion"].tolist() == ["", f"{fits[1].dispersion:.4g}", ""]
+    assert table.loc["AIC", "quasipoisson(log)"] == "NA"
+
+
+def test_other_standard_errors_stand_beside_the_models_own(trials):
+    m = fn.fit("dff ~ lick", trials)
+    comparison = fn.compare(m, m, m, vcov=[None, "HC3", {"cluster": "mouseID"}])
+    frame = comparison.to_frame().set_index(["fit", "term"])
+    assert comparison.names == ("model-based", "HC3", "cluster mouseID")
+    assert frame.loc[("HC3", "lick"), "std_error"] == m.tidy(vcov="HC3").set_index("term").loc["lick", "std_error"]
+    assert "standard errors: HC3, cluster mouseID" in str(comparison)
+
+
 def test_different_rows_are_said(trials):
     note = " ".join(fn.compare(fn.fit("dff ~ 1", trials), fn.fit("dff ~ 1", trials.head(100))).notes)
     assert "different rows (512, 100)" in note

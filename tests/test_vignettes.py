@@ -50,3 +50,11 @@ def test_the_separation_vignette_shows_what_it_says():
     slopes, finite, true = names["slopes"], names["finite"], names["true"]
     # Maximum likelihood is further from the truth on average than mean bias reduction.
     assert slopes[finite]["ml"].mean() - true > abs(slopes[finite]["mean_br"].mean() - true)
+
+
+@pytest.mark.r
+def test_side_by_side_shows_rs_own_answers():
+    names, printed = ran("side_by_side")
+    assert "Residual standard error: 36.2 on 90 degrees of freedom" in printed
+    assert "factor cue has new level smell" in printed and "a package is missing" not in printed
+    assert "native-lmm agrees with" in names["verdict"]

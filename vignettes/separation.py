@@ -136,9 +136,9 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# `mean`, with its Monte Carlo `error`, is over the tables where maximum likelihood is finite, which flatters it; `median`,
-# the share of tables in which the estimate is `too_large` (the goal is a half) and the share in which it is `infinite`
-# are over all. With 80 tables the figures are rough.
+# `mean`, with its Monte Carlo `error`, is over the tables where maximum likelihood is finite, which flatters it;
+# `median`, the share of tables in which the estimate is `too_large` (the goal is a half) and the share in which it is
+# `infinite` are over all. With 80 tables the figures are rough.
 #
 # ## Which one when
 #

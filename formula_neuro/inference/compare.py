@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..estimator import BIAS_REDUCED
 from ..expression import label
+from ..family import NBinom2
 from ..result import Fit
 from .coefficients import COLUMNS, check_level
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = ("std_error", "conf_int", "statistic", "p_value", "none")
-FITTED = ("nobs", "sigma", "dispersion", "loglik", "aic", "bic", "r_squared", "adj_r_squared")
+FITTED = ("nobs", "sigma", "dispersion", "theta", "loglik", "aic", "bic", "r_squared", "adj_r_squared")
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,10 +189,12 @@ def _random(fit: Fit) -> pd.DataFrame:
 
 
 def _whole(fit: Fit) -> pd.DataFrame:
-    """The numbers of glance() that are comparable: sigma of linear models, the dispersion of other families."""
+    """The numbers of glance() that are comparable: sigma of linear models, dispersion or theta of other families."""
+    family = fit.request.family
     row = fit.glance().iloc[0].to_dict() | {"dispersion": fit.dispersion}
-    unwanted = {"dispersion"} if fit.request.family.name == "gaussian" else {"sigma"}
-    unwanted |= set() if fit.request.family.dispersed else {"dispersion", "sigma"}
+    row |= {"theta": family.theta} if isinstance(family, NBinom2) else {}
+    unwanted = {"dispersion"} if family.name == "gaussian" else {"sigma"}
+    unwanted |= set() if family.dispersed else {"dispersion", "sigma"}
     pairs = [(name, float(row[name])) for name in FITTED if name in row and name not in unwanted]
     return pd.DataFrame([{"term": name, "estimate": value} for name, value in pairs]).assign(part="fit")
 
