@@ -30,8 +30,9 @@ def updated(old: Formula, change: str) -> str:
         return change
     response = label(old.response) if old.response is not None else ""
     right, rest = _without_removed(right, old, change)
-    text = f"{_filled(left, change, response) if left else response} ~ {_filled(right, change, f'({_as_typed(rest, old)})')}"
-    return text_of(parse(text))
+    new_left = _filled(left, change, response) if left else response
+    new_right = _filled(right, change, f"({_as_typed(rest, old)})")
+    return text_of(parse(f"{new_left} ~ {new_right}"))
 
 
 def text_of(formula: Formula) -> str:

@@ -31,7 +31,7 @@ def drop1(fit: Fit, scope: Any = None, *, test: str | None = "default") -> pd.Da
     >>> fn.drop1(m).term.tolist()
     ['<none>', 'x', 'z']
     """
-    word = tt.test_of(fit, None if test in (None, "default") else test)
+    word = tt.chosen_test(fit, None if test in (None, "default") else test)
     terms = tt.terms_of(fit)
     free = tuple(term for term in terms if not any(tt.contains(other, term) for other in terms))
     picked = free if scope is None else tt.chosen(terms, scope)

@@ -21,7 +21,7 @@ def term_table(fit: Fit, type: str = "I", test: str | None = None) -> pd.DataFra
     """One row a term; see anova()."""
     if type not in TYPES:
         raise ValueError(f"type={type!r} is not known; there are {', '.join(TYPES)}")
-    word = tt.test_of(fit, test)
+    word = tt.chosen_test(fit, test)
     if type == "I":
         return _sequential(fit, word)
     tt.refuse_aliased(fit, f"an anova of type {type}")
@@ -127,7 +127,7 @@ def deviance_table(fits: list[Fit], test: str | None) -> pd.DataFrame:
     Tests divide by the dispersion of the largest model; Rao's is the score of each model at the one before.
     """
     largest = fits[-1]
-    word = tt.test_of(largest, test)
+    word = tt.chosen_test(largest, test)
     heights = np.array([tt.height(fit) for fit in fits])
     resid = np.array([fit.df_resid for fit in fits])
     df, rise = -np.diff(resid, prepend=np.nan), -np.diff(heights, prepend=np.nan)

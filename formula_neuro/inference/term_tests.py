@@ -25,7 +25,7 @@ from .restrict import check_linear, hold
 TESTS = ("F", "Chisq", "Rao")
 
 
-def test_of(fit: Fit, test: str | None) -> str:
+def chosen_test(fit: Fit, test: str | None) -> str:
     """The test asked for, or R's default: F where the dispersion is estimated, chi-squared where it is known."""
     check_linear(fit, "a test of single terms")
     estimated = fit.request.family.dispersed
