@@ -10,7 +10,7 @@ import numpy as np
 from .estimator import BIAS_REDUCED
 from .family import Array, NBinom2
 from .result import Fit, RandomEffect
-from .tolerances import TOLERANCES, Tolerance
+from .tolerances import BY_BIAS_REDUCTION, TOLERANCES, Tolerance
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ LEAST_VARIANCE = 1e-5  # of a response: means within 1e-5 of 0 or 1 need not agr
 
 def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]]:
     """Every number of both fits of one request, and what is to be said about them."""
-    rules = TOLERANCES[fit.request.model]
+    reduced = fit.request.estimator.word in BIAS_REDUCED
+    rules = (BY_BIAS_REDUCTION if reduced else TOLERANCES)[fit.request.model]
     if _infinite(fit, other):  # each stops somewhere on the way to infinity
         rules = rules | {"log-likelihood": replace(rules["log-likelihood"], worse=0.0)}
     if _poisson(fit, other):  # so does theta, and what it moves with it; ours may be the better one

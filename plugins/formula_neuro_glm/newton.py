@@ -44,7 +44,7 @@ class Point:
     @property
     def sd(self) -> Array:
         """Standard errors of a (r,)."""
-        return np.sqrt((np.linalg.inv(self.L) ** 2).sum(axis=1))
+        return np.asarray(np.sqrt((np.linalg.inv(self.L) ** 2).sum(axis=1)))
 
 
 @dataclass(frozen=True, eq=False)
