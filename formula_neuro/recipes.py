@@ -65,6 +65,8 @@ def r_code(fit: Fit, data: str = "data.csv") -> str:
 def _r_function(fit: Fit) -> str:
     if isinstance(fit.request.family, NBinom2) and not fit.request.family.fixed:
         return "MASS::glm.nb" if fit.request.model == "glm" else "lme4::glmer.nb"
+    if fit.request.estimator.word in BIAS_REDUCED:
+        return "glm"  # lm() knows no other method
     return {"lm": "lm", "glm": "glm", "lmm": "lmerTest::lmer", "glmm": "lme4::glmer"}[fit.request.model]
 
 

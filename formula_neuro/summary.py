@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import digits
-from .estimator import AGQ, REML, Estimator, Jeffreys
+from .estimator import AGQ, BIAS_REDUCED, REML, Estimator, Jeffreys
 from .family import Family, NBinom2, Quasi
 from .fit_tables import coefficient_columns, correlations, random_table, ratio_table
 from .grouping_words import grouping_notes
@@ -43,6 +43,7 @@ def _lm(fit: Fit) -> list[str]:
         f"{weighted}Residuals:\n{_quantiles(raw)}",
         _coefficients(fit),
         _lm_foot(fit),
+        _how(fit),
     ]
 
 
@@ -258,7 +259,7 @@ def model_words(fit: Fit) -> str:
         "jeffreys": f"likelihood penalised by Jeffreys' prior{_power(request.estimator)}",
     }.get(request.estimator.word, request.estimator.word)
     words = {
-        "lm": "linear model by least squares",
+        "lm": f"linear model by {how if request.estimator.word in BIAS_REDUCED else 'least squares'}",
         "glm": f"{request.family} generalized linear model by {how}",
         "lmm": f"linear mixed model by {how}",
         "glmm": f"{request.family} generalized linear mixed model by {how}",
@@ -280,5 +281,9 @@ def short(fit: Fit) -> str:
     if fit.random:
         lines += ["", random_table(fit)]
     if not fit.converged or fit.messages:
-        lines += ["", *([] if fit.converged or fit.infinite else ["NOT CONVERGED"]), *(f"message: {text}" for text in fit.messages)]
+        lines += [
+            "",
+            *([] if fit.converged or fit.infinite else ["NOT CONVERGED"]),
+            *(f"message: {text}" for text in fit.messages),
+        ]
     return "\n".join([*lines, "", VERBS])
