@@ -93,6 +93,9 @@ def _bars(inner: list[Piece], text: str, at: int, structure: str = "us", hom: bo
         raise FormulaError("a random term has one bar, with columns left and a group right of it", text, where)
     bar = inner[places[0]]
     left, right = inner[: places[0]], inner[places[0] + 1 :]
+    opened = [piece.at for piece in left if piece.kind == "("]
+    if len(opened) != sum(piece.kind == ")" for piece in left):
+        raise FormulaError("this bracket holds a part of the random term only", text, opened[-1])
     if not left:
         raise FormulaError("left of a bar stand the columns that vary; write (1 | g) for an intercept", text, bar.at)
     if not right:

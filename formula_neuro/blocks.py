@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .coding import Coding, coded_by_contrasts, contrasts, full
 from .expression import label
@@ -68,21 +69,34 @@ def fill(blocks: tuple[Block, ...], values: Mapping[str, Value], n: int) -> Arra
             matrix[:, start] = 1.0
             start += 1
             continue
-        arrays = [_columns(piece, values[piece.variable]) for piece in block.pieces]
-        for choice in product(*(range(len(a)) for a in reversed(arrays))):
-            column = matrix[:, start]
-            column[:] = arrays[0][choice[-1]]
-            for array, j in zip(arrays[1:], reversed(choice[:-1]), strict=True):
+        fastest, *others = (_Columns(piece, values[piece.variable]) for piece in block.pieces)
+        arrays = [[columns.into(np.empty(n), j) for j in range(columns.count)] for columns in others]
+        for choice in product(*(range(len(a)) for a in reversed(arrays)), range(fastest.count)):
+            column = fastest.into(matrix[:, start], choice[-1])
+            for array, j in zip(arrays, reversed(choice[:-1]), strict=True):
                 column *= array[j]
             start += 1
     return matrix
 
 
-def _columns(piece: Piece, value: Value) -> list[Array]:
-    if isinstance(value, Categorical):
-        assert piece.coding is not None
-        table = np.vstack([piece.coding.matrix, np.full(piece.coding.matrix.shape[1], np.nan)])  # code -1: the last
-        return [np.take(column, value.codes) for column in table.T]
-    if isinstance(value, Matrix):
-        return list(value.values.T)
-    return [value]
+class _Columns:
+    """A variable's columns inside a term, one at a time: all indicators of a factor would double the memory."""
+
+    def __init__(self, piece: Piece, value: Value):
+        if isinstance(value, Categorical):
+            assert piece.coding is not None
+            gone = np.full(piece.coding.matrix.shape[1], np.nan)
+            self.values = np.ascontiguousarray(np.vstack([gone, piece.coding.matrix]).T)
+            self.codes: NDArray[np.intp] | None = value.codes + 1  # 0: missing
+        else:
+            self.values = value.values.T if isinstance(value, Matrix) else value[None, :]
+            self.codes = None
+        self.count = len(self.values)
+
+    def into(self, column: Array, j: int) -> Array:
+        """The column j, written where it shall stand."""
+        if self.codes is None:
+            column[:] = self.values[j]
+        else:
+            np.take(self.values[j], self.codes, out=column, mode="clip")  # which needs no buffer
+        return column

@@ -128,7 +128,7 @@ NO_DATES = "dates and times cannot be modelled; convert them to a number such as
 def _from_objects(column: pd.Series, name: str) -> Array | Categorical:
     gone = column.isna().to_numpy(bool)
     given = column[~gone]
-    kinds = {_kind(found) for found in {type(v) for v in given}}
+    kinds = {_kind(found) for found in set(map(type, given.to_numpy(dtype=object)))}
     if not kinds:
         return np.full(len(column), np.nan)
     if kinds == {"True/False"}:
