@@ -57,9 +57,11 @@ class Grid:
 def reference_grid(design: Design, at: Mapping[str, Any] | None = None) -> Grid:
     """Factors at all levels, numbers at their mean over the rows used, or at the values that `at` gives.
 
-    Raises DataError for an `at` that names no predictor of the fixed part.
+    Raises DataError for an `at` that names no predictor of the fixed part, or where there is none.
     """
     wanted = _predictors(design)
+    if not wanted:
+        raise DataError("the fixed part has no predictor, so there is one mean only: the intercept")
     given = dict(at or {})
     unknown = [name for name in given if name not in wanted]
     if unknown:
