@@ -14,22 +14,25 @@ from .problem import Problem
 
 CAUTION = 0.95  # share of the way to a limit that a step goes while the row is still far from it
 NEAR = 1e-4  # of the largest linear predictor: from here on the row is held
-HELD = 1e-10  # share of that distance at which it is held, so that its mean stays inside the range
+HELD = 1e-10  # of the largest: the distance at which it is held, so that rounding does not put it outside
 AT_EDGE = 1e-8  # of the largest linear predictor
 
 
-def room(problem: Problem, eta: Array, move: Array) -> tuple[float, int | None]:
+def room(problem: Problem, eta: Array, move: Array, held: tuple[int, ...] = ()) -> tuple[float, int | None]:
     """The share of a step, at most 1, that keeps every linear predictor inside, and the row to hold, if any."""
     low, high = problem.family.limits
     if np.isinf(low) and np.isinf(high):
         return 1.0, None
+    move = np.where(np.abs(move) > 1e-12 * np.abs(move).max(initial=0.0), move, 0.0)  # rows that a held one holds, too
+    move[list(held)] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         way = np.where(move < 0, (low - eta) / move, np.where(move > 0, (high - eta) / move, np.inf))
-    row = int(np.nanargmin(way)) if len(way) else 0
+    row = int(np.argmin(way)) if len(way) else 0
     if not len(way) or way[row] > 1:
         return 1.0, None
-    if _gap(problem, eta)[row] < NEAR * _scale(eta):
-        return float((1 - HELD) * way[row]), row
+    gap, scale = float(_gap(problem, eta)[row]), _scale(eta)
+    if gap < NEAR * scale:
+        return float(way[row] * (1 - min(0.5, HELD * scale / gap))), row
     return float(CAUTION * way[row]), None
 
 

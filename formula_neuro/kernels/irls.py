@@ -85,7 +85,7 @@ def irls(
         share = decrement / (0.1 + abs(value))
         arrived = share < tolerance or (share < ROUNDING and decrement > before / 4)
         newton, before = newton or decrement > SLOW * before, decrement
-        moved = None if arrived else _shortened(problem, b, eta, step, value)
+        moved = None if arrived else _shortened(problem, b, eta, step, value, held)
         if moved is not None:
             b, eta, value, blocking = moved
             held = held if blocking is None else (*held, blocking)
@@ -140,13 +140,13 @@ def direction(problem: Problem, eta: Array, newton: bool, held: tuple[int, ...] 
 
 
 def _shortened(
-    problem: Problem, b: Array, eta: Array, step: Array, value: float
+    problem: Problem, b: Array, eta: Array, step: Array, value: float, held: tuple[int, ...]
 ) -> tuple[Array, Array, float, int | None] | None:
     """b after the step, or after as much of it as does not raise the deviance; None where nothing is left.
 
     The last is the row to be held from now on, if the step ended at its limit.
     """
-    share, blocking = room(problem, eta, problem.X @ step)
+    share, blocking = room(problem, eta, problem.X @ step, held)
     for _ in range(40):
         candidate = b + share * step
         there = problem.eta(candidate)

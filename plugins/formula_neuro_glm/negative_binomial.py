@@ -11,11 +11,12 @@ from scipy.special import digamma, polygamma
 from formula_neuro.family import Array, NBinom2
 from formula_neuro.kernels.irls import Scoring, irls
 
+ENOUGH = 1e-7  # of theta, far below its standard error: where turns at the edge of a range may end
 LARGEST = 1e6  # of theta over the mean: beyond, the score of theta is rounding and the distribution Poisson's
 
 
 def fit_with_theta(
-    X: Array, y: Array, w: Array, offset: Array, family: NBinom2, *, turns: int = 400, tolerance: float = 1e-10
+    X: Array, y: Array, w: Array, offset: Array, family: NBinom2, *, turns: int = 100, tolerance: float = 1e-10
 ) -> tuple[NBinom2, Scoring, tuple[str, ...]]:
     """The family with its estimated theta, the coefficients there, and what is to be said; X (n, r), w > 0.
 
@@ -32,7 +33,7 @@ def fit_with_theta(
         theta = new
         if change <= tolerance:
             break
-    settled = change <= tolerance
+    settled = change <= ENOUGH
     estimated = replace(family, theta=theta, theta_se=standard_error(theta, y, found.mu, w))
     found = replace(found, converged=found.converged and settled, iterations=steps)
     return estimated, found, _words(theta, change, settled)
