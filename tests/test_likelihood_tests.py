@@ -280,6 +280,26 @@ def test_a_limit_outside_the_links_range_is_named_and_not_guessed():
     assert lost == bool(table.attrs["messages"])
 
 
+@pytest.mark.parametrize("family", ["gaussian(inverse)", "inverse.gaussian(1/mu^2)", "Gamma(identity)"])
+def test_links_that_limit_the_means_or_have_several_maxima_give_whole_intervals(family):
+    fit = fn.fit("p ~ x + f", DATA, family=family)
+    for method in ("profile", "score"):
+        table = fn.confint(fit, method=method)
+        assert table.attrs["messages"] == ()
+        assert ((table.conf_low < table.estimate) & (table.estimate < table.conf_high)).all()
+
+
+def test_a_shape_is_estimated_again_in_the_smaller_model():
+    overdispersed = DATA.assign(k=np.random.default_rng(2).negative_binomial(2, 2 / (2 + np.exp(ETA + 1))))
+    large, small = (fn.fit(f"k ~ {terms}", overdispersed, family="nbinom2") for terms in ("x + z", "z"))
+    assert large.tidy(test="lr").statistic[1] == pytest.approx(2 * (large.loglik - small.loglik), rel=1e-6)
+
+
+def test_without_residual_degrees_of_freedom_nothing_is_tested():
+    tidy = fn.fit("y ~ x", DATA.iloc[:2]).tidy(test="lr")
+    assert tidy[["statistic", "p_value", "conf_low", "conf_high"]].isna().all(axis=None)
+
+
 SCRIPT = """
 suppressMessages(library(MASS))
 d <- read.csv("data.csv"); out <- list()

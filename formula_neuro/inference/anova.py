@@ -25,8 +25,9 @@ def anova(*fits: Fit, test: str | None = None, type: str = "I", df: str | None =
     One fit: R's sequential table (type="I"), or "II" (each term given all that do not contain it) or "III" (each given
     all others, in sum-to-zero contrasts whatever those of the fit), as car::Anova. Linear models: term, df, sum_sq,
     mean_sq, statistic, p_value, Residuals last; generalized ones: term, df, deviance, statistic, p_value, for type I
-    with a row NULL and with df_resid and resid_deviance. Where a shape is estimated (nbinom2) or the likelihood is
-    penalised (Jeffreys' prior; mean_br with the logit link), `deviance` is of -2 (penalised) log-likelihood.
+    with a row NULL and with df_resid and resid_deviance. Where a shape is estimated (nbinom2: anew in every model; MASS
+    holds it) or the likelihood is penalised (Jeffreys' prior; mean_br with the logit link), `deviance` is of
+    -2 (penalised) log-likelihood.
 
     Several fits, the smaller first whatever the order given. Linear models: columns model, df_resid, rss, df, sum_sq,
     statistic, p_value; generalized ones with an estimated dispersion, or with test="Rao": model, df_resid,

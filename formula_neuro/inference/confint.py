@@ -35,6 +35,7 @@ def confint(
     estimate is infinite, one end of the last two is infinite and the other is the limit that the data do give.
     df: as in tidy(). Quantiles are of t where the dispersion is estimated; "none" takes the normal ones of R's
     confint(glm). R interpolates its profile; the ends here solve the equation itself, to about 1e-9.
+    A shape that is estimated (nbinom2) is estimated again at every value held, where MASS holds it at the estimate.
     `attrs["messages"]` names a limit (NaN) that was not found.
 
     Raises Unable where the fit has no such intervals, ValueError for an unknown coefficient or method.
