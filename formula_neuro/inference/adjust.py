@@ -38,7 +38,7 @@ def adjusted(tests: Statistics, method: str) -> Array:
     """
     known = np.isfinite(tests.t) & ~np.isnan(tests.df)
     t, df = np.abs(tests.t[known]), tests.df[known]
-    single = 2 * stats.t.sf(t, df)
+    single = np.asarray(2 * stats.t.sf(t, df))
     q = len(t)
     found = np.full(len(tests.t), np.nan)
     if not q:
@@ -84,7 +84,7 @@ def _critical(df: float, method: str, q: int, V: Array, means: int, alpha: float
 
 def _upper(t: Array, df: Array, method: str, q: int, V: Array, means: int) -> Array:
     """The probability that some statistic of the family is beyond t in size."""
-    single = 2 * stats.t.sf(t, df)
+    single = np.asarray(2 * stats.t.sf(t, df))
     if method == "none":
         return single
     if method == "bonferroni":
@@ -115,7 +115,7 @@ def _sidak(single: Array, q: int) -> Array:
 def _range(t: Array, df: Array, means: float) -> Array:
     """P(range of `means` standard normals / s > sqrt(2) t); one normal pair is the t distribution itself."""
     if means == 2:
-        return 2 * stats.t.sf(t, df)
+        return np.asarray(2 * stats.t.sf(t, df))
     return np.asarray(stats.studentized_range.sf(np.sqrt(2) * t, means, df))
 
 
