@@ -155,9 +155,8 @@ def test_mixed_models_are_told_what_compares_them():
             verb(mixed)
 
 
+@pytest.mark.r
 def test_r_fits_say_that_they_cannot_hold_coefficients():
-    if "r-lm" not in set(fn.backends().query("ready").name):
-        pytest.skip("R is not here")
     with pytest.raises(Unable, match="needs a fit that can `restricted`, and r-lm cannot"):
         fn.anova(fn.fit("y ~ x", DATA, backend="r-lm"))
 
