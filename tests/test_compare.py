@@ -180,3 +180,9 @@ def test_a_fit_made_in_r_stands_beside_a_native_one(trials):
     fits = [fn.fit("dff ~ lick", trials, backend=b) for b in ("native-lm", "r-lm")]
     table = fn.compare(*fits).table
     assert list(table) == ["native-lm", "r-lm"] and (table["native-lm"] == table["r-lm"]).all()
+
+
+@pytest.mark.r
+def test_what_r_did_not_notice_is_named_beside_a_native_fit(separated):
+    fits = [fn.fit("y ~ x + z", separated, family="binomial", backend=b) for b in ("native-glm", "r-glm")]
+    assert fn.compare(*fits).table.loc["x"].tolist() == ["+inf (separated)"] * 2

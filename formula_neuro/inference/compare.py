@@ -12,6 +12,7 @@ import pandas as pd
 from ..estimator import BIAS_REDUCED
 from ..expression import label
 from ..family import NBinom2
+from ..request import Request
 from ..result import Fit
 from .coefficients import COLUMNS, check_level
 
@@ -118,7 +119,7 @@ def compare(
     parts = [
         part.assign(fit=head)
         for fit, head, how in zip(fits, heads, covariances, strict=True)
-        for part in (_coefficients(fit, how, conf_level, exponentiate), _random(fit), _whole(fit))
+        for part in (_coefficients(fit, _infinite(fit, fits), how, conf_level, exponentiate), _random(fit), _whole(fit))
     ]
     frame = pd.concat([p for p in parts if len(p)], ignore_index=True)
     frame = frame.reindex(columns=["fit", "part", *COLUMNS, "separated"])
@@ -168,9 +169,23 @@ def _covariance(how: Any) -> str:
 
 
 # ---- the long table ------------------------------------------------------------------------------
-def _coefficients(fit: Fit, vcov: Any, conf_level: float, exponentiate: bool) -> pd.DataFrame:
+def _infinite(fit: Fit, fits: tuple[Fit, ...]) -> Mapping[str, float]:
+    """The infinite coefficients; where the backend did not look for them, those found by a fit of the same model."""
+    if fit.separation or fit.request.estimator.word in BIAS_REDUCED:
+        return fit.infinite
+    same = (other for other in fits if other.separated and _same_model(fit.request, other.request))
+    return next((other.separated for other in same), fit.infinite)
+
+
+def _same_model(a: Request, b: Request) -> bool:
+    arrays = [(a.design.matrix, b.design.matrix), (a.y, b.y), (a.weights, b.weights)]
+    return a.model == b.model and str(a.family) == str(b.family) and all(np.array_equal(x, y) for x, y in arrays)
+
+
+def _coefficients(
+    fit: Fit, signs: Mapping[str, float], vcov: Any, conf_level: float, exponentiate: bool
+) -> pd.DataFrame:
     table = fit.tidy(vcov=vcov, conf_level=conf_level, exponentiate=exponentiate)[COLUMNS]
-    signs = fit.infinite
     table = table.assign(part="coefficients", separated=[signs.get(term, np.nan) for term in table["term"]])
     lost = table["separated"].notna()
     table.loc[lost, COLUMNS[2:]] = np.nan
