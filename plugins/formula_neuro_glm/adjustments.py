@@ -10,7 +10,6 @@ Kosmidis, Kenne Pagui & Sartori (2020), "Mean and median bias reduction in gener
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from formula_neuro.estimator import Estimator, Jeffreys, MedianBR
 from formula_neuro.family import Array
@@ -23,7 +22,7 @@ def adjustment(how: Estimator, m: Moments, Q: Array, R: Array, L: Array) -> Arra
 
     m rows (n,), Q (n, r), R and L (r, r) upper triangular.
     """
-    G = solve_triangular(L, Q.T, trans="T").T
+    G = Q @ np.linalg.inv(L)
     h = m.W * (G**2).sum(axis=1)
     if isinstance(how, Jeffreys):
         return np.asarray(Q.T @ jeffreys_rows(m, h, how.power))
@@ -46,7 +45,7 @@ def median_shift(m: Moments, G: Array, L: Array, R: Array) -> Array:
 
     With V = (X'WX)^-1 and g_ij = x_i'V e_j:  c_j = sum_i W_i g_ij^3 / V_jj (skew_i / 6 - bend_i / 2).
     """
-    T = solve_triangular(L, np.linalg.inv(R).T, trans="T")  # V = T'T, g = G T
+    T = np.linalg.solve(L.T, np.linalg.inv(R).T)  # V = T'T, g = G T
     third = np.where(m.W > 0, m.W * (m.skew / 6 - m.bend / 2), 0.0)
     c = third @ (G @ T) ** 3 / (T**2).sum(axis=0)
     return np.asarray(L.T @ (L @ (R @ c)))

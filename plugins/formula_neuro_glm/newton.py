@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from formula_neuro.family import Array
 
@@ -34,12 +33,12 @@ class Point:
     @property
     def decrement(self) -> float:
         """sqrt(f'I^-1 f): how far a scoring step goes, in standard errors."""
-        return float(np.linalg.norm(solve_triangular(self.L, self.f, trans="T")))
+        return float(np.linalg.norm(np.linalg.solve(self.L.T, self.f)))
 
     @property
     def scoring(self) -> Array:
         """The step I^-1 f."""
-        return np.asarray(solve_triangular(self.L, solve_triangular(self.L, self.f, trans="T")))
+        return np.asarray(np.linalg.solve(self.L, np.linalg.solve(self.L.T, self.f)))
 
     @property
     def sd(self) -> Array:
