@@ -73,15 +73,19 @@ def markdown(comparison: Comparison) -> str:
 def html(comparison: Comparison) -> str:
     """A plain table that takes the look of the page it stands on."""
     shown, before = table(comparison), "coefficients"
-    head = "".join(f"<th>{escaping.escape(str(name))}</th>" for name in ["", *shown.columns])
+    cell_style = 'style="text-align: right; padding: 0.15em 0.8em; white-space: nowrap"'
+    head = "".join(f"<th {cell_style}>{escaping.escape(str(name))}</th>" for name in ["", *shown.columns])
     body = []
     for label, (part, _), row in zip(shown.index, _rows(comparison), shown.values, strict=True):
         line = ' style="border-top: 1px solid"' if part != before else ""
-        cells = "".join(f"<td>{escaping.escape(cell)}</td>" for cell in row)
+        cells = "".join(f"<td {cell_style}>{escaping.escape(cell)}</td>" for cell in row)
         body.append(f'<tr{line}><th style="text-align: left">{escaping.escape(label)}</th>{cells}</tr>')
         before = part
     notes = "<br>".join(escaping.escape(line) for line in [*_legend(comparison), *_foot(comparison)])
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table><p><small>{notes}</small></p>"
+    return (
+        f'<table style="border-collapse: collapse">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table><p><small>{notes}</small></p>"
+    )
 
 
 # ---- cells ---------------------------------------------------------------------------------------

@@ -144,13 +144,12 @@ def test_at_least_200_fits_equal_brglm2(pairs):
     assert compared >= 200
 
 
-def test_every_fit_converged_or_says_so_and_few_are_left_to_themselves(pairs):
-    unfinished = [
-        (seed, ours) for seed, ours, _ in pairs if not ours.converged and ours.request.family.link.name != "sqrt"
-    ]
-    assert all("standard errors from a root" in ours.messages[-1] for _, ours in unfinished)
-    assert {ours.request.estimator.word for _, ours in unfinished} <= {"median_br"}  # which need not have a root
-    assert len(unfinished) <= 3
+def test_every_fit_converges_but_where_a_link_ends_and_then_it_says_so(pairs):
+    unfinished = [ours for _, ours, _ in pairs if not ours.converged]
+    assert len(unfinished) <= 6
+    for m in unfinished:
+        assert np.isfinite(m.request.family.limits[0])  # at such an edge Jeffreys' penalty grows without bound
+        assert any("standard errors from a root" in text for text in m.messages)
 
 
 def test_fits_that_brglm2_does_not_finish_are_roots_of_the_adjusted_score(pairs):

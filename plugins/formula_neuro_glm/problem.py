@@ -75,7 +75,7 @@ class Problem:
         rows = moments(self.family, eta, self.y, self.w)
         if not all(np.isfinite(part).all() for part in (rows.q, rows.W)):
             return None
-        L: Array = np.linalg.qr(self.Q * np.sqrt(rows.W)[:, None], mode="r")
+        L = np.asarray(np.linalg.qr(self.Q * np.sqrt(rows.W)[:, None], mode="r"))  # numpy's types promise a pair
         size = np.abs(np.diag(L))
         if not size.min(initial=np.inf) > 1e-12 * size.max(initial=0.0):
             return None
