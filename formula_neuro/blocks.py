@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .coding import Coding, coded_by_contrasts, contrasts, full
-from .expression import label
 from .family import Array
 from .formula import Part
+from .syntax.expression import label
 from .values import Categorical, Matrix, Value
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from . import registry
+from .display.json_words import agreement_record, fit_record, plain
 from .errors import FormulaError, NoBackend, RMissing
-from .json_words import agreement_record, fit_record, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,7 @@ def fit(options: FitOptions, as_json: bool) -> None:
 def _check_outputs(options: FitOptions) -> None:
     """Raise before the work starts where its results could not be written."""
     if options.report is not None:
-        from .report import check_writable
+        from .display.report import check_writable
 
         check_writable(options.report)
     if options.out is not None:
@@ -128,7 +128,7 @@ def _check_outputs(options: FitOptions) -> None:
 
 
 def _finish(m: Fit, options: FitOptions, as_json: bool) -> None:
-    from . import summary
+    from .display import summary
 
     if not as_json:
         typer.echo(summary.body(m))
@@ -163,7 +163,7 @@ def _write(m: Fit, options: FitOptions, check: Agreement | None) -> list[str]:
     """Write the report and the folder of tables; the paths written."""
     written = []
     if options.report is not None:
-        from .report import report
+        from .display.report import report
 
         written.append(report(m, options.report, crosscheck=check))
     if options.out is not None:
@@ -174,7 +174,7 @@ def _write(m: Fit, options: FitOptions, check: Agreement | None) -> list[str]:
 
 
 def _tables(m: Fit, folder: Path) -> list[str]:
-    from .summary import summary
+    from .display.summary import summary
 
     tables = {"coefficients": m.tidy(), "fit": m.glance(), "rows": m.augment()}
     if m.random:
@@ -188,9 +188,9 @@ def _tables(m: Fit, folder: Path) -> list[str]:
 def demo(out: Path, as_json: bool) -> None:
     """The main job on simulated data: a native fit, a sentence, a report, and R's verdict where R is there."""
     from .datasets import waterlick
+    from .display.report import check_writable, report
+    from .display.sentences import sentences
     from .fitting import fit as fit_formula
-    from .report import check_writable, report
-    from .sentences import sentences
 
     check_writable(out)
     trials = waterlick()

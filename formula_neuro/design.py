@@ -12,16 +12,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from . import expression, grouping, notes
+from . import grouping, notes
 from . import rows as row_rules
 from .blocks import Block, fill, plan
 from .errors import DataError, NewLevels
-from .expression import Node, label
 from .family import Array
 from .formula import Formula, Part, all_variables, parse
+from .syntax import expression
+from .syntax.expression import Node, label
 from .table import as_table
-from .transforms import CONTRASTS, States, evaluate
 from .values import Categorical, Matrix, Value, as_numbers
+from .words.transforms import CONTRASTS, States, evaluate
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,10 @@ from . import registry
 from .design import Design, model_matrix
 from .errors import DataError, FormulaError
 from .estimator import BIAS_REDUCED, Estimator, as_estimator
-from .expression import label
 from .family import Array, Binomial, Family, as_family
 from .request import Request
 from .result import Fit
+from .syntax.expression import label
 from .values import LOGICAL
 
 

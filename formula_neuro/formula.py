@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from . import expression
-from .bars import Bar, cut_bars
 from .errors import FormulaError
-from .expression import Call, Name, Node, about_character, names, tokens
-from .pieces import Piece, pieces_of, remove
-from .terms import Part, expand_dot, part_of
+from .syntax import expression
+from .syntax.bars import Bar, cut_bars
+from .syntax.expression import Call, Name, Node, about_character, names, tokens
+from .syntax.pieces import Piece, pieces_of, remove
+from .syntax.terms import Part, expand_dot, part_of
 
 __all__ = ["Bar", "Formula", "Part", "all_variables", "parse"]
 
@@ -43,7 +43,7 @@ def parse(text: str, columns: Sequence[str] = ()) -> Formula:
 
     Raises FormulaError, with a caret, for anything that R or lme4 would not accept.
 
-    >>> from formula_neuro.expression import label
+    >>> from formula_neuro.syntax.expression import label
     >>> f = parse("lick ~ dff + (1 | mouseID)")
     >>> label(f.response), [label(v) for v in f.fixed.variables], [b.name for b in f.bars]
     ('lick', ['dff'], ['mouseID'])

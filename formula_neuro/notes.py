@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .expression import Name, label, names
 from .formula import Formula
+from .syntax.expression import Name, label, names
 from .values import Categorical, Value
 
 FEW = 5  # with fewer levels a variance is little more than a guess (Bolker et al. 2009, Trends Ecol Evol 24:127)

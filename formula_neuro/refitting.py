@@ -12,7 +12,7 @@ from .family import Family, as_family
 from .fitting import as_request
 from .request import Request
 from .result import Fit
-from .updating import updated
+from .syntax.updating import updated
 
 
 def refit(

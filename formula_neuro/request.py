@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .bars import HOMOGENEOUS
 from .design import Design
 from .estimator import Estimator
 from .family import Array, Family
+from .syntax.bars import HOMOGENEOUS
 
 
 @dataclass(frozen=True, eq=False)

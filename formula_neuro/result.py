@@ -175,7 +175,7 @@ class Fit:
 
     def augment(self, newdata: Any = None) -> pd.DataFrame:
         """The rows used (or new ones) with fitted, residual, hat, sigma, cooks_distance, std_residual, se_fit."""
-        from .augmented import augment
+        from .inference.augmented import augment
 
         return augment(self, newdata)
 
@@ -209,7 +209,7 @@ class Fit:
         of a grouping factor that the fit has not seen is an error, or with `new_levels="zero"` a random effect of zero.
         See prediction.predict for the rest.
         """
-        from .prediction import predict
+        from .inference.prediction import predict
 
         return predict(
             self,
@@ -227,7 +227,7 @@ class Fit:
 
     def simulate(self, n: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
         """New responses from the fitted model, (rows used, n), with new random effects each time."""
-        from .simulation import simulate
+        from .inference.simulation import simulate
 
         return simulate(self, n, seed)
 
@@ -236,14 +236,14 @@ class Fit:
 
         R's default for the model; "partial" is a DataFrame, a column a term; `seed` belongs to "quantile".
         """
-        from .residual_types import residuals
+        from .inference.residual_types import residuals
 
         return residuals(self, type, seed)
 
     # ---- words and pictures ----------------------------------------------------------------------
     def summary(self) -> Summary:
         """What R's summary() prints, in R's order and words."""
-        from .summary import summary
+        from .display.summary import summary
 
         return Summary(summary(self))
 
@@ -252,7 +252,7 @@ class Fit:
 
         `which` is "effects", "coefficients", "residuals", "qq", "calibration", "influence" or "random".
         """
-        from .plot import plot
+        from .display.plot import plot
 
         return plot(self, which)
 
@@ -261,12 +261,12 @@ class Fit:
 
         `crosscheck`, the answer of fn.crosscheck(fit), adds R's verdict to the page.
         """
-        from .report import report
+        from .display.report import report
 
         return report(self, path, crosscheck=crosscheck)
 
     def __repr__(self) -> str:
-        from .summary import short
+        from .display.summary import short
 
         return short(self)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from . import expression
 from .errors import DataError
 from .family import Array
-from .transforms import States, evaluate
+from .syntax import expression
 from .values import Categorical, Matrix, Value, as_numbers, keep, missing
+from .words.transforms import States, evaluate
 
 Rows = NDArray[np.intp]
 

@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .expression import number_label
 from .family import Array
+from .syntax.expression import number_label
 
 LOGICAL = ("FALSE", "TRUE")
 

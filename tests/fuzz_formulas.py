@@ -23,8 +23,8 @@ from formula_generator import fixed, mixed, table
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, FormulaError
-from formula_neuro.expression import label, read
 from formula_neuro.formula import all_variables
+from formula_neuro.syntax.expression import label, read
 
 TOKENS = [
     "+", "-", "*", "/", ":", "^", "%in%", "|", "||", "~", "(", ")", ",", "=", "==", "!=", "<", ">=", "&", "!", "%%",

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.plot import png
+from formula_neuro.display.plot import png
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from formula_neuro.errors import FormulaError
-from formula_neuro.expression import Call, Name, Number, Text, Truth, label, names, number_label, quoted, read
+from formula_neuro.syntax.expression import Call, Name, Number, Text, Truth, label, names, number_label, quoted, read
 
 LABELS = {
     "sin(2*pi*k/24)": "sin(2 * pi * k/24)",

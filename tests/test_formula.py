@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import formula_neuro as fn
 from formula_neuro.errors import FormulaError
-from formula_neuro.expression import label
 from formula_neuro.formula import Formula, Part, parse
+from formula_neuro.syntax.expression import label
 
 
 def terms(part: Part) -> list[str]:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from formula_neuro.errors import FormulaError
-from formula_neuro.expression import Call, Node
 from formula_neuro.formula import all_variables, parse
+from formula_neuro.syntax.expression import Call, Node
 
 sys.path.insert(0, str(Path(__file__).parent))
 from formula_generator import table

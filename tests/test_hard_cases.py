@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.bins import wilson
-from formula_neuro.curves import fitted_curve
+from formula_neuro.display.bins import wilson
+from formula_neuro.display.curves import fitted_curve
+from formula_neuro.display.plot import draw_one, pictures
 from formula_neuro.errors import FitError
 from formula_neuro.family import as_family
-from formula_neuro.plot import draw_one, pictures
 from formula_neuro.registry import installed, resolve
 from formula_neuro.result import Fit
 from formula_neuro_mixed.newton import Target, minimise

@@ -12,9 +12,9 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, FormulaError
-from formula_neuro.expression import Call, Node
 from formula_neuro.formula import all_variables
-from formula_neuro.transforms import FUNCTIONS, LEARNING
+from formula_neuro.syntax.expression import Call, Node
+from formula_neuro.words.transforms import FUNCTIONS, LEARNING
 
 # Expressions that Python or R would run, or that lead out of the table; each is put into many places.
 PYTHON = [

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import formula_neuro as fn
-from formula_neuro import effects
-from formula_neuro.bins import binned, wilson
-from formula_neuro.curves import fitted_curve, predictors
-from formula_neuro.plot import draw_one, pictures, plot, png
+from formula_neuro.display import effects
+from formula_neuro.display.bins import binned, wilson
+from formula_neuro.display.curves import fitted_curve, predictors
+from formula_neuro.display.plot import draw_one, pictures, plot, png
 
 
 @pytest.fixture(scope="module")

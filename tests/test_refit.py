@@ -15,7 +15,7 @@ import formula_neuro as fn
 from formula_neuro.design import model_matrix
 from formula_neuro.errors import DataError, FormulaError, NoBackend, Unable
 from formula_neuro.formula import parse
-from formula_neuro.updating import updated
+from formula_neuro.syntax.updating import updated
 
 rng = np.random.default_rng(3)
 n = 60

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.recipes import python_code, r_code
-from formula_neuro.report import coefficient_table, html, report
-from formula_neuro.separation_words import separation_words
+from formula_neuro.display.recipes import python_code, r_code
+from formula_neuro.display.report import coefficient_table, html, report
+from formula_neuro.display.separation_words import separation_words
 
 
 @pytest.fixture(scope="module")

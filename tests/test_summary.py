@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.digits import aligned, p_values
-from formula_neuro.grouping_words import grouping_notes, relation
-from formula_neuro.sentences import sentences
-from formula_neuro.summary import short
+from formula_neuro.display.digits import aligned, p_values
+from formula_neuro.display.grouping_words import grouping_notes, relation
+from formula_neuro.display.sentences import sentences
+from formula_neuro.display.summary import short
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ..estimator import BIAS_REDUCED
-from ..expression import label
 from ..family import NBinom2
 from ..request import Request
 from ..result import Fit
+from ..syntax.expression import label
 from .coefficients import COLUMNS, check_level
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ class Comparison:
     @property
     def table(self) -> pd.DataFrame:
         """The table as texts: a row a coefficient, then random effects and the fits as a whole; a column a fit."""
-        from ..compared_words import table
+        from ..display.compared_words import table
 
         return table(self)
 
     def to_markdown(self) -> str:
         """The table in Markdown, notes below."""
-        from ..compared_words import markdown
+        from ..display.compared_words import markdown
 
         return markdown(self)
 
@@ -64,19 +64,19 @@ class Comparison:
 
     def plot(self) -> Figure:
         """The coefficients of all fits beside one another with their intervals; infinite ones are arrows."""
-        from ..forest import compared
+        from ..display.forest import compared
 
         return compared(self)
 
     def __str__(self) -> str:
-        from ..compared_words import text
+        from ..display.compared_words import text
 
         return text(self)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from ..compared_words import html
+        from ..display.compared_words import html
 
         return html(self)
 

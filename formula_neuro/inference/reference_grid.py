@@ -13,8 +13,8 @@ import pandas as pd
 
 from ..design import Design
 from ..errors import DataError
-from ..expression import label, names
 from ..family import Array
+from ..syntax.expression import label, names
 from ..values import Categorical, from_column
 
 KEPT = 2  # a number with no more values than this is taken at each of them, as emmeans does

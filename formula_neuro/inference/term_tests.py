@@ -114,8 +114,8 @@ def rank(fit: Fit) -> int:
 
 def chosen(terms: Sequence[TermColumns], scope: Any) -> tuple[TermColumns, ...]:
     """The terms that a scope names: a name, several, or a formula such as "~ a + b"; "a:b" and "b:a" are one."""
-    from ..expression import label
     from ..formula import parse
+    from ..syntax.expression import label
 
     if isinstance(scope, str) and "~" in scope:
         part = parse(scope, list(dict.fromkeys(v for term in terms for v in term.variables))).fixed

@@ -1,0 +1,1 @@
+"""What a person reads and looks at: summaries, figures, reports, and the words in them."""

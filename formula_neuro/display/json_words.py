@@ -1,0 +1,61 @@
+"""A fit and a verdict as plain values, for JSON: NaN and infinity become null."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from .fit_tables import ratio_name, ratios
+
+if TYPE_CHECKING:
+    from ..agreement import Agreement
+    from ..result import Fit
+
+
+def fit_record(m: Fit) -> dict[str, Any]:
+    """Everything about a fit but its rows: the model, its coefficients, variances and messages."""
+    request = m.request
+    known = m.glance().to_dict("records")[0]
+    record = {
+        "formula": str(request.design.formula),
+        **known,
+        "groups": {effect.group: len(effect.levels) for effect in m.random},
+        "messages": list(m.messages),
+        "coefficients": m.tidy().to_dict("records"),
+        "ratios": ratios(m)[["term", "estimate", "conf_low", "conf_high"]].to_dict("records") if ratio_name(m) else [],
+        "varcorr": m.varcorr().to_dict("records"),
+    }
+    cleaned: dict[str, Any] = plain(record)
+    return cleaned
+
+
+def agreement_record(check: Agreement | None) -> dict[str, Any] | None:
+    """R's verdict with its table, or None where it was not asked for."""
+    if check is None:
+        return None
+    record = {
+        "ok": check.ok,
+        "native": check.native,
+        "reference": check.reference,
+        "table": check.table.to_dict("records"),
+        "notes": list(check.notes),
+    }
+    cleaned: dict[str, Any] = plain(record)
+    return cleaned
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's types.
+
+    >>> plain({"df": float("inf"), "terms": ("a", 1)})
+    {'df': None, 'terms': ['a', 1]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):  # numpy's scalars
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,111 @@
+"""The code that makes a fit again: in Python, and in R."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..estimator import AGQ, BIAS_REDUCED, REML, Jeffreys
+from ..family import NBinom2, Quasi
+
+if TYPE_CHECKING:
+    from ..result import Fit
+
+BRGLM2 = {"mean_br": "AS_mean", "median_br": "AS_median", "jeffreys": "MPL_Jeffreys"}
+
+
+def python_code(fit: Fit, data: str = "data.csv") -> str:
+    """The call of this package that makes the fit again.
+
+    >>> import formula_neuro as fn
+    >>> print(python_code(fn.fit("dff ~ lick", fn.datasets.waterlick())))
+    import formula_neuro as fn
+    m = fn.fit("dff ~ lick", "data.csv")
+    """
+    request = fit.request
+    arguments = [json.dumps(str(request.design.formula), ensure_ascii=False), f'"{data}"']
+    if request.model in ("glm", "glmm"):
+        arguments.append(f'family="{request.family}"')
+    if isinstance(request.estimator, AGQ):
+        arguments.append(f"estimator=fn.AGQ({request.estimator.nodes})")
+    elif request.estimator.word in BIAS_REDUCED:
+        power = f"({number:g})" if (number := _power(fit)) else ""
+        arguments.append(f'estimator="{request.estimator.word}{power}"')
+    elif request.model == "lmm" and not isinstance(request.estimator, REML):
+        arguments.append('estimator="ml"')
+    if not fit.backend.startswith("native-"):
+        arguments.append(f'backend="{fit.backend}"')
+    arguments += [f"{name}={json.dumps(text) if text else '...'}" for name, text in _extras(fit)]
+    if request.design.contrasts:
+        arguments.append(f"contrasts={json.dumps(dict(request.design.contrasts))}")
+    return f"import formula_neuro as fn\nm = fn.fit({', '.join(arguments)})"
+
+
+def r_code(fit: Fit, data: str = "data.csv") -> str:
+    """The same model in R.
+
+    >>> import formula_neuro as fn
+    >>> print(r_code(fn.fit("dff ~ lick", fn.datasets.waterlick())))
+    d <- read.csv("data.csv")
+    m <- lm(dff ~ lick, data = d)
+    summary(m)
+    """
+    request = fit.request
+    arguments = [str(request.design.formula), "data = d", *_r_family(fit), *_r_estimator(fit)]
+    arguments += [f"{name} = {text or '...'}" for name, text in _extras(fit)]
+    if request.design.contrasts:
+        given = ", ".join(f'{name} = "{kind}"' for name, kind in request.design.contrasts)
+        arguments.append(f"contrasts = list({given})")
+    library = "library(brglm2)\n" if request.estimator.word in BIAS_REDUCED else ""
+    return f'{library}d <- read.csv("{data}")\nm <- {_r_function(fit)}({", ".join(arguments)})\nsummary(m)'
+
+
+def _r_function(fit: Fit) -> str:
+    if isinstance(fit.request.family, NBinom2) and not fit.request.family.fixed:
+        return "MASS::glm.nb" if fit.request.model == "glm" else "lme4::glmer.nb"
+    if fit.request.estimator.word in BIAS_REDUCED:
+        return "glm"  # lm() knows no other method
+    return {"lm": "lm", "glm": "glm", "lmm": "lmerTest::lmer", "glmm": "lme4::glmer"}[fit.request.model]
+
+
+def _r_family(fit: Fit) -> list[str]:
+    family = fit.request.family
+    if fit.request.model not in ("glm", "glmm"):
+        return []
+    if isinstance(family, NBinom2):
+        given = f'family = MASS::negative.binomial(theta = {family.theta:.10g}, link = "{family.link.name}")'
+        return [given] if family.fixed else [f"link = {family.link.name}"]
+    variance = f', variance = "{family.variance_of}"' if isinstance(family, Quasi) else ""
+    return [f'family = {family.name}(link = "{family.link.name}"{variance})']
+
+
+def _r_estimator(fit: Fit) -> list[str]:
+    how = fit.request.estimator
+    if fit.request.model == "lmm" and not isinstance(how, REML):
+        return ["REML = FALSE"]
+    if isinstance(how, AGQ):
+        return [f"nAGQ = {how.nodes}"]
+    if how.word not in BRGLM2:
+        return []
+    power = [f"a = {number:g}"] if (number := _power(fit)) else []
+    return ["method = brglmFit", f'type = "{BRGLM2[how.word]}"', *power]
+
+
+def _power(fit: Fit) -> float | None:
+    """The power of Jeffreys' prior where it is not the usual 1/2."""
+    how = fit.request.estimator
+    return how.power if isinstance(how, Jeffreys) and how.power != 0.5 else None
+
+
+def _extras(fit: Fit) -> list[tuple[str, str]]:
+    """The other arguments with their text, "" for values that no code can show."""
+    design, given = fit.request.design, fit.request.design.given
+    there = {"weights": design.weights, "offset": design.extra_offset}
+    found = {name: "" for name, values in there.items() if values is not None and np.size(values)}
+    if given is None:
+        return list(found.items())
+    found |= {"subset": ""} if given.subset is not None else {}
+    texts = {name: getattr(given, name) for name in found}
+    return [(name, text if isinstance(text, str) else "") for name, text in texts.items()]

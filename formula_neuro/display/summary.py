@@ -1,0 +1,289 @@
+"""A fit in words: what R's summary() prints, in R's order, and a short form for the prompt."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..estimator import AGQ, BIAS_REDUCED, REML, Estimator, Jeffreys
+from ..family import Family, NBinom2, Quasi
+from . import digits
+from .fit_tables import coefficient_columns, correlations, random_table, ratio_table
+from .grouping_words import grouping_notes
+
+if TYPE_CHECKING:
+    from ..family import Array
+    from ..result import Fit
+
+VERBS = (
+    "m.tidy()  m.summary()  m.predict()  m.plot()  m.report(path)  fn.anova(m)  fn.contrast(m, ...)  fn.crosscheck(m)"
+)
+
+
+# ---- the whole summary ---------------------------------------------------------------------------
+def summary(fit: Fit) -> str:
+    """What R's summary() prints for lm, glm, lmer or glmer; below it odds or rate ratios and all messages."""
+    return "\n\n".join(part for part in [body(fit), ending(fit)] if part)
+
+
+def body(fit: Fit) -> str:
+    """The summary without what was found on the way."""
+    parts = {"lm": _lm, "glm": _glm, "lmm": _mixed, "glmm": _mixed}[fit.request.model](fit)
+    return "\n\n".join(part for part in [*parts, ratio_table(fit)] if part)
+
+
+def _lm(fit: Fit) -> list[str]:
+    weights = fit.request.weights
+    raw = (fit.request.y - np.asarray(fit.fitted))[weights > 0] * np.sqrt(weights[weights > 0])
+    weighted = "Weighted " if np.ptp(weights) else ""
+    return [
+        f"Call:\nlm({formula_text(fit)})",
+        f"{weighted}Residuals:\n{_quantiles(raw)}",
+        _coefficients(fit),
+        _lm_foot(fit),
+        _how(fit),
+    ]
+
+
+def _lm_foot(fit: Fit) -> str:
+    df = f"{fit.df_resid:g}"
+    lines = [f"Residual standard error: {fit.sigma:.4g} on {df} degrees of freedom"]
+    r2 = r_squared(fit)
+    if r2 is not None:
+        share, adjusted, f, df1, p = r2
+        lines.append(f"Multiple R-squared:  {share:.4g},\tAdjusted R-squared:  {adjusted:.4g}")
+        lines.append(f"F-statistic: {f:.4g} on {df1} and {df} DF,  p-value: {digits.p_values([p], 4)[0]}")
+    return "\n".join(lines)
+
+
+def r_squared(fit: Fit) -> tuple[float, float, float, int, float] | None:
+    """R2, adjusted R2, F, its numerator df and p of an LM; None where only the intercept was fitted."""
+    from scipy import special
+
+    weights, mean = fit.request.weights, np.asarray(fit.fitted) - fit.request.design.offset
+    intercept = int(fit.request.design.formula.fixed.intercept)
+    rank = len(fit.names) - len(fit.aliased)
+    if rank == intercept or fit.df_resid <= 0:
+        return None
+    centre = np.average(mean, weights=weights) if intercept else 0.0
+    model, rest = float(weights @ (mean - centre) ** 2), fit.sigma**2 * fit.df_resid
+    share, df1 = model / (model + rest), rank - intercept
+    adjusted = 1 - (1 - share) * (fit.df_resid + rank - intercept) / fit.df_resid
+    f = model / df1 / fit.sigma**2 if fit.sigma else math.inf
+    return share, adjusted, f, df1, float(special.fdtrc(df1, fit.df_resid, f))
+
+
+def _glm(fit: Fit) -> list[str]:
+    family = fit.request.family
+    return [
+        f"Call:\n{_glm_call(fit)}",
+        f"Deviance Residuals:\n{_quantiles(np.asarray(fit.residuals('deviance')))}",
+        _coefficients(fit),
+        f"(Dispersion parameter for {_family_words(family)} family taken to be {digits.aligned([fit.dispersion])[0]})",
+        _glm_foot(fit),
+        _how(fit),
+        _theta(fit),
+    ]
+
+
+def _glm_call(fit: Fit) -> str:
+    family = fit.request.family
+    if isinstance(family, NBinom2):
+        return f"glm.nb({formula_text(fit)}, link = {family.link.name})"
+    variance = f', variance = "{family.variance_of}"' if isinstance(family, Quasi) else ""
+    return f"glm({formula_text(fit)}, family = {family.name}(link = {family.link.name}{variance}))"
+
+
+def _family_words(family: Family) -> str:
+    return f"Negative Binomial({family.theta:.5g})" if isinstance(family, NBinom2) else family.name
+
+
+def _how(fit: Fit) -> str:
+    """brglm2's line on the estimator, and R's on the iterations."""
+    words = TYPES.get(fit.request.estimator.word)
+    kind = f"Type of estimator: {words}" if words else ""
+    if isinstance(fit.request.estimator, Jeffreys) and fit.request.estimator.power != 0.5:
+        kind += f", power {fit.request.estimator.power:g}"
+    steps = f"Number of Fisher Scoring iterations: {fit.iterations}" if fit.iterations else ""
+    return "\n".join(line for line in (kind, steps) if line)
+
+
+TYPES = {
+    "mean_br": "AS_mean (mean bias-reducing adjusted score equations)",
+    "median_br": "AS_median (median bias-reducing adjusted score equations)",
+    "jeffreys": "MPL_Jeffreys (maximum penalized likelihood with Jeffreys'-prior penalty)",
+}
+
+
+def _theta(fit: Fit) -> str:
+    """theta of a negative binomial with its standard error, and twice the log-likelihood, as MASS prints them."""
+    family = fit.request.family
+    if not isinstance(family, NBinom2):
+        return ""
+    if family.fixed:
+        return f"              Theta:  {family.theta:g} (given)"
+    places = max(0, 2 - math.floor(math.log10(family.theta_se))) if 0 < family.theta_se < math.inf else 3
+    rows = [("Theta", f"{family.theta:.{places}f}"), ("Std. Err.", f"{family.theta_se:.{places}f}")]
+    lines = [f"{name:>19}:  {word}" for name, word in rows]
+    return "\n".join([*lines, "", f" 2 x log-likelihood:  {2 * fit.loglik:.3f}"])
+
+
+def _glm_foot(fit: Fit) -> str:
+    known = fit.null_deviance if math.isfinite(fit.null_deviance) else null_deviance(fit)
+    null, residual = digits.aligned([known, fit.deviance], 5)
+    rows = int((fit.request.weights > 0).sum()) - int(fit.request.design.formula.fixed.intercept)
+    freedom = digits.padded([str(rows), f"{fit.df_resid:g}"])
+    return (
+        f"    Null deviance: {null}  on {freedom[0]}  degrees of freedom\n"
+        f"Residual deviance: {residual}  on {freedom[1]}  degrees of freedom\n"
+        f"AIC: {digits.aligned([fit.aic], 5)[0]}"
+    )
+
+
+def null_deviance(fit: Fit, tolerance: float = 1e-10, most: int = 100) -> float:
+    """The deviance of a GLM with the intercept alone (with nothing, if the model has none), offset kept.
+
+    Fisher scoring in one unknown b: b += sum(w mu' (y - mu) / V) / sum(w mu'^2 / V).
+    """
+    family, y, w, offset = fit.request.family, fit.request.y, fit.request.weights, fit.request.design.offset
+    if not fit.request.design.formula.fixed.intercept:
+        return float(family.deviance(y, family.link.inverse(offset), w).sum())
+    link = family.link
+    mean = np.average(y, weights=w)
+    if fit.request.family.name == "poisson" and mean == 0:
+        return 0.0  # counts that are all 0 are fitted by any intercept that is low enough
+    b = float(link(np.atleast_1d(mean))[0] - np.average(offset, weights=w))
+    for _ in range(most):
+        mu, slope = link.inverse(b + offset), link.derivative(b + offset)
+        scaled = w * slope / family.variance(mu)
+        step = float(scaled @ (y - mu) / (scaled @ slope))
+        b += step
+        if abs(step) <= tolerance * (1 + abs(b)):
+            break
+    return float(family.deviance(y, link.inverse(b + offset), w).sum())
+
+
+def _mixed(fit: Fit) -> list[str]:
+    residuals = np.asarray(fit.residuals("pearson")) / (fit.sigma or 1)
+    return [
+        _mixed_head(fit),
+        _criteria(fit),
+        f"Scaled residuals:\n{_quantiles(residuals)}",
+        f"Random effects:\n{random_table(fit)}\n{_sizes(fit)}",
+        _coefficients(fit),
+        correlations(fit),
+    ]
+
+
+def _mixed_head(fit: Fit) -> str:
+    request = fit.request
+    if request.model == "lmm":
+        how = "REML" if request.estimator == REML() else "maximum likelihood"
+        tests = ". t-tests use Satterthwaite's method" if fit.tidy()["p_value"].notna().any() else ""
+        lines = [f"Linear mixed model fit by {how}{tests}"]
+    else:
+        nodes = request.estimator.nodes if isinstance(request.estimator, AGQ) else 1
+        how = f"Adaptive Gauss-Hermite Quadrature, nAGQ = {nodes}" if nodes > 1 else "Laplace Approximation"
+        lines = [f"Generalized linear mixed model fit by maximum likelihood ({how})"]
+        lines.append(f" Family: {request.family.name}  ( {request.family.link.name} )")
+    return "\n".join([*lines, f"Formula: {request.design.formula}", f"Backend: {fit.backend}"])
+
+
+def _criteria(fit: Fit) -> str:
+    if fit.request.estimator == REML():
+        return f"REML criterion at convergence: {fit.criterion:.1f}"
+    values = [fit.aic, fit.bic, fit.loglik, -2 * fit.loglik, fit.nobs - fit.n_parameters]
+    words = digits.aligned([round(v, 1) for v in values])
+    return digits.named("AIC BIC logLik deviance df.resid".split(), [*words[:4], f"{values[4]:g}"])
+
+
+# ---- pieces ---------------------------------------------------------------------------------------
+def formula_text(fit: Fit) -> str:
+    return f"formula = {fit.request.design.formula}"
+
+
+def _quantiles(residuals: Array) -> str:
+    values = np.quantile(residuals, [0, 0.25, 0.5, 0.75, 1])
+    largest = float(np.abs(values).max())
+    # As R: five digits of the largest, so that a median near zero does not widen the row.
+    places = max(0, round(5 - math.log10(largest))) if largest > 0 else 0
+    words = digits.aligned(np.round(values, places), 4)
+    return digits.named("Min 1Q Median 3Q Max".split(), words)
+
+
+def _coefficients(fit: Fit) -> str:
+    if not fit.names:
+        return "No Coefficients"
+    title = "Fixed effects:" if fit.request.model in ("lmm", "glmm") else "Coefficients:"
+    if fit.aliased:
+        title += f" ({len(fit.aliased)} not defined because of singularities)"
+    table, starred = _table(fit)
+    legend = f"\n---\n{digits.LEGEND}" if starred else ""
+    return f"{title}\n{table}{legend}"
+
+
+def _table(fit: Fit) -> tuple[str, bool]:
+    """R's coefficient table as text, and whether it has stars."""
+    table = fit.tidy()
+    heads, body = coefficient_columns(fit, table)
+    starred = heads[-1] == "" and any("*" in mark or "." in mark for mark in body[-1])
+    return digits.columns(heads, body, list(table["term"])), starred
+
+
+def _sizes(fit: Fit) -> str:
+    levels = {effect.group: len(effect.levels) for effect in fit.random}
+    return f"Number of obs: {fit.nobs}, groups:  {'; '.join(f'{name}, {n}' for name, n in levels.items())}"
+
+
+# ---- the end, and the short form -----------------------------------------------------------------
+def ending(fit: Fit) -> str:
+    """Convergence, how the groups lie to one another, and everything that was found on the way."""
+    # Where the maximum is at infinity, the table and a message say so.
+    lines = [] if fit.converged or fit.infinite else ["NOT CONVERGED: do not use these numbers as they are"]
+    lines += [f"note: {text}" for text in grouping_notes(fit.request.design.random)]
+    return "\n".join([*lines, *(f"message: {text}" for text in fit.messages)])
+
+
+def model_words(fit: Fit) -> str:
+    """The model in words: "binomial(logit) mixed model by Laplace's approximation"."""
+    request = fit.request
+    how = {
+        "ml": "maximum likelihood",
+        "reml": "REML",
+        "laplace": "maximum likelihood (Laplace)",
+        "agq": f"maximum likelihood ({request.estimator})",
+        "mean_br": "mean bias reduction",
+        "median_br": "median bias reduction",
+        "jeffreys": f"likelihood penalised by Jeffreys' prior{_power(request.estimator)}",
+    }.get(request.estimator.word, request.estimator.word)
+    words = {
+        "lm": f"linear model by {how if request.estimator.word in BIAS_REDUCED else 'least squares'}",
+        "glm": f"{request.family} generalized linear model by {how}",
+        "lmm": f"linear mixed model by {how}",
+        "glmm": f"{request.family} generalized linear mixed model by {how}",
+    }
+    return words[request.model]
+
+
+def _power(estimator: Estimator) -> str:
+    power = estimator.power if isinstance(estimator, Jeffreys) else 0.5
+    return "" if power == 0.5 else f" (power {power:g})"
+
+
+def short(fit: Fit) -> str:
+    """The print of a fit: the model, its coefficients, and the verbs that work on it."""
+    levels = {effect.group: len(effect.levels) for effect in fit.random}
+    size = ", ".join([f"{fit.nobs} rows", *(f"{n} levels of {group}" for group, n in levels.items())])
+    lines = [f"{fit.request.design.formula}", f"{model_words(fit)}; {size}; {fit.backend}", ""]
+    lines.append(_table(fit)[0] if fit.names else "No Coefficients")
+    if fit.random:
+        lines += ["", random_table(fit)]
+    if not fit.converged or fit.messages:
+        lines += [
+            "",
+            *([] if fit.converged or fit.infinite else ["NOT CONVERGED"]),
+            *(f"message: {text}" for text in fit.messages),
+        ]
+    return "\n".join([*lines, "", VERBS])

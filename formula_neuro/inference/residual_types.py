@@ -1,0 +1,102 @@
+"""residuals(): the distance of each row from the model, in R's kinds and in randomized quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from ..errors import Unable
+from ..family import Array
+from ..result import Fit
+from .influence import measured, standardized, studentized
+from .term_contributions import contributions
+from .working import working
+
+KINDS = (
+    "response", "pearson", "deviance", "working", "partial", "standardized", "standardized pearson", "studentized",
+    "quantile",
+)  # fmt: skip
+
+
+def residuals(
+    fit: Fit, type: str | None = None, seed: int | np.random.Generator | None = None
+) -> pd.Series | pd.DataFrame:
+    """Residuals of the rows used; R's default is "response" for linear models and "deviance" for others.
+
+    response: y - mu. pearson: (y - mu) sqrt(w / V(mu)), not divided by sigma, as R's. deviance: the signed root of
+    each row's share of the deviance. working: (y - mu) / (dmu/deta). partial: a column a term, the working residual
+    plus the term's centred contribution. standardized, "standardized pearson", studentized: R's rstandard (of a GLM
+    from the deviance, or Pearson's) and rstudent; linear and generalized linear models only.
+    quantile: standard normal if the model is right, whatever the family (Dunn & Smyth 1996); discrete responses are
+    spread evenly, by `seed`, over the probability of what was seen. Conditional on the random effects of a mixed model;
+    weights of counts do not change their distribution.
+
+    Raises ValueError for another word, Unable where a kind is not defined.
+    """
+    if seed is not None and type != "quantile":
+        raise ValueError("seed= spreads discrete responses; it goes with type='quantile'")
+    type = type or ("response" if fit.request.model in ("lm", "lmm") else "deviance")
+    index = fit.request.design.index
+    if type == "partial":
+        return contributions(fit).add(_working(fit), axis=0)
+    if type == "quantile":
+        values = quantile(fit, np.random.default_rng(seed))
+    elif type in _PLAIN:
+        values = _PLAIN[type](fit)
+    elif type in KINDS:
+        base = working(fit, f"residuals({type!r}) are")
+        rows = measured(fit, base)
+        values = base.on_rows(studentized(rows) if type == "studentized" else standardized(rows, "pearson" in type))
+    else:
+        raise ValueError(f"type={type!r} is not known; there are {', '.join(KINDS)}")
+    return pd.Series(values, index=index, name="residual")
+
+
+def _response(fit: Fit) -> Array:
+    return np.asarray(fit.request.y - fit.request.family.link.inverse(fit.eta))
+
+
+def _pearson(fit: Fit) -> Array:
+    variance = fit.request.family.variance(fit.request.family.link.inverse(fit.eta))
+    return np.asarray(_response(fit) * np.sqrt(fit.request.weights / variance))
+
+
+def _deviance(fit: Fit) -> Array:
+    mu = fit.request.family.link.inverse(fit.eta)
+    shares = fit.request.family.deviance(fit.request.y, mu, fit.request.weights)
+    return np.asarray(np.sign(fit.request.y - mu) * np.sqrt(np.maximum(shares, 0.0)))
+
+
+def _working(fit: Fit) -> Array:
+    return np.asarray(_response(fit) / fit.request.family.link.derivative(fit.eta))
+
+
+_PLAIN: dict[str, Callable[[Fit], Array]] = {
+    "response": _response, "pearson": _pearson, "deviance": _deviance, "working": _working,
+}  # fmt: skip
+
+
+def quantile(fit: Fit, rng: np.random.Generator) -> Array:
+    """Phi^-1 of u (n,), u uniform on (P(Y < y), P(Y <= y)); rows of weight 0 are NaN.
+
+    Above the median the upper tail is used, so that a far response is 8 or 30 sd away and not infinitely far; beyond
+    37 sd, where probabilities end, it is 37.
+    """
+    request, family = fit.request, fit.request.family
+    if not family.likelihood:
+        raise Unable(f"residuals('quantile') need a distribution, and {family} states a variance alone")
+    used = request.weights > 0
+    y, w, mu = request.y[used], request.weights[used], family.link.inverse(fit.eta[used])
+    below, above = family.cdf(y, mu, w, fit.dispersion)
+    u, gap = rng.random(len(request.y))[used], family.spacing(w)
+    if gap.any():
+        lower, upper = family.cdf(y - gap, mu, w, fit.dispersion)
+        below, above = lower + u * (below - lower), above + (1 - u) * (upper - above)
+    least = np.finfo(float).tiny
+    values = np.where(below < 0.5, special.ndtri(np.maximum(below, least)), -special.ndtri(np.maximum(above, least)))
+    full = np.full(len(request.y), np.nan)
+    full[used] = values
+    return full
