@@ -55,6 +55,7 @@ def test_numbers_texts_names_and_constants_are_told_apart():
     assert read("a") == Name("a")
     assert read("`a b`") == Name("a b")
     assert read("2L") == Number(2.0, integer=True)
+    assert read("3000000000L") == Number(3e9)  # R: beyond its integers, a double
     assert read("'a'") == Text("a")
     assert read("TRUE") == Truth(True)
     assert read("`TRUE`") == Name("TRUE")

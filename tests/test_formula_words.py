@@ -176,6 +176,7 @@ def test_a_contrast_stays_when_a_level_is_lost_and_one_for_a_number_of_levels_is
         ("c(1, 2)", "c(1, 2) is a constant, not a column"),
         ("C(f, contr.treatment(base = 2))", "write C(f, contr.treatment, ...) with its arguments behind it"),
         ("C(f, contr.sum(4))", "contr.sum(4) is not a contrast for the 3 levels"),
+        ("C(f, contr.sum(x))", "contr.sum(x) is not a contrast for the 3 levels"),
         ("C(f, contr.treatment, base = 5)", "base= is a whole number from 1 to 3"),
         ("C(f, contr.poly, scores = c(1, 2))", "scores= are 3 different numbers"),
         ("C(f, contr.sum, 5)", "how.many= is a whole number from 1 to 2"),

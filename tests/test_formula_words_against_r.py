@@ -19,6 +19,7 @@ ALIKE = [
     "ns(x, df = 3, Boundary.knots = c(-1, 1))", "ns(x, knots = 0, Boundary.knots = c(-3, 3))", "ns(log(n + 1), 3)*f",
     "bs(x)", "bs(x, 5)", "bs(x, df = 4, degree = 1)", "bs(x, degree = 1)", "bs(x, knots = c(-1, 0.3), degree = 2)",
     "bs(x, 5, intercept = TRUE)", "bs(x, 6, Boundary.knots = c(-2, 2))", "bs(x, knots = c(0, 0))",
+    "ns(x, knots = c(0, 0, 0))",
     "bs(x, degree = 5)", "0 + bs(x, 4):f", "ns(x, 2):ns(z, 2)", "ns(n, 3)", "bs(n, 4)", "ns(missing, 3)",
     "bs(missing, 5)", "ns(x, knots = quantile(z, c(0.3, 0.6)))",
     "cut(x, c(-10, 0, 0.5, 10))", "cut(x, c(-Inf, 0, Inf))", "cut(x, c(-Inf, 0, Inf), labels = c('down', 'up'))",

@@ -186,7 +186,8 @@ class _Reader:
         token = self.take()
         if token.kind == "number":
             value = float(token.text.rstrip("L"))
-            return Number(value, token.text.endswith("L") and value.is_integer())  # R: 1.5L is a double
+            whole = token.text.endswith("L") and value.is_integer() and value < 2**31  # R: others are doubles
+            return Number(value, whole)
         if token.kind in ("double", "single"):
             return Text(_unescaped(token.text))
         if token.kind == "name" and token.text in CONSTANTS:

@@ -78,7 +78,7 @@ def _check_n(given: dict[str, Node], k: int, call: Call, value_of: Callable[[Nod
             call.at,
         )
     n = value_of(given["n"])
-    if n != float(k):
+    if not isinstance(n, float) or n != k:
         raise FormulaError(f"{label(call)} is not a contrast for the {k} levels of the factor", whole, call.at)
 
 

@@ -81,8 +81,8 @@ def natural(x: Array, knots: Knots, intercept: bool) -> Array:
     t = knots.sequence(3)
     spline = BSpline(t, np.eye(len(t) - 4), 3)
     at = np.clip(x, *knots.boundary)
-    B = spline(at) + (x - at)[:, None] * spline.derivative(1)(at)
-    S = spline.derivative(2)(np.array(knots.boundary))
+    B = spline(at) + (x - at)[:, None] * spline(at, nu=1)
+    S = spline(np.array(knots.boundary), nu=2)
     first = 0 if intercept else 1
     Q, _ = np.linalg.qr(S[:, first:].T, mode="complete")
     basis: Array = (B[:, first:] @ Q)[:, 2:]
