@@ -28,11 +28,16 @@ ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converge
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """What an LMM can do again: fit another response, and say its contrasts' degrees of freedom."""
+    """What an LMM can do again: fit another response, and say its contrasts' degrees of freedom.
+
+    `moments(products, theta, directions)` gives the traces and products from which such answers are made.
+    """
 
     products: Products
-    theta: Array
-    basis: Basis
+    theta: Array  # of the terms in inner coordinates
+    basis: Basis  # basis.contrasts(L) and basis.covariance(C) lead to and from X's orthonormal basis
+    C: Array  # (r, r) (X'V^-1X)^-1 in that basis; Cov(beta) = s2 basis.covariance(C)
+    s2: float
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
@@ -93,7 +98,7 @@ def fit(request: Request) -> Fit:
         random=effects,
         theta=users_theta(terms, theta),
         iterations=found.iterations,
-        engine=Engine(products, theta, basis),
+        engine=Engine(products, theta, basis, at.C, s2),
     )
 
 
