@@ -59,8 +59,8 @@ def anova(*fits: Fit, test: str | None = None, type: str = "I", df: str | None =
 
 
 def _comparison(fits: tuple[Fit, ...], test: str | None) -> pd.DataFrame:
-    _check_comparable(fits)
-    messages = _about_nesting(fits)
+    check_comparable(fits)
+    messages = about_nesting(fits)
     models = {fit.request.model for fit in fits}
     estimated = any(fit.request.family.dispersed for fit in fits)
     if models == {"lm"} and test in (None, "F"):
@@ -70,13 +70,13 @@ def _comparison(fits: tuple[Fit, ...], test: str | None) -> pd.DataFrame:
     elif test not in (None, "Chisq", "LRT"):
         raise Unable(f"test={test!r} is for linear and generalized linear models; mixed ones are compared by 'LRT'")
     else:
-        compared = [_by_ml(fit, messages) for fit in fits]
+        compared = [by_ml(fit, messages) for fit in fits]
         table = _likelihood_ratios(sorted(compared, key=lambda fit: fit.n_parameters), messages)
     table.attrs["messages"] = tuple(dict.fromkeys(messages))
     return table
 
 
-def _check_comparable(fits: tuple[Fit, ...]) -> None:
+def check_comparable(fits: tuple[Fit, ...]) -> None:
     first = fits[0].request
     for fit in fits[1:]:
         other = fit.request
@@ -100,7 +100,7 @@ def _check_comparable(fits: tuple[Fit, ...]) -> None:
             raise DataError(f"the fits have different estimators ({' and '.join(sorted(words))}); refit one of them")
 
 
-def _about_nesting(fits: tuple[Fit, ...]) -> list[str]:
+def about_nesting(fits: tuple[Fit, ...]) -> list[str]:
     """A note where the fixed columns of a smaller model are no combinations of a larger one's, or offsets differ."""
     designs = [fit.request.design for fit in sorted(fits, key=lambda fit: fit.n_parameters)]
     found = []
@@ -120,7 +120,7 @@ def _word(request: Request) -> str:
     return str(request.estimator) if isinstance(request.estimator, AGQ) else request.estimator.word
 
 
-def _by_ml(fit: Fit, messages: list[str]) -> Fit:
+def by_ml(fit: Fit, messages: list[str]) -> Fit:
     if not isinstance(fit.request.estimator, REML):
         return fit
     messages.append("REML fits were refitted by maximum likelihood for the comparison")

@@ -21,25 +21,40 @@ def simulate(fit: Fit, n: int = 1, seed: int | np.random.Generator | None = None
         rng = np.random.default_rng(seed)
     except (TypeError, ValueError):
         raise ValueError(f"seed is a whole number of 0 or more, or a numpy Generator; got {seed!r}") from None
-    request, design = fit.request, fit.request.design
-    fixed = design.matrix @ np.nan_to_num(fit.beta) + design.offset
-    columns = {}
-    for i in range(n):
+    fixed = fixed_part(fit)
+    columns = {f"sim_{i + 1}": draw_response(fit, rng, fixed) for i in range(n)}
+    return pd.DataFrame(columns, index=fit.request.design.index)
+
+
+def fixed_part(fit: Fit) -> Array:
+    """X b and the offset, (n,): the linear predictor without random effects."""
+    design = fit.request.design
+    return np.asarray(design.matrix @ np.nan_to_num(fit.beta) + design.offset)
+
+
+def draw_response(fit: Fit, rng: np.random.Generator, fixed: Array, new_effects: bool = True) -> Array:
+    """One response (n,) drawn with new random effects, added to `fixed`, or with the fitted ones.
+
+    Raises FitError where the model gives means that its family cannot have.
+    """
+    request = fit.request
+    eta = fit.eta
+    if new_effects:
         eta = fixed.copy()
-        for term, effect in zip(design.random, fit.random, strict=True):
-            eta += np.einsum("nk,nk->n", term.basis, _draw(effect.covariance, len(effect.levels), rng)[term.codes])
-        mu = request.family.link.inverse(eta)
-        low, high = request.family.range
-        if not ((mu >= low) & (mu <= high)).all():
-            raise FitError(
-                f"the fitted model simulates means outside the range of {request.family} ({mu.min():.3g} to "
-                f"{mu.max():.3g}); a link that keeps them inside would not"
-            )
-        columns[f"sim_{i + 1}"] = request.family.draw(mu, request.weights, fit.sigma**2, rng)
-    return pd.DataFrame(columns, index=design.index)
+        for term, effect in zip(request.design.random, fit.random, strict=True):
+            drawn = draw_effects(effect.covariance, len(effect.levels), rng)
+            eta += np.einsum("nk,nk->n", term.basis, drawn[term.codes])
+    mu = request.family.link.inverse(eta)
+    low, high = request.family.range
+    if not ((mu >= low) & (mu <= high)).all():
+        raise FitError(
+            f"the fitted model simulates means outside the range of {request.family} ({mu.min():.3g} to "
+            f"{mu.max():.3g}); a link that keeps them inside would not"
+        )
+    return request.family.draw(mu, request.weights, fit.sigma**2, rng)
 
 
-def _draw(covariance: Array, levels: int, rng: np.random.Generator) -> Array:
+def draw_effects(covariance: Array, levels: int, rng: np.random.Generator) -> Array:
     """Random effects (levels, K); a singular covariance is fine."""
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
