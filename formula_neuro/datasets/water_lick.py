@@ -1,4 +1,4 @@
-"""Small data that the package makes itself, so that examples run offline and without a licence."""
+"""Trials of the water-lick task (example 4)."""
 
 from __future__ import annotations
 
