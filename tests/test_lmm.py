@@ -218,8 +218,8 @@ def test_residual_degrees_of_freedom_count_every_parameter():
 
 def test_unknown_degrees_of_freedom_are_an_error_that_names_the_known_ones():
     m = native("y ~ x + (1|g)", crossed())
-    with pytest.raises(ValueError, match=r"'kenward-roger' is not known.*'satterthwaite' and 'residual'"):
-        m.engine.df(m, np.eye(2), "kenward-roger")
+    with pytest.raises(ValueError, match=r"'between' is not known.* satterthwaite, kenward-roger, containment, residual"):
+        m.engine.df(m, np.eye(2), "between")
 
 
 # ---- what must not matter ------------------------------------------------------------------------

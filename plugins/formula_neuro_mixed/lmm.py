@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from formula_neuro.errors import DataError, FitError
+from formula_neuro.errors import DataError, FitError, Unable
 from formula_neuro.estimator import REML
 from formula_neuro.family import Array
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
@@ -17,12 +17,15 @@ from formula_neuro.result import Fit
 
 from .boundary import settle
 from .checks import check_groups, check_residual, singular_directions
+from .containment import containment, of_rows
 from .effects import contribution, random_effects
+from .kenward_roger import KenwardRoger, kenward_roger
 from .newton import Minimum, Target, minimise
 from .profiled import NO_RESIDUAL, Products, criterion, derivatives, gradient, solve
 from .satterthwaite import satterthwaite
 from .terms import apply_blocks, inner_terms, model_matrix, start_theta, users_theta
 
+DF = ("satterthwaite", "kenward-roger", "containment", "residual")
 ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
 
 
@@ -43,14 +46,27 @@ class Engine:
         return fit(request)
 
     def df(self, fit: Fit, L: Array, method: str) -> Array:
-        """Degrees of freedom (q,) of each row of L (q, p): "satterthwaite" or "residual" (as df.residual in R)."""
+        """Degrees of freedom (q,) of each row of L (q, p) by one of DF; "residual" is R's df.residual."""
+        L = np.atleast_2d(np.asarray(L, dtype=float))
         if method == "residual":
-            return np.full(len(np.atleast_2d(L)), fit.df_resid)
+            return np.full(len(L), fit.df_resid)
         if method == "satterthwaite":
             return satterthwaite(self.products, self.theta, self.basis.contrasts(L))
-        raise ValueError(
-            f"df={method!r} is not known for a linear mixed model; there are 'satterthwaite' and 'residual'"
-        )
+        if method == "kenward-roger":
+            return self.kenward_roger(fit).df(L)
+        if method == "containment":
+            request = fit.request
+            return of_rows(containment(request.design, self.basis.kept, request.weights > 0), L)
+        raise ValueError(f"df={method!r} is not known for a linear mixed model; there are {', '.join(DF)}")
+
+    def kenward_roger(self, fit: Fit) -> KenwardRoger:
+        """The adjusted covariance of the coefficients, and the tests that go with it; Unable for a fit by ML."""
+        if not self.products.reml:
+            raise Unable(
+                "Kenward and Roger's method is of REML estimates, and this fit is by maximum likelihood; "
+                "refit with estimator='reml'"
+            )
+        return kenward_roger(self.products, self.theta, self.basis)
 
 
 def fit(request: Request) -> Fit:
