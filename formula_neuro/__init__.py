@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from . import datasets, errors
     from .agreement import crosscheck
     from .design import model_matrix
-    from .estimator import AGQ, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR
+    from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR
     from .fitting import fit
     from .inference.anova import anova
+    from .inference.bootstrap_test import bootstrap_test
     from .inference.compare import compare
     from .inference.confint import confint
     from .inference.contrast import contrast
     from .inference.drop1 import drop1
     from .inference.emmeans import emmeans
+    from .inference.r_squared import icc, r2
+    from .inference.ranova import ranova
     from .refitting import refit
     from .registry import backends, tasks
 
@@ -36,11 +39,15 @@ _PUBLIC = {
     "fit": "fitting",
     "model_matrix": "design",
     "anova": "inference.anova",
+    "bootstrap_test": "inference.bootstrap_test",
     "compare": "inference.compare",
     "confint": "inference.confint",
     "contrast": "inference.contrast",
     "drop1": "inference.drop1",
     "emmeans": "inference.emmeans",
+    "icc": "inference.r_squared",
+    "r2": "inference.r_squared",
+    "ranova": "inference.ranova",
     "refit": "refitting",
     "crosscheck": "agreement",
     "backends": "registry",
@@ -49,6 +56,7 @@ _PUBLIC = {
     "REML": "estimator",
     "Laplace": "estimator",
     "AGQ": "estimator",
+    "GEE": "estimator",
     "MeanBR": "estimator",
     "MedianBR": "estimator",
     "Jeffreys": "estimator",
@@ -57,6 +65,7 @@ _PUBLIC = {
 }
 __all__ = [  # a plain list, so that type checkers and editors see it
     "AGQ",
+    "GEE",
     "ML",
     "REML",
     "Jeffreys",
@@ -65,6 +74,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "MedianBR",
     "anova",
     "backends",
+    "bootstrap_test",
     "compare",
     "confint",
     "contrast",
@@ -74,7 +84,10 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "emmeans",
     "errors",
     "fit",
+    "icc",
     "model_matrix",
+    "r2",
+    "ranova",
     "refit",
     "tasks",
 ]
