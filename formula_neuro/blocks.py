@@ -13,7 +13,7 @@ from .coding import Coding, coded_by_contrasts, contrasts, full
 from .family import Array
 from .formula import Part
 from .syntax.expression import label
-from .values import Categorical, Matrix, Value
+from .values import Categorical, Contrast, Matrix, Value
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Block:
         return tuple(":".join(reversed(c)) for c in product(*(p.names for p in reversed(self.pieces))))
 
 
-def plan(part: Part, values: Mapping[str, Value], asked: Mapping[str, str]) -> tuple[Block, ...]:
-    """The blocks of a part, coded by R's rule; `asked` names contrasts by variable."""
+def plan(part: Part, values: Mapping[str, Value], asked: Mapping[str, Contrast]) -> tuple[Block, ...]:
+    """The blocks of a part, coded by R's rule; `asked` has contrasts by variable."""
     labels = [label(node) for node in part.variables]
     factors = frozenset(i for i, name in enumerate(labels) if isinstance(values[name], Categorical))
     choices = coded_by_contrasts(part.terms, factors, part.intercept)
@@ -51,7 +51,7 @@ def plan(part: Part, values: Mapping[str, Value], asked: Mapping[str, str]) -> t
     return tuple(blocks)
 
 
-def _piece(name: str, value: Value, by_contrasts: bool, asked: Mapping[str, str]) -> Piece:
+def _piece(name: str, value: Value, by_contrasts: bool, asked: Mapping[str, Contrast]) -> Piece:
     if isinstance(value, Categorical):
         coding = contrasts(value, asked.get(name)) if by_contrasts else full(value.levels)
         return Piece(name, tuple(name + suffix for suffix in coding.names), coding)

@@ -24,19 +24,20 @@ def full(levels: tuple[str, ...]) -> Coding:
     return Coding(np.eye(len(levels)), levels)
 
 
-def contrasts(factor: Categorical, kind: str | None = None) -> Coding:
+def contrasts(factor: Categorical, asked: Contrast | None = None) -> Coding:
     """The k - 1 columns of a factor with k levels; ordered factors get contr.poly, others contr.treatment.
 
-    `kind` goes before what C() asked for.
+    `asked` goes before what C() asked for.
     """
-    asked = Contrast(kind) if kind else factor.contrast
-    asked = asked or Contrast("contr.poly" if factor.ordered else "contr.treatment")
+    asked = asked or factor.contrast or Contrast("contr.poly" if factor.ordered else "contr.treatment")
     coding = _coded(asked, factor.levels)
     return coding if asked.how_many is None else _first(coding, asked.how_many)
 
 
 def _coded(asked: Contrast, levels: tuple[str, ...]) -> Coding:
     k, kind = len(levels), asked.kind
+    if asked.matrix is not None:
+        return Coding(np.array(asked.matrix), asked.columns or _numbered(len(asked.matrix[0])))
     names = _numbered(k) if asked.numbered else levels
     if kind in ("contr.treatment", "contr.SAS"):
         base = asked.base - 1 if kind == "contr.treatment" else k - 1

@@ -15,14 +15,15 @@ from scipy import sparse
 from . import grouping, notes
 from . import rows as row_rules
 from .blocks import Block, fill, plan
+from .contrast_matrices import asked_for
 from .errors import DataError, NewLevels
 from .family import Array
 from .formula import Formula, Part, all_variables, parse
 from .syntax import expression
 from .syntax.expression import Node, label
 from .table import as_table
-from .values import Categorical, Matrix, Value, as_numbers
-from .words.transforms import CONTRASTS, States, evaluate
+from .values import Categorical, Contrast, Matrix, Value, as_numbers
+from .words.transforms import States, evaluate
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ class Given:
     weights: Any = None
     offset: Any = None
     subset: Any = None
-    contrasts: Mapping[str, str] | None = None
+    contrasts: Mapping[str, Any] | None = None
     na_action: str = "omit"
 
 
@@ -96,7 +97,7 @@ class Design:
     data: pd.DataFrame
     dropped: tuple[tuple[str, int], ...]
     messages: tuple[str, ...]
-    contrasts: tuple[tuple[str, str], ...]  # (factor, contrast) as asked for by contrasts=
+    contrasts: tuple[tuple[str, Contrast], ...]  # (factor, contrast) as asked for by contrasts=
     recipe: Any  # private to this module: levels, contrasts and constants, for apply()
     given: Given | None = None
 
@@ -139,14 +140,15 @@ def model_matrix(
     weights: Any = None,
     offset: Any = None,
     subset: Any = None,
-    contrasts: Mapping[str, str] | None = None,
+    contrasts: Mapping[str, Any] | None = None,
     na_action: str = "omit",
 ) -> Design:
     """The design of a formula on a table, with R's names, contrasts, rows and levels.
 
     `weights` and `offset` are a column's name, an expression of columns, or an array with one value a row;
     `subset` is a logical expression or an array of True/False; `contrasts` maps a factor to a contrast such
-    as "contr.sum"; `na_action` is "omit" (drop rows with a missing value, counted) or "fail".
+    as "contr.sum", or to a matrix with a row for each level (a list of numbers is completed to k - 1 columns);
+    `na_action` is "omit" (drop rows with a missing value, counted) or "fail".
     Raises FormulaError, DataError.
 
     >>> data = {"y": [1.0, 2, 3, 4], "x": [1.0, 2, 3, 5], "f": list("abab"), "g": [1, 1, 2, 2]}
@@ -161,7 +163,6 @@ def model_matrix(
         raise DataError(f"contrasts= maps factors to contrasts, as {{'group': 'contr.sum'}}; got {contrasts!r}")
     for given, what in ((weights, "weights"), (offset, "offset"), (subset, "subset")):
         row_rules.check_index(given, index, what)
-    asked = dict(contrasts or {})
     states: States = {}
     nodes = {label(node): node for node in all_variables(parsed)}
     values = {name: evaluate(node, table, states, parsed.text) for name, node in nodes.items()}
@@ -172,8 +173,8 @@ def model_matrix(
     chosen = row_rules.subset_rows(subset, table)
     rows, dropped = row_rules.complete(values, extras, chosen, na_action)
     kept = {name: row_rules.kept(name, value, rows) for name, value in values.items()}
-    _check_contrasts(asked, kept)
     _check_levels(parsed, kept)
+    asked = asked_for(contrasts or {}, kept)
     blocks = plan(parsed.fixed, kept, asked)
     bars, random = _random(parsed, kept, asked, len(rows))
     response = label(parsed.response) if parsed.response is not None else None
@@ -273,14 +274,6 @@ def apply(design: Design, newdata: Any, random: bool = True) -> Design:
 
 
 # ---- parts of it ---------------------------------------------------------------------------------
-def _check_contrasts(asked: Mapping[str, str], values: Mapping[str, Value]) -> None:
-    for name, kind in asked.items():
-        if not isinstance(values.get(name), Categorical):
-            raise DataError(f"contrasts: {name} is not a factor of the formula")
-        if kind not in CONTRASTS:
-            raise DataError(f"contrasts: {kind!r} is not known; there are {', '.join(CONTRASTS)}")
-
-
 def _check_levels(formula: Formula, values: Mapping[str, Value]) -> None:
     parts: list[Part] = [formula.fixed, *(bar.part for bar in formula.bars)]
     for name in dict.fromkeys(label(part.variables[i]) for part in parts for term in part.terms for i in term):
@@ -294,7 +287,7 @@ def _check_levels(formula: Formula, values: Mapping[str, Value]) -> None:
 
 
 def _random(
-    formula: Formula, values: Mapping[str, Value], asked: Mapping[str, str], n: int
+    formula: Formula, values: Mapping[str, Value], asked: Mapping[str, Contrast], n: int
 ) -> tuple[tuple[_Bar, ...], tuple[RandomTerm, ...]]:
     """The random terms in lme4's order, and how to make them again."""
     bars, terms = [], []

@@ -28,7 +28,7 @@ def fit(
     weights: Any = None,
     offset: Any = None,
     subset: Any = None,
-    contrasts: Mapping[str, str] | None = None,
+    contrasts: Mapping[str, Any] | None = None,
     na_action: str = "omit",
 ) -> Fit:
     """Fit the model that an R formula describes and return the complete result.
@@ -43,7 +43,9 @@ def fit(
     weights: prior weights: a column's name or one number a row; the trials, for a binomial share.
     offset: a column's name, an expression of columns, or one number a row, added to the linear predictor.
     subset: rows to use, as an expression ("age > 40") or True/False a row.
-    contrasts: a contrast by factor, {"group": "contr.sum"}; R's defaults otherwise.
+    contrasts: a contrast by factor, {"group": "contr.sum"}; R's defaults otherwise. Also a matrix with a row for each
+        level, as [[1, 0], [0, 1], [-1, -1]], a DataFrame, or columns by name, {"group": {"b-a": [-1, 1, 0], ...}}; its
+        columns are taken as they are, while one list of numbers, [1, 0, -1], is completed to k - 1 columns as in R.
     na_action: "omit" drops rows with a missing value and says how many; "fail" refuses them.
 
     Raises FormulaError (with a caret), DataError, NoBackend, FitError, and RMissing from an R backend.

@@ -19,22 +19,26 @@ from .family import Array
 from .syntax.expression import number_label
 
 LOGICAL = ("FALSE", "TRUE")
+CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """How C(a, ...) asks for a factor to be coded."""
+    """How C(a, ...) or contrasts= asks for a factor to be coded."""
 
-    kind: str  # "contr.sum"
+    kind: str  # "contr.sum", or "matrix"
     base: int = 1  # the level, counted from 1, that contr.treatment compares with
     how_many: int | None = None  # the first so many columns only
     scores: tuple[float, ...] | None = None  # of contr.poly, one a level
     numbered: bool = False  # R makes it for a number of levels, so the columns have no level names
+    matrix: tuple[tuple[float, ...], ...] | None = None  # a row for each level
+    columns: tuple[str, ...] | None = None  # the names of its columns, if it has any
 
     @property
     def counts_levels(self) -> bool:
         """Whether it means another thing when levels are left out."""
-        return self.base != 1 or self.how_many is not None or self.scores is not None
+        given = (self.how_many, self.scores, self.matrix)
+        return self.base != 1 or any(value is not None for value in given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,7 @@ class Categorical:
             gone = ", ".join(name for name, u in zip(self.levels, used, strict=True) if not u)
             raise DataError(
                 f"a contrast made for {len(self.levels)} levels does not fit the rows used, where {gone} does not "
-                "occur; make it for the levels that are left, or leave base=, scores= and how.many= out"
+                "occur; make it for the levels that are left, or leave base=, scores=, how.many= and matrices out"
             )
         place = np.where(used, np.cumsum(used) - 1, -1)
         numbers = self.numbers[used] if self.numbers is not None else None

@@ -12,7 +12,7 @@ import pytest
 import formula_neuro as fn
 from formula_neuro.coding import contrasts
 from formula_neuro.errors import DataError, FormulaError, NewLevels
-from formula_neuro.values import Categorical
+from formula_neuro.values import Categorical, Contrast
 
 N = 12
 
@@ -267,12 +267,14 @@ def test_a_series_with_the_datas_row_labels_is_taken(table):
 def test_contrasts_are_asked_for_by_name(table, kind, columns):
     D = fn.model_matrix("y ~ f", table, contrasts={"f": kind})
     assert D.names == ("(Intercept)", *columns)
-    np.testing.assert_array_equal(D.matrix[:3, 1:], contrasts(Categorical(np.arange(3), tuple("abc")), kind).matrix)
+    np.testing.assert_array_equal(
+        D.matrix[:3, 1:], contrasts(Categorical(np.arange(3), tuple("abc")), Contrast(kind)).matrix
+    )
 
 
 @pytest.mark.parametrize("kind", ["contr.sum", "contr.helmert", "contr.poly"])
 def test_other_contrasts_sum_to_zero(kind):
-    matrix = contrasts(Categorical(np.arange(5), tuple("abcde")), kind).matrix
+    matrix = contrasts(Categorical(np.arange(5), tuple("abcde")), Contrast(kind)).matrix
     np.testing.assert_allclose(matrix.sum(axis=0), 0, atol=1e-15)
 
 

@@ -105,6 +105,10 @@ def test_unknown_words_are_named(mice):
     fit = fn.fit("y ~ dose", mice)
     with pytest.raises(ValueError, match="sex is no predictor of the fixed part; there are dose"):
         fn.emmeans(fit, "sex")
+    with pytest.raises(ValueError, match=r"factor\(dose\) is no predictor .*: write 'dose'"):
+        fn.emmeans(fn.fit("y ~ factor(dose)", mice), "factor(dose)")
+    with pytest.raises(ValueError, match="write specs='dose', contrast='pairwise'"):
+        fn.emmeans(fit, "pairwise ~ dose")
     with pytest.raises(DataError, match="no predictor, so there is one mean only"):
         fn.emmeans(fn.fit("y ~ 1", mice), "dose")
     with pytest.raises(ValueError, match="contrast='pairs' is not known; there are pairwise"):

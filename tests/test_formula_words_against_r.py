@@ -66,6 +66,16 @@ ALIKE = [
     "I(as.character(f) == as.character(g))*x + I(f != f2)", "I(factor(n) %in% 1:3)", "I(flag == (x > 0))",
     "I(o < o2)",
     "x + offset(log(n + 1)) + offset(ns(z, 1))",
+    # names of arguments cut short, as R matches them
+    "poly(x, deg = 2)", "ns(x, d = 3)", "bs(x, kn = 0, deg = 2)", "scale(x, cent = FALSE)", "scale(x, s = FALSE)",
+    "factor(n, lev = 0:4)", "factor(f, lev = c('p', 'q', 'r'), lab = c('P', 'Q', 'R'))", "factor(f, o = TRUE)",
+    "relevel(f, r = 'q')", "cut(x, br = c(-10, 0, 10), lab = c('low', 'high'))", "cut(n, c(0, 2, 9), inc = TRUE)",
+    "ifelse(x > 0, y = 1, n = z)", "round(x, dig = 1) + log(n + 1, b = 2) + signif(x, d = 2)",
+    "C(f, con = contr.sum)", "C(f, contr.treatment, b = 2)", "C(f, contr.sum, how = 1)",
+    # contrasts as matrices
+    "C(f, c(1, 0, -1))", "C(f, c(-2, 1, 1))*x", "C(f, cbind(c(1, 0, -1), c(0, 1, -1)))", "C(f, 1:3)",
+    "C(f, cbind(u = c(1, 0, -1)))", "C(f, cbind(u = c(1, 0, -1), v = c(1, -2, 1)))", "0 + C(f, c(1, 0, -1)) + g",
+    "C(o, cbind(c(1, 0, -1), middle = c(1, -2, 1)))*f",
 ]  # fmt: skip
 # Where R makes the columns of new data from its own range, mean or values, and we from training's.
 OWN = [
@@ -76,7 +86,7 @@ OWN = [
     "I(x - mean(x))", "I((x - mean(x))/sd(x))", "I(x > median(x))", "I(missing - mean(missing, na.rm = TRUE))",
     "I(x/max(x)) + I(x - min(x))", "I(x/sum(x)) + I(x/var(x))", "ifelse(x > mean(x), 'high', 'low')",
     "factor(f, labels = c('P', 'Q', 'R'))", "ordered(n, labels = 'n')", "I(scale(x)^2) + I(poly(x, 1)^2)",
-    "I(ns(x, 1)^2)", "I(x > quantile(x, 0.9))",
+    "I(ns(x, 1)^2)", "I(x > quantile(x, 0.9))", "I(missing - mean(missing, na = TRUE))", "I(x > quantile(x, pr = 0.9))",
 ]  # fmt: skip
 
 

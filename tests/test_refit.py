@@ -55,6 +55,7 @@ RANDOM = [  # R knows no bars in a formula; lme4's update gives these models. R 
     ("y ~ x + (1 | g)", ". ~ . - (1|g) + (0 + x | g)", "y ~ x + (0 + x | g)"),
     ("y ~ x", ". ~ . + (x || g)", "y ~ x + (1 | g) + (0 + x | g)"),
     ("y ~ 1 + (1 | a/b)", ". ~ . + x", "y ~ x + (1 | b:a) + (1 | a)"),
+    ("y ~ z + s(x) + s(0 + f)", ". ~ . - s(x)", "y ~ z + s(0 + f)"),
 ]
 
 
@@ -79,6 +80,7 @@ def test_a_formula_without_a_dot_is_taken_as_it_is():
         (". + x", "a change of a formula needs a '~'"),
         (". ~ . - (1 | g)", r"\(1 \| g\) is not in the formula, so it cannot be taken away .* none"),
         (". ~ . - offset(x)", r"offset\(x\) is not in the formula"),
+        (". ~ . - s(x)", r"s\(x\) is not in the formula"),
         (". ~ . + ", "the formula ends with an operator"),
     ],
 )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..estimator import AGQ, BIAS_REDUCED, REML, Jeffreys
+from ..estimator import AGQ, BIAS_REDUCED, GEE, REML, Jeffreys
 from ..family import NBinom2, Quasi
+from ..syntax.expression import quoted
+from ..values import Contrast
 
 if TYPE_CHECKING:
     from ..result import Fit
 
+GEEGLM = {"gee": "geepack::geeglm"}
 BRGLM2 = {"mean_br": "AS_mean", "median_br": "AS_median", "jeffreys": "MPL_Jeffreys"}
 
 
@@ -26,8 +30,12 @@ def python_code(fit: Fit, data: str = "data.csv") -> str:
     """
     request = fit.request
     arguments = [json.dumps(str(request.design.formula), ensure_ascii=False), f'"{data}"']
-    if request.model in ("glm", "glmm"):
+    if request.model in ("glm", "glmm", "gee"):
         arguments.append(f'family="{request.family}"')
+    if isinstance(request.estimator, GEE):
+        how = request.estimator
+        given = [f'{f.name}="{getattr(how, f.name)}"' for f in fields(how) if getattr(how, f.name) != f.default]
+        arguments.append(f"estimator=fn.GEE({', '.join(given)})")
     if isinstance(request.estimator, AGQ):
         arguments.append(f"estimator=fn.AGQ({request.estimator.nodes})")
     elif request.estimator.word in BIAS_REDUCED:
@@ -39,7 +47,8 @@ def python_code(fit: Fit, data: str = "data.csv") -> str:
         arguments.append(f'backend="{fit.backend}"')
     arguments += [f"{name}={json.dumps(text) if text else '...'}" for name, text in _extras(fit)]
     if request.design.contrasts:
-        arguments.append(f"contrasts={json.dumps(dict(request.design.contrasts))}")
+        contrasts = {name: _in_python(asked) for name, asked in request.design.contrasts}
+        arguments.append(f"contrasts={json.dumps(contrasts, ensure_ascii=False)}")
     return f"import formula_neuro as fn\nm = fn.fit({', '.join(arguments)})"
 
 
@@ -56,10 +65,18 @@ def r_code(fit: Fit, data: str = "data.csv") -> str:
     arguments = [str(request.design.formula), "data = d", *_r_family(fit), *_r_estimator(fit)]
     arguments += [f"{name} = {text or '...'}" for name, text in _extras(fit)]
     if request.design.contrasts:
-        given = ", ".join(f'{name} = "{kind}"' for name, kind in request.design.contrasts)
+        given = ", ".join(f"{quoted(name)} = {_in_r(asked)}" for name, asked in request.design.contrasts)
         arguments.append(f"contrasts = list({given})")
     library = "library(brglm2)\n" if request.estimator.word in BIAS_REDUCED else ""
-    return f'{library}d <- read.csv("{data}")\nm <- {_r_function(fit)}({", ".join(arguments)})\nsummary(m)'
+    return f'{library}d <- read.csv("{data}")\n{_sorted(fit)}m <- {_r_function(fit)}({", ".join(arguments)})\nsummary(m)'
+
+
+def _sorted(fit: Fit) -> str:
+    """geeglm takes neighbouring rows of one id for a cluster, and would split what is not sorted."""
+    how = fit.request.estimator
+    if not isinstance(how, GEE):
+        return ""
+    return f"d <- d[order({', '.join(f'd${name}' for name in how.columns)}), ]\n"
 
 
 def _r_function(fit: Fit) -> str:
@@ -67,12 +84,12 @@ def _r_function(fit: Fit) -> str:
         return "MASS::glm.nb" if fit.request.model == "glm" else "lme4::glmer.nb"
     if fit.request.estimator.word in BIAS_REDUCED:
         return "glm"  # lm() knows no other method
-    return {"lm": "lm", "glm": "glm", "lmm": "lmerTest::lmer", "glmm": "lme4::glmer"}[fit.request.model]
+    return {"lm": "lm", "glm": "glm", "lmm": "lmerTest::lmer", "glmm": "lme4::glmer", **GEEGLM}[fit.request.model]
 
 
 def _r_family(fit: Fit) -> list[str]:
     family = fit.request.family
-    if fit.request.model not in ("glm", "glmm"):
+    if fit.request.model not in ("glm", "glmm", "gee"):
         return []
     if isinstance(family, NBinom2):
         given = f'family = MASS::negative.binomial(theta = {family.theta:.10g}, link = "{family.link.name}")'
@@ -85,6 +102,9 @@ def _r_estimator(fit: Fit) -> list[str]:
     how = fit.request.estimator
     if fit.request.model == "lmm" and not isinstance(how, REML):
         return ["REML = FALSE"]
+    if isinstance(how, GEE):
+        waves = [f"waves = {how.order}"] if how.order else []
+        return [f"id = {how.cluster}", f'corstr = "{how.corr}"', *waves]  # of rows sorted by cluster
     if isinstance(how, AGQ):
         return [f"nAGQ = {how.nodes}"]
     if how.word not in BRGLM2:
@@ -97,6 +117,23 @@ def _power(fit: Fit) -> float | None:
     """The power of Jeffreys' prior where it is not the usual 1/2."""
     how = fit.request.estimator
     return how.power if isinstance(how, Jeffreys) and how.power != 0.5 else None
+
+
+def _in_python(asked: Contrast) -> Any:
+    """A contrast as contrasts= takes it."""
+    if asked.matrix is None:
+        return asked.kind
+    if asked.columns is None or len(set(asked.columns)) < len(asked.columns):
+        return asked.matrix
+    return {name: [row[j] for row in asked.matrix] for j, name in enumerate(asked.columns)}
+
+
+def _in_r(asked: Contrast) -> str:
+    if asked.matrix is None:
+        return f'"{asked.kind}"'
+    columns = [f"c({', '.join(f'{row[j]:.15g}' for row in asked.matrix)})" for j in range(len(asked.matrix[0]))]
+    names = [f"{quoted(name)} = " if name else "" for name in asked.columns or [""] * len(columns)]
+    return f"cbind({', '.join(map(''.join, zip(names, columns, strict=True)))})"
 
 
 def _extras(fit: Fit) -> list[tuple[str, str]]:

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..design import Design
 from ..errors import Unable
 from ..family import Array
 from ..result import Fit
+from ..syntax.expression import label
+from ..syntax.expression import names as columns_in
 from .adjust import METHODS, Statistics, adjusted, critical
 from .coefficients import check_level, degrees_of_freedom
 from .contrast_weights import Family, family
@@ -81,7 +84,7 @@ def emmeans(
         )
     wanted, groups = _names(specs, by)
     grid = reference_grid(fit.request.design, at)
-    axes = _axes(grid, (*wanted, *groups))
+    axes = _axes(grid, (*wanted, *groups), fit.request.design)
     settings, L = grid.averaged([axis.name for axis in axes])
     known = ~np.isnan(fit.beta)
     L = np.where(estimable(fit.request.design.matrix, known, L)[:, None], L, np.nan)
@@ -187,7 +190,10 @@ def _check_words(adjust: str | None, type: str) -> None:
 
 def _names(specs: str | Sequence[str], by: str | Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if isinstance(specs, str):
-        left, _, right = specs.removeprefix("~").partition("|")
+        contrast, _, after = specs.rpartition("~")
+        if contrast.strip():
+            raise ValueError(f"specs={specs!r}: write specs={after.strip()!r}, contrast={contrast.strip()!r}")
+        left, _, right = after.partition("|")
         wanted, groups = _split(left), _split(right)
     else:
         wanted, groups = tuple(specs), ()
@@ -201,11 +207,15 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip().strip("`") for part in re.split(r"[:*+]", text) if part.strip())
 
 
-def _axes(grid: Grid, names: tuple[str, ...]) -> tuple[Axis, ...]:
+def _axes(grid: Grid, names: tuple[str, ...], design: Design) -> tuple[Axis, ...]:
     known = {axis.name: axis for axis in grid.axes}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"{unknown[0]} is no predictor of the fixed part; there are {', '.join(known)}")
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        calls = {label(v).replace(" ", ""): v for v in design.formula.fixed.variables}
+        call = calls.get(unknown.replace(" ", ""))
+        made_of = [column.text for column in columns_in(call)] if call is not None else []
+        hint = f"; it is made of the column {made_of[0]}: write {made_of[0]!r}" if made_of else ""
+        raise ValueError(f"{unknown} is no predictor of the fixed part; there are {', '.join(known)}{hint}")
     return tuple(known[name] for name in names)
 
 

@@ -47,9 +47,8 @@ def text_of(formula: Formula) -> str:
 
 def _right(formula: Formula) -> str:
     fixed = _terms(formula.fixed)
-    maps = [" + ".join([*([] if part.intercept else ["0"]), *_terms(part)]) or "1" for part in formula.spatial]
     others = (
-        [f"s({inside})" for inside in maps]
+        [_map(part) for part in formula.spatial]
         + [_bar(bar) for bar in formula.bars]
         + [f"offset({label(node)})" for node in formula.offsets]
     )
@@ -70,6 +69,10 @@ def _as_typed(rest: Formula, old: Formula) -> str:
 
 def _terms(part: Part) -> list[str]:
     return [":".join(label(part.variables[i]) for i in term) for term in part.terms]
+
+
+def _map(part: Part) -> str:
+    return f"s({' + '.join([*([] if part.intercept else ['0']), *_terms(part)]) or '1'})"
 
 
 def _bar(bar: Bar) -> str:
@@ -95,7 +98,7 @@ def _filled(side: list[Token], change: str, old: str) -> str:
 
 
 def _without_removed(side: list[Token], old: Formula, change: str) -> tuple[list[Token], Formula]:
-    """The right side without `- (1 | g)` and `- offset(x)`, and the formula that has lost them."""
+    """The right side without `- (1 | g)`, `- s(x)` and `- offset(x)`, and the formula that has lost them."""
     i, kept = 0, list[Token]()
     while i < len(side):
         stop = _removed_until(side, i)
@@ -109,7 +112,7 @@ def _without_removed(side: list[Token], old: Formula, change: str) -> tuple[list
 
 
 def _removed_until(side: list[Token], i: int) -> int | None:
-    """Where `- (...|...)`, `- tag(...|...)` or `- offset(...)` that starts at i ends; None for anything else."""
+    """Where `- (...|...)`, `- tag(...|...)`, `- s(...)` or `- offset(...)` from i on ends; None for anything else."""
     if side[i].text != "-" or i + 1 >= len(side):
         return None
     named = side[i + 1].kind == "name"
@@ -121,7 +124,7 @@ def _removed_until(side: list[Token], i: int) -> int | None:
         depth += {"(": 1, ")": -1}.get(side[j].text, 0)
         bars |= side[j].text in ("|", "||") and depth == 1
         if depth == 0:
-            return j + 1 if bars or side[i + 1].text == "offset" else None
+            return j + 1 if bars or side[i + 1].text in ("s", "offset") else None
     return None
 
 
@@ -131,12 +134,20 @@ def _lose(old: Formula, text: str, change: str, at: int) -> Formula:
         left = tuple(node for node in old.offsets if node not in gone)
         if len(left) < len(old.offsets):
             return replace(old, offsets=left)
+    elif text.startswith("s("):
+        gone = parse(f"~ {text}").spatial
+        kept = tuple(part for part in old.spatial if _map(part) not in map(_map, gone))
+        if len(kept) < len(old.spatial):
+            return replace(old, spatial=kept)
     else:
         wanted = {_bar(bar) for bar in parse(f"~ {text}").bars}
         bars = tuple(bar for bar in old.bars if _bar(bar) not in wanted)
         if len(bars) == len(old.bars) - len(wanted):
             return replace(old, bars=bars)
-    has = ", ".join([*map(_bar, old.bars), *(f"offset({label(node)})" for node in old.offsets)]) or "none"
+    offsets = [f"offset({label(node)})" for node in old.offsets]
+    has = ", ".join([*map(_map, old.spatial), *map(_bar, old.bars), *offsets]) or "none"
     raise FormulaError(
-        f"{text} is not in the formula, so it cannot be taken away (random terms and offsets: {has})", change, at
+        f"{text} is not in the formula, so it cannot be taken away (s(...), random terms and offsets: {has})",
+        change,
+        at,
     )

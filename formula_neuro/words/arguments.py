@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,22 @@ Constant = float | str | bool
 Constants = tuple[Constant, ...]  # c(...), a:b, quantile(x)
 Argument = Value | Constant | Constants
 CONSTANT_TYPES = (str, float, bool, tuple)
+
+
+def formal_names(given: Sequence[str], formals: Sequence[str]) -> dict[str, str]:
+    """The argument that each name given means, as R matches: its own, else the only one left that begins with it.
+
+    A name that means none, or several, stays what it is.
+
+    >>> formal_names(["lev", "ord", "l"], ["x", "levels", "labels", "ordered"])
+    {'lev': 'levels', 'ord': 'ordered', 'l': 'l'}
+    """
+    left = [name for name in formals if name not in given]
+    found = {}
+    for name in given:
+        meant = [formal for formal in left if formal.startswith(name)]
+        found[name] = meant[0] if name not in formals and len(meant) == 1 else name
+    return found
 
 
 def number(value: Argument, what: str) -> Any:

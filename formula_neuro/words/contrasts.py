@@ -1,4 +1,4 @@
-"""C(f, contr.sum): a factor with the contrast that shall code it."""
+"""C(f, contr.sum) and C(f, c(1, 0, -1)): a factor with the contrast that shall code it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import FormulaError
+from ..contrast_matrices import completed
+from ..errors import DataError, FormulaError
 from ..syntax.expression import Call, Name, Node, Text, label
-from ..values import Categorical, Contrast
-from .arguments import Argument, factor_of
+from ..values import CONTRASTS, Categorical, Contrast
+from .arguments import Argument, Constants, factor_of, formal_names
 
-CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")
 SHORT = {"treatment", "sum", "helmert", "poly", "SAS"}
 FORMALS = ("object", "contr", "how.many", "base", "scores")
 
@@ -28,10 +28,13 @@ def with_contrast(node: Call, value_of: Callable[[Node], Argument], whole: str, 
     factor = factor_of(value_of(given["object"]))
     if not learn:
         return factor
-    contrast = _contrast(given.get("contr"), factor, node, whole)
-    if isinstance(given.get("contr"), Call):
-        call = given["contr"]
-        assert isinstance(call, Call)
+    call = given.get("contr")
+    if isinstance(call, Call) and not call.function.startswith("contr."):
+        if len(given) > 2:
+            raise FormulaError("a contrast given as a matrix takes no other arguments", whole, node.at)
+        return replace(factor, contrast=_matrix(call, len(factor.levels), value_of))
+    contrast = _contrast(call, factor, node, whole)
+    if isinstance(call, Call):
         inner = _matched(call, ("n", "base", "scores"), whole)
         _check_n(inner, len(factor.levels), call, value_of, whole)
         given |= {name: v for name, v in inner.items() if name != "n"}
@@ -48,13 +51,30 @@ def with_contrast(node: Call, value_of: Callable[[Node], Argument], whole: str, 
 
 
 def _matched(node: Call, formals: tuple[str, ...], whole: str) -> dict[str, Node]:
-    """Arguments by name: named ones first, the others to the places that are left."""
-    given = {name: value for name, value in node.arguments if name}
+    """Arguments by name, which may be cut short: named ones first, the others to the places that are left."""
+    meant = formal_names([name for name, _ in node.arguments if name], formals)
+    named = [(meant[name], value) for name, value in node.arguments if name]
+    given = dict(named)
     free = [name for name in formals if name not in given]
     unnamed = [value for name, value in node.arguments if not name]
-    if set(given) - set(formals) or len(unnamed) > len(free):
+    if set(given) - set(formals) or len(given) < len(named) or len(unnamed) > len(free):
         raise FormulaError(f"{node.function}() takes {', '.join(formals)}", whole, node.at)
     return given | dict(zip(free, unnamed, strict=False))
+
+
+def _matrix(call: Call, k: int, value_of: Callable[[Node], Argument]) -> Contrast:
+    """c(1, 0, -1), 1:3, or cbind(...) of several such, completed to k - 1 columns."""
+    what = label(call)
+    columns = call.arguments if call.function == "cbind" else (("", call),)
+    values = [value_of(node) for _, node in columns]
+    if not values or not all(isinstance(v, tuple) and len(v) == k and _finite(v) for v in values):
+        raise DataError(f"{what} is no contrast for a factor with {k} levels: it takes a finite number for each")
+    named = tuple(name for name, _ in columns)
+    return completed(np.array(values, dtype=float).T, named if any(named) else None, what)
+
+
+def _finite(values: Constants) -> bool:
+    return all(isinstance(v, float) and np.isfinite(v) for v in values)
 
 
 def _contrast(asked: Node | None, factor: Categorical, node: Call, whole: str) -> Contrast:

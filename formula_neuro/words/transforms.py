@@ -18,16 +18,16 @@ import pandas as pd
 from ..errors import DataError, FormulaError
 from ..syntax.expression import BINARY, Call, Name, Node, Number, Text, Truth, label, quoted
 from ..values import Matrix, Value, from_column
-from .arguments import CONSTANT_TYPES, Argument, Constant
+from .arguments import CONSTANT_TYPES, Argument, Constant, formal_names
 from .arithmetic import OPERATORS, operate, sequence
 from .comparing import among
-from .contrasts import CONTRASTS, with_contrast
+from .contrasts import with_contrast
 from .factors import as_factor, as_ordered, interaction
 from .functions import FUNCTIONS as PLAIN
 from .functions import bind
 from .learning import LEARNING
 
-__all__ = ["CONSTANTS", "CONTRASTS", "FUNCTIONS", "LEARNING", "States", "constant_or_value", "evaluate"]
+__all__ = ["CONSTANTS", "FUNCTIONS", "LEARNING", "States", "constant_or_value", "evaluate"]
 
 States = dict[str, Any]
 CONSTANTS: dict[str, Constant] = {"pi": float(np.pi), "T": True, "F": False}  # where no column has the name
@@ -39,6 +39,7 @@ ELSEWHERE = ("C", "cbind", "offset")  # functions that are no rows of the two ta
 DOTTED = {"na_rm": "na.rm", "include_lowest": "include.lowest", "dig_lab": "dig.lab", "lex_order": "lex.order",
           "Boundary_knots": "Boundary.knots", "start": "from"}  # fmt: skip
 SPELT = {r: python for python, r in DOTTED.items()}
+IN_FULL = ("min", "max", "sum")  # R's have dots first, and would add up what na = TRUE says
 
 
 def evaluate(node: Node, table: pd.DataFrame, states: States, whole: str = "", learn: bool = True) -> Value:
@@ -146,7 +147,8 @@ def _call(node: Call, function: Callable[..., Any], scope: _Scope, **state: Any)
     """The function's value; arguments that it does not take are refused in R's words."""
     wanted = [p for p in inspect.signature(function).parameters.values() if p.name != "state"]
     positional = [_value(v, scope) for name, v in node.arguments if not name]
-    named = {SPELT.get(name, name): _value(v, scope) for name, v in node.arguments if name}
+    meant = formal_names([name for name, _ in node.arguments if name], _shortened(node.function, wanted))
+    named = {SPELT.get(meant[name], meant[name]): _value(v, scope) for name, v in node.arguments if name}
     try:
         if any(name in DOTTED for name, _ in node.arguments):
             raise TypeError("a name as Python spells it")
@@ -157,6 +159,16 @@ def _call(node: Call, function: Callable[..., Any], scope: _Scope, **state: Any)
         usage = f"{node.function}({', '.join(map(_printed, wanted))})"
         raise FormulaError(f"{label(node)} does not fit {usage}", scope.whole, node.at) from None
     return _explained(node, lambda: function(*positional, **named, **state))
+
+
+def _shortened(function: str, wanted: list[inspect.Parameter]) -> tuple[str, ...]:
+    """The arguments whose names may be cut short: those in front of R's dots, and poly's degree, as it happens."""
+    if function in IN_FULL:
+        return ()
+    kinds = [p.kind for p in wanted]
+    dots = kinds.index(inspect.Parameter.VAR_POSITIONAL) if inspect.Parameter.VAR_POSITIONAL in kinds else len(kinds)
+    names = tuple(DOTTED.get(p.name, p.name) for p in wanted[:dots])
+    return (*names, "degree") if function == "poly" else names
 
 
 def _explained(node: Call, value: Callable[[], Any]) -> Any:

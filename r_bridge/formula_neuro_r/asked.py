@@ -12,6 +12,7 @@ from formula_neuro.kernels.rank import orthonormal_basis
 from formula_neuro.kernels.starts import starts
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
+from formula_neuro.values import Contrast
 
 from .frame import columns_to_r
 from .learnt import group_calls, learnt_calls
@@ -35,7 +36,7 @@ def arguments(request: Request) -> dict[str, Any]:
         "link": request.family.link.name,
         "variance": request.family.variance_of if isinstance(request.family, Quasi) else None,
         "theta": request.family.theta if isinstance(request.family, NBinom2) and request.family.fixed else None,
-        "contrasts": dict(design.contrasts) or None,
+        "contrasts": {name: _contrast(asked) for name, asked in design.contrasts} or None,
         "weights": _double(request.weights if replaced else design.weights),
         "offset": _double(_extra_offset(design)),
         "response": _double(request.y) if replaced else None,
@@ -96,6 +97,13 @@ def _extra_offset(design: Design) -> Array | None:
     """The offset given beside the formula; R adds the formula's own itself."""
     extra: Array | None = getattr(design, "extra_offset", None)
     return extra if extra is not None and np.any(extra) else None
+
+
+def _contrast(asked: Contrast) -> Any:
+    """A contrast's name, or its matrix with the names of the columns."""
+    if asked.matrix is None:
+        return asked.kind
+    return {"matrix": np.array(asked.matrix, dtype=float), "columns": asked.columns}
 
 
 def _double(values: Array | None) -> Array | None:

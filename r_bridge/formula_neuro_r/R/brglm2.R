@@ -6,7 +6,7 @@ fit_brglm2 <- function(arguments) {
   family <- model_family(arguments)
   frame <- run(quote(stats::glm), arguments, list(family = family, method = "model.frame"))
   terms <- attr(frame, "terms")
-  x <- stats::model.matrix(terms, frame, if (length(arguments$contrasts)) arguments$contrasts)
+  x <- stats::model.matrix(terms, frame, asked_contrasts(arguments))
   y <- stats::model.response(frame, "any")
   offset <- stats::model.offset(frame)
   weights <- stats::model.weights(frame)

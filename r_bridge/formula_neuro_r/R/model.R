@@ -82,8 +82,16 @@ run <- function(fitter, arguments, options = list(), beside = NULL) {
   common <- list(formula = formula, data = quote(.fn_data), na.action = quote(stats::na.fail))
   if (!is.null(arguments$weights)) common$weights <- quote(.fn_weights)
   if (!is.null(arguments$offset) && is.null(beside)) common$offset <- quote(.fn_offset)
-  if (length(arguments$contrasts)) common$contrasts <- arguments$contrasts
+  common$contrasts <- asked_contrasts(arguments)
   eval(as.call(c(list(fitter), common, options)), place)
+}
+
+# Contrasts by factor, NULL for none: names of R's functions, or matrices.
+asked_contrasts <- function(arguments) {
+  if (!length(arguments$contrasts)) return(NULL)
+  lapply(arguments$contrasts, function(asked) {
+    if (is.list(asked)) structure(asked$matrix, dimnames = if (length(asked$columns)) list(NULL, asked$columns)) else asked
+  })
 }
 
 named <- function(x) if (is.null(names(x))) character() else names(x)

@@ -98,7 +98,7 @@ fixed_part <- function(arguments) {
   formula[[3]] <- if (is.null(right)) 1 else right
   frame <- stats::model.frame(formula, place$.fn_data, na.action = stats::na.fail)
   list(y = as.double(stats::model.response(frame)),
-       X = stats::model.matrix(formula, frame, contrasts.arg = if (length(arguments$contrasts)) arguments$contrasts))
+       X = stats::model.matrix(formula, frame, contrasts.arg = asked_contrasts(arguments)))
 }
 
 # An expression without its summands that hold a bar; NULL where nothing remains.
