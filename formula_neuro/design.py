@@ -37,6 +37,7 @@ class RandomTerm:
     basis: Array  # (n, K)
     structure: str = "us"
     hom: bool = False  # one variance for all columns, of diag, cs and ar1
+    parts: tuple[TermColumns, ...] = ()  # which of the columns belong to each term left of the bar
 
     @cached_property
     def Z(self) -> sparse.csr_array:
@@ -299,7 +300,8 @@ def _random(
         basis = np.ascontiguousarray(fill(blocks, values, n))
         levels = tuple(":".join(key) for key in keys)
         bars.append(_Bar(blocks, variables, keys))
-        terms.append(RandomTerm(bar.name, columns, levels, codes, basis, bar.structure, bar.hom))
+        parts = _term_columns(blocks)
+        terms.append(RandomTerm(bar.name, columns, levels, codes, basis, bar.structure, bar.hom, parts))
     order = grouping.order_of([len(term.levels) for term in terms])
     return tuple(bars[i] for i in order), tuple(terms[i] for i in order)
 

@@ -13,10 +13,13 @@ from ..errors import DataError, Unable
 from ..estimator import AGQ, BIAS_REDUCED, ML, REML
 from ..request import Request
 from ..result import Fit, ability
+from . import variance_tests
 from .term_tables import deviance_table, term_table
 
 
-def anova(*fits: Fit, test: str | None = None, type: str = "I", df: str | None = None) -> pd.DataFrame:
+def anova(
+    *fits: Fit, test: str | None = None, type: str = "I", df: str | None = None, refit: bool | None = None
+) -> pd.DataFrame:
     """Test the terms of one linear or generalized linear model, or compare nested fits of the same rows.
 
     test: "F", "Chisq" (likelihood ratio) or "Rao" (score); by default F where the dispersion is estimated, otherwise
@@ -33,7 +36,11 @@ def anova(*fits: Fit, test: str | None = None, type: str = "I", df: str | None =
     statistic, p_value; generalized ones with an estimated dispersion, or with test="Rao": model, df_resid,
     resid_deviance, df, deviance, statistic, p_value. All others: likelihood-ratio tests as lme4's; columns
     model, n_parameters, aic, bic, loglik, deviance, statistic, df, p_value. REML fits are refitted by ML
-    first, because REML likelihoods of different fixed parts cannot be compared; `attrs["messages"]` says so.
+    first, because REML likelihoods of different fixed parts cannot be compared; where the fixed parts are the same they
+    are compared as they are (refit=True refits all the same, as lme4 does). A variance cannot be negative: where the
+    larger model has one more, the p value is of a mixture of chi-squareds. `attrs["messages"]` says all this.
+
+    Estimating equations (GEE): Wald's tests, F or test="Chisq", of the terms or of what a smaller model lacks.
 
     Raises DataError when the fits differ in rows, response or weights, Unable for a test that the fits have not.
 
@@ -55,10 +62,10 @@ def anova(*fits: Fit, test: str | None = None, type: str = "I", df: str | None =
         return term_table(fits[0], type, test)
     if type != "I":
         raise ValueError(f"type={type!r} is for the terms of one fit; several fits are compared as they are")
-    return _comparison(fits, test)
+    return _comparison(fits, test, refit)
 
 
-def _comparison(fits: tuple[Fit, ...], test: str | None) -> pd.DataFrame:
+def _comparison(fits: tuple[Fit, ...], test: str | None, refit: bool | None) -> pd.DataFrame:
     check_comparable(fits)
     messages = about_nesting(fits)
     models = {fit.request.model for fit in fits}
@@ -70,7 +77,14 @@ def _comparison(fits: tuple[Fit, ...], test: str | None) -> pd.DataFrame:
     elif test not in (None, "Chisq", "LRT"):
         raise Unable(f"test={test!r} is for linear and generalized linear models; mixed ones are compared by 'LRT'")
     else:
-        compared = [by_ml(fit, messages) for fit in fits]
+        by_reml = not refit and variance_tests.comparable_by_reml(fits)
+        if refit is False and not by_reml and any(isinstance(fit.request.estimator, REML) for fit in fits):
+            raise DataError(
+                "REML likelihoods of different fixed parts, or beside ML, cannot be compared; leave refit=False away"
+            )
+        compared = list(fits) if by_reml else [by_ml(fit, messages) for fit in fits]
+        if by_reml:
+            messages.append("the fixed parts are the same, so the fits are compared by their REML likelihoods")
         table = _likelihood_ratios(sorted(compared, key=lambda fit: fit.n_parameters), messages)
     table.attrs["messages"] = tuple(dict.fromkeys(messages))
     return table
@@ -151,11 +165,13 @@ def _likelihood_ratios(fits: list[Fit], messages: list[str]) -> pd.DataFrame:
         messages.append("a larger model has a lower likelihood: the models are not nested, or one did not converge")
     statistic = np.maximum(statistic, 0.0)
     df[df == 0] = np.nan
-    p = stats.chi2.sf(statistic, df)
-    if any(len(a.theta) != len(b.theta) for a, b in itertools.pairwise(fits)):
-        messages.append(
-            "the models differ in variances, which cannot be negative: the p value is too large (conservative)"
-        )
+    p = np.full(len(fits), np.nan)
+    for i, (small, large) in enumerate(itertools.pairwise(fits), start=1):
+        if np.isnan(df[i]):
+            continue
+        made = variance_tests.step(small.request, large.request, int(df[i]))
+        p[i] = variance_tests.p_value(statistic[i], made)
+        messages += [text for text in [variance_tests.words(statistic[i], made)] if text is not None]
     table = pd.DataFrame(
         {
             "model": _names(fits),

@@ -22,6 +22,7 @@ from formula_neuro.result import Fit
 from .boundary import free, settle
 from .checks import check_groups, singular_directions
 from .effects import contribution, random_effects
+from .fixed_part import loglik_without_random
 from .newton import Minimum, Target, minimise
 from .objective import Objective
 from .pirls import Problem
@@ -37,6 +38,9 @@ class Engine:
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
+
+    def loglik_without_random(self, request: Request) -> float:
+        return loglik_without_random(request)
 
     def df(self, fit: Fit, L: Array, method: str) -> Array:
         """Degrees of freedom (q,) of each row of L (q, p): "residual" only, the tests being z tests."""
