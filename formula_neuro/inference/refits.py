@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import FitError
 from ..family import Array
@@ -70,6 +71,17 @@ def _width(rows: int) -> int:
 def one_by_one(fit: Fit, Y: Array) -> Refits:
     """The plain loop over the columns of Y (n, B); whatever a replicate raises becomes its reason."""
     return collected(fit, [_one(fit, y) for y in Y.T])
+
+
+def again(refits: Refits, fit: Fit, Y: Array, which: NDArray[np.intp]) -> Refits:
+    """The refits with some of them, of which a batch is not certain, done one by one."""
+    alone = one_by_one(fit, Y[:, which])
+    reasons = list(refits.reasons)
+    loglik, beta, theta, sigma = (a.copy() for a in (refits.loglik, refits.beta, refits.theta, refits.sigma))
+    loglik[which], beta[which], theta[which], sigma[which] = alone.loglik, alone.beta, alone.theta, alone.sigma
+    for i, reason in zip(which, alone.reasons, strict=True):
+        reasons[i] = reason
+    return Refits(loglik, beta, theta, sigma, tuple(reasons))
 
 
 def _one(fit: Fit, y: Array) -> Fit | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,12 +14,14 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from formula_neuro.errors import DataError, FitError
 from formula_neuro.estimator import AGQ
 from formula_neuro.family import Array
+from formula_neuro.inference.refits import Refits
 from formula_neuro.kernels.irls import Scoring, irls
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.kernels.separation import at_the_limits, infinite, separation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
+from . import batch_glmm
 from .boundary import free, settle
 from .checks import check_groups, singular_directions
 from .effects import contribution, random_effects
@@ -38,6 +41,10 @@ class Engine:
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
+
+    def batch(self, fit: Fit, near: Fit) -> Callable[[Array], Refits] | None:
+        """What refits many responses drawn from `near` at once, or None where this model has no such path."""
+        return batch_glmm.batch(fit, near)
 
     def loglik_without_random(self, request: Request) -> float:
         return loglik_without_random(request)

@@ -1,0 +1,79 @@
+"""Many responses of one GLMM with one scalar random effect: refits that step together, for the bootstrap.
+
+Takes binomial and poisson responses with links that keep means in their range, Laplace or AGQ as the estimator.
+Every replicate must end where the single fit ends; those of which that is not certain (no convergence, theta without
+limit, means at the edge of their range, where separation is looked for) are fitted one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from formula_neuro.estimator import AGQ, Laplace
+from formula_neuro.family import Array
+from formula_neuro.inference.refits import Refits, again
+from formula_neuro.inference.simulation import fixed_part
+from formula_neuro.request import Request
+from formula_neuro.result import Fit
+
+from . import batch_laplace, batch_rows
+from .batch_boundary import Template, settle_many
+from .batch_newton import minimise_many
+from .batch_problem import Problem, problem_of
+from .batch_quadrature import Quadrature
+
+FAR = 9.0  # of a linear predictor: means beyond are within about 1e-4 of their limits
+SMALLEST_START = 0.3  # of theta: at 0 the gradient vanishes whatever the data
+TOLERANCE = 1e-11  # of the deviance: what one more step would gain at the end
+
+
+def takes(request: Request) -> bool:
+    """Whether the batch knows this model."""
+    family, random = request.family, request.design.random
+    return (
+        len(random) == 1
+        and len(random[0].columns) == 1
+        and family.link.name in batch_rows.LINKS.get(family.name, ())
+        and (request.estimator == Laplace() or request.estimator == AGQ(getattr(request.estimator, "nodes", 1)))
+        and (family.name != "binomial" or bool((request.weights == np.round(request.weights)).all()))
+    )
+
+
+def batch(fit: Fit, near: Fit) -> Callable[[Array], Refits] | None:
+    """A function from responses Y (n, B), drawn from `near`, to refits of `fit`'s model; None if not known here."""
+    if not takes(fit.request) or np.isnan(fit.beta).all():
+        return None
+    problem = problem_of(fit.request)
+    start = _start(problem, fit, near)
+    return lambda Y: refits(fit, problem, start, Y)
+
+
+def _start(problem: Problem, fit: Fit, near: Fit) -> Array:
+    """psi near the estimates from which the responses were drawn, in inner coordinates."""
+    theta = (near if len(near.theta) == 1 else fit).theta[0] / problem.spread
+    fixed = fixed_part(near) - near.request.design.offset
+    return np.concatenate([[max(float(theta), SMALLEST_START)], problem.inner(fixed)])
+
+
+def refits(fit: Fit, problem: Problem, start: Array, Y: Array) -> Refits:
+    """The model fitted to every column of Y (n, B)."""
+    used = problem.used
+    B, everyone = Y.shape[1], np.arange(Y.shape[1])
+    wy = np.ascontiguousarray(problem.merge @ Y[used])
+    nodes = getattr(fit.request.estimator, "nodes", 1)
+    target = batch_laplace.Laplace(problem, wy) if nodes == 1 else Quadrature(problem, wy, nodes)
+    found = settle_many(
+        lambda psi, which: minimise_many(target, psi, which, tolerance=TOLERANCE),
+        target.value,
+        Template(1),
+        np.tile(start, (B, 1)),
+        everyone,
+    )
+    theta, b = np.abs(found.point[:, 0]), found.point[:, 1:]
+    eta = np.abs(problem.X @ b.T + problem.offset).max(axis=0)
+    sure = found.converged & (theta < batch_laplace.LARGEST / 2) & (eta < FAR)
+    loglik = batch_rows.log_constants(problem.family, Y[used], problem.weights) - found.value / 2
+    out = Refits(loglik, problem.beta(b), (theta * problem.spread)[:, None], np.ones(B), ("",) * B)
+    return out if sure.all() else again(out, fit, Y, np.flatnonzero(~sure))
