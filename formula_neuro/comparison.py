@@ -55,6 +55,7 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
         ("sigma", _sigma),
         ("random-effect sds", _sds),
         ("random-effect covariances", _covariances),
+        ("residual parameters", _residual),
         ("theta", _theta),
         ("deviance", _deviance),
         ("null deviance", _null_deviance),
@@ -99,7 +100,7 @@ def _standard_errors(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, 
 
 
 def _sigma(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
-    if fit.request.family.dispersed:
+    if fit.request.family.dispersed or fit.request.model == "gee":
         yield "", fit.sigma, other.sigma, _apart(fit.sigma, other.sigma, _spread(other))
 
 
@@ -119,6 +120,13 @@ def _sds(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
         for k, column in enumerate(ours.columns):
             a, b = (float(np.sqrt(max(r.covariance[k, k], 0.0))) for r in (ours, theirs))
             yield f"{column} | {ours.group}", a, b, _apart(a, b, unit[k])
+
+
+def _residual(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    """A GEE's correlations, or the phi and sd ratios of a residual structure, by name."""
+    for name, a in fit.residual.items():
+        b = other.residual.get(name, float("nan"))
+        yield name, a, b, _apart(a, b, max(abs(b), 1.0))
 
 
 def _covariances(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -73,6 +73,7 @@ class Given:
     subset: Any = None
     contrasts: Mapping[str, Any] | None = None
     na_action: str = "omit"
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,7 @@ class Design:
     contrasts: tuple[tuple[str, Contrast], ...]  # (factor, contrast) as asked for by contrasts=
     recipe: Any  # private to this module: levels, contrasts and constants, for apply()
     given: Given | None = None
+    beside: Mapping[str, Value] = field(default_factory=dict)  # columns of the data that an estimator needs: clusters
 
     @cached_property
     def X(self) -> pd.DataFrame:
@@ -143,6 +145,7 @@ def model_matrix(
     subset: Any = None,
     contrasts: Mapping[str, Any] | None = None,
     na_action: str = "omit",
+    beside: Sequence[str] = (),
 ) -> Design:
     """The design of a formula on a table, with R's names, contrasts, rows and levels.
 
@@ -150,6 +153,7 @@ def model_matrix(
     `subset` is a logical expression or an array of True/False; `contrasts` maps a factor to a contrast such
     as "contr.sum", or to a matrix with a row for each level (a list of numbers is completed to k - 1 columns);
     `na_action` is "omit" (drop rows with a missing value, counted) or "fail".
+    `beside` are columns of the data that no row used may miss either, as the clusters of a GEE.
     Raises FormulaError, DataError.
 
     >>> data = {"y": [1.0, 2, 3, 4], "x": [1.0, 2, 3, 5], "f": list("abab"), "g": [1, 1, 2, 2]}
@@ -172,7 +176,8 @@ def model_matrix(
         "offset": row_rules.extra(offset, table, "offset", states),
     }
     chosen = row_rules.subset_rows(subset, table)
-    rows, dropped = row_rules.complete(values, extras, chosen, na_action)
+    others = {name: row_rules.column(name, table) for name in beside}
+    rows, dropped = row_rules.complete({**values, **others}, extras, chosen, na_action)
     kept = {name: row_rules.kept(name, value, rows) for name, value in values.items()}
     _check_levels(parsed, kept)
     asked = asked_for(contrasts or {}, kept)
@@ -219,7 +224,8 @@ def model_matrix(
         ),
         contrasts=tuple(asked.items()),
         recipe=recipe,
-        given=Given(whole.copy(deep=False), weights, offset, subset, contrasts, na_action),
+        given=Given(whole.copy(deep=False), weights, offset, subset, contrasts, na_action, tuple(beside)),
+        beside={name: row_rules.kept(name, value, rows) for name, value in others.items()},
     )
 
 
@@ -271,6 +277,7 @@ def apply(design: Design, newdata: Any, random: bool = True) -> Design:
         data=table,
         dropped=(),
         messages=(),
+        beside={},
     )
 
 

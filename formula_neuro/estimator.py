@@ -14,6 +14,11 @@ class Estimator:
     def word(self) -> str:
         return _WORD_OF[type(self)]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that it needs beside those of the formula."""
+        return ()
+
 
 @dataclass(frozen=True)
 class ML(Estimator):
@@ -70,21 +75,70 @@ class Jeffreys(Estimator):
             raise ValueError(f"the power of Jeffreys' prior is a number above 0, as 0.5; got {self.power!r}")
 
 
+CORRELATIONS = ("independence", "exchangeable", "ar1", "unstructured")
+CORRECTIONS = ("md", "kc", "none")
+
+
+@dataclass(frozen=True)
+class GEE(Estimator):
+    """Generalized estimating equations: the population's mean, with rows of a cluster correlated (Liang & Zeger 1986).
+
+    cluster: the column of the clusters; their rows may stand anywhere in the data.
+    corr: the working correlation within a cluster: "independence", "exchangeable", "ar1" or "unstructured". A wrong one
+    costs precision, not validity.
+    order: the column of times, whole numbers or an ordered factor, for "ar1" (whose correlation falls with their
+    distance) and "unstructured"; without it rows are taken in the data's order.
+    bias: the correction of the sandwich for few clusters: "md" (Mancl & DeRouen 2001), "kc" (Kauermann & Carroll 2001),
+    "none" (geepack's standard errors, too small with few clusters).
+    denominators: of dispersion and correlations: "n", geepack's numbers of rows and pairs (or sums of weights), or
+    "n-p", less the number of coefficients.
+
+    >>> GEE(cluster="mouseID", corr="AR1", order="trial").corr
+    'ar1'
+    """
+
+    cluster: str
+    corr: str = "exchangeable"
+    order: str | None = None
+    bias: str = "md"
+    denominators: str = "n"
+
+    def __post_init__(self) -> None:
+        for field, known in (("corr", CORRELATIONS), ("bias", CORRECTIONS), ("denominators", ("n", "n-p"))):
+            given = getattr(self, field)
+            word = given.lower() if isinstance(given, str) else given
+            if word not in known:
+                raise ValueError(f"GEE: {field}={given!r} is not known; there are {', '.join(known)}")
+            object.__setattr__(self, field, word)
+        for field in ("cluster", "order"):
+            name = getattr(self, field)
+            if not isinstance(name, str) and not (field == "order" and name is None):
+                raise ValueError(f"GEE: {field}= is the name of a column, as {field}='mouseID'; got {name!r}")
+        if self.order is not None and self.corr in ("independence", "exchangeable"):
+            raise ValueError(f"GEE: order= does nothing with corr={self.corr!r}; leave it out, or take corr='ar1'")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.cluster,) if self.order is None else (self.cluster, self.order)
+
+
 _WORDS: dict[str, type[Estimator]] = {
     "ml": ML, "reml": REML, "laplace": Laplace, "agq": AGQ,
     "mean_br": MeanBR, "median_br": MedianBR, "jeffreys": Jeffreys,
 }  # fmt: skip
 BIAS_REDUCED = ("mean_br", "median_br", "jeffreys")  # finite where maximum likelihood is not
 _PATTERN = r"\s*(\w+)\s*(?:\(\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)\s*\))?\s*"
-_WORD_OF = {cls: word for word, cls in _WORDS.items()}
+_WORD_OF = {**{cls: word for word, cls in _WORDS.items()}, GEE: "gee"}
 DEFAULTS = {"lm": ML, "glm": ML, "lmm": REML, "glmm": Laplace}
 
 
-def as_estimator(given: str | Estimator | None, model: str) -> Estimator:
+def as_estimator(given: str | Estimator | None, model: str = "") -> Estimator:
     """The estimator that a word, a value or None (the model's default) stands for.
 
-    >>> as_estimator("AGQ(7)", "glmm"), as_estimator("jeffreys(0.3)", "glm"), as_estimator(None, "lmm")
+    >>> as_estimator("AGQ(7)"), as_estimator("jeffreys(0.3)"), as_estimator(None, "lmm")
     (AGQ(nodes=7), Jeffreys(power=0.3), REML())
+    >>> as_estimator("gee(mouseID, ar1, trial)")
+    GEE(cluster='mouseID', corr='ar1', order='trial', bias='md', denominators='n')
     """
     if given is None:
         return DEFAULTS[model]()
@@ -98,4 +152,10 @@ def as_estimator(given: str | Estimator | None, model: str) -> Estimator:
         return AGQ(int(match[2]))
     if match is not None and cls is Jeffreys:
         return Jeffreys(float(match[2]))
-    raise ValueError(f"estimator={given!r} is not known; there are {', '.join(_WORDS)}, AGQ(nodes) and jeffreys(power)")
+    of_clusters = re.fullmatch(r"\s*gee\s*\((.*)\)\s*", given, re.IGNORECASE) if isinstance(given, str) else None
+    if of_clusters is not None and 1 <= len(parts := [part.strip() for part in of_clusters[1].split(",")]) <= 3:
+        return GEE(*parts)
+    raise ValueError(
+        f"estimator={given!r} is not known; there are {', '.join(_WORDS)}, AGQ(nodes), jeffreys(power) and "
+        "gee(cluster, corr, order)"
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from . import registry
 from .design import Design, model_matrix
 from .errors import DataError, FormulaError
-from .estimator import BIAS_REDUCED, Estimator, as_estimator
+from .estimator import BIAS_REDUCED, GEE, Estimator, as_estimator
 from .family import Array, Binomial, Family, as_family
 from .request import Request
 from .result import Fit
@@ -38,7 +38,7 @@ def fit(
     family: gaussian, binomial, poisson, Gamma, inverse.gaussian, nbinom2 (theta estimated, as glm.nb) and R's quasi
         families, the link in brackets: "binomial(probit)", "quasi(log, mu^2)", "nbinom2(log, theta=2)".
     estimator: "ml", "reml" (default of linear mixed models), "laplace" (of generalized ones), AGQ(10), "mean_br",
-        "median_br", "jeffreys".
+        "median_br", "jeffreys", GEE(cluster="mouseID").
     backend: a name of `fn.backends()`; the best that can fit is chosen otherwise. A name never falls back.
     weights: prior weights: a column's name or one number a row; the trials, for a binomial share.
     offset: a column's name, an expression of columns, or one number a row, added to the linear predictor.
@@ -56,10 +56,18 @@ def fit(
     ('native-glmm', 512, ['(Intercept)', 'dff'])
     """
     chosen_family = as_family(family)
+    how = None if estimator is None else as_estimator(estimator)
     design = model_matrix(
-        formula, data, weights=weights, offset=offset, subset=subset, contrasts=contrasts, na_action=na_action
+        formula,
+        data,
+        weights=weights,
+        offset=offset,
+        subset=subset,
+        contrasts=contrasts,
+        na_action=na_action,
+        beside=how.columns if how else (),
     )
-    request = as_request(design, chosen_family, estimator)
+    request = as_request(design, chosen_family, how)
     return registry.run(registry.installed().choose(request, backend), request)
 
 
@@ -67,15 +75,25 @@ def as_request(design: Design, family: Family, estimator: str | Estimator | None
     """The request that a design and a family make, its response checked and on the family's scale."""
     if design.formula.response is None:
         raise FormulaError("the formula has no response; write it left of the '~'", design.formula.text, 0)
-    model = model_of(design, family)
-    how = as_estimator(estimator, model)
+    given = None if estimator is None else as_estimator(estimator)
+    model = model_of(design, family, given)
+    how = as_estimator(given, model)
     y, weights, notes = _response(design, family)
     constant = _constant(y, weights, family, how, label(design.formula.response))
     return Request(model, family, how, design, y, weights, (*design.messages, *notes, *constant))
 
 
-def model_of(design: Design, family: Family) -> str:
-    """ "lm", "glm", "lmm" or "glmm"."""
+def model_of(design: Design, family: Family, estimator: Estimator | None = None) -> str:
+    """ "lm", "glm", "lmm" or "glmm"; "gee" where that is the estimator."""
+    if isinstance(estimator, GEE):
+        if design.random:
+            raise FormulaError(
+                f"estimator=GEE(...) takes no random terms: the clusters are cluster={estimator.cluster!r}; leave "
+                "the bars out of the formula, or the estimator",
+                design.formula.text,
+                0,
+            )
+        return "gee"
     linear = family.name == "gaussian" and family.link.name == "identity"
     return ("l" if linear else "gl") + ("mm" if design.random else "m")
 

@@ -7,7 +7,7 @@ from typing import Any
 from . import registry
 from .design import model_matrix
 from .errors import Unable
-from .estimator import DEFAULTS, Estimator
+from .estimator import DEFAULTS, Estimator, as_estimator
 from .family import Family, as_family
 from .fitting import as_request
 from .request import Request
@@ -48,6 +48,9 @@ def refit(
     if given is None:
         raise Unable("this fit does not keep the data that it was made from, so it cannot be made again: call fit()")
     text = old.design.formula.text if formula is None else updated(old.design.formula, formula)
+    default = old.model in DEFAULTS and old.estimator == DEFAULTS[old.model]()
+    kept = None if default else old.estimator
+    how = kept if estimator is None else as_estimator(estimator)
     design = model_matrix(
         text,
         given.table if data is None else data,
@@ -56,10 +59,9 @@ def refit(
         subset=given.subset if subset is ... else subset,
         contrasts=given.contrasts if contrasts is ... else contrasts,
         na_action=na_action or given.na_action,
+        beside=how.columns if how else (),
     )
-    default = old.estimator == DEFAULTS[old.model]()
-    kept = None if default else old.estimator
-    request = as_request(design, old.family if family is None else as_family(family), estimator or kept)
+    request = as_request(design, old.family if family is None else as_family(family), how)
     return registry.run(_backend(fit, request, backend), request)
 
 

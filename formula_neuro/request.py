@@ -21,7 +21,7 @@ class Request:
     `messages` are what the front end found (rows dropped and the like); a backend adds its own after them.
     """
 
-    model: str  # "lm", "glm", "lmm", "glmm"
+    model: str  # "lm", "glm", "lmm", "glmm", "gee"
     family: Family
     estimator: Estimator
     design: Design

@@ -72,6 +72,8 @@ class Fit:
     separated: Mapping[str, float] = field(default_factory=dict)
     separation: str = ""
     null_deviance: float = float("nan")  # of the intercept (and offset) alone
+    # what describes residuals beside sigma, by name: a GEE's correlations, a residual structure's phi and sd ratios
+    residual: Mapping[str, float] = field(default_factory=dict)
 
     # ---- numbers ---------------------------------------------------------------------------------
     @property

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .errors import DataError
 from .family import Array
 from .syntax import expression
-from .values import Categorical, Matrix, Value, as_numbers, keep, missing
+from .values import Categorical, Matrix, Value, as_numbers, from_column, keep, missing
 from .words.transforms import States, evaluate
 
 Rows = NDArray[np.intp]
@@ -32,6 +32,14 @@ def extra(given: Any, table: pd.DataFrame, what: str, states: States) -> Array |
     if values.shape != (len(table),):
         raise DataError(f"{what}= has shape {values.shape}, but the data has {len(table)} rows; give one number a row")
     return values
+
+
+def column(name: str, table: pd.DataFrame) -> Value:
+    """A column of the data by its name, for what stands beside the formula; DataError where there is none."""
+    if name not in table.columns:
+        known = ", ".join(map(str, table.columns))
+        raise DataError(f"{name!r} is not a column of the data (there are {known})")
+    return from_column(table[name], name)
 
 
 def check_index(given: Any, index: pd.Index, what: str) -> None:

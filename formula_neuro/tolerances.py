@@ -85,5 +85,13 @@ GLMM = {
     "log-likelihood": Tolerance(1e-3, "absolute", LOOSE, worse=1e-6),
     "fitted values": Tolerance(2e-2, RESPONSE, LOOSE),
 }
+SOLVED = "both solve the same equations; geeglm is asked for steps below 1e-12"
+GEE = {
+    "coefficients": Tolerance(1e-6, ERROR, SOLVED),
+    "standard errors": Tolerance(1e-6, RELATIVE, SOLVED),
+    "sigma": Tolerance(1e-6, RELATIVE, SOLVED),
+    "residual parameters": Tolerance(1e-6, "absolute, or relative above 1", SOLVED),
+    "fitted values": Tolerance(1e-6, RESPONSE, SOLVED),
+}
 BY_BIAS_REDUCTION = {"lm": GLM_BR, "glm": GLM_BR}
-TOLERANCES: dict[str, dict[str, Tolerance]] = {"lm": LM, "glm": GLM, "lmm": LMM, "glmm": GLMM}
+TOLERANCES: dict[str, dict[str, Tolerance]] = {"lm": LM, "glm": GLM, "lmm": LMM, "glmm": GLMM, "gee": GEE}

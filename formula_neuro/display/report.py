@@ -200,6 +200,10 @@ def _criteria(fit: Fit) -> list[tuple[str, str]]:
         rows.append(("null deviance", _minus(f"{_null(fit):.2f}")))
         rows.append(("dispersion", f"{fit.dispersion:.4g}" if fit.request.family.dispersed else "1 (known)"))
         rows.append(("residual df", f"{fit.df_resid:g}"))
+    elif fit.request.model == "gee":
+        known = fit.engine.about(fit) if hasattr(fit.engine, "about") else {}
+        rows = [("dispersion", f"{fit.dispersion:.4g}"), *((k, _minus(f"{v:.4g}")) for k, v in fit.residual.items())]
+        rows += [(name, v if isinstance(v, str) else _minus(f"{v:.6g}")) for name, v in known.items()]
     elif fit.request.family.dispersed:
         rows.append(("residual sd", f"{fit.sigma:.4g}"))
     if isinstance(fit.request.family, NBinom2):

@@ -11,6 +11,7 @@ from ..estimator import AGQ, BIAS_REDUCED, REML, Estimator, Jeffreys
 from ..family import Family, NBinom2, Quasi
 from . import digits
 from .fit_tables import coefficient_columns, correlations, random_table, ratio_table
+from .gee_words import gee_parts
 from .grouping_words import grouping_notes
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def summary(fit: Fit) -> str:
 
 def body(fit: Fit) -> str:
     """The summary without what was found on the way."""
-    parts = {"lm": _lm, "glm": _glm, "lmm": _mixed, "glmm": _mixed}[fit.request.model](fit)
+    parts = {"lm": _lm, "glm": _glm, "lmm": _mixed, "glmm": _mixed, "gee": _gee}[fit.request.model](fit)
     return "\n\n".join(part for part in [*parts, ratio_table(fit)] if part)
 
 
@@ -86,6 +87,10 @@ def _glm(fit: Fit) -> list[str]:
         _how(fit),
         _theta(fit),
     ]
+
+
+def _gee(fit: Fit) -> list[str]:
+    return gee_parts(fit, _coefficients(fit))
 
 
 def _glm_call(fit: Fit) -> str:
@@ -263,6 +268,7 @@ def model_words(fit: Fit) -> str:
         "glm": f"{request.family} generalized linear model by {how}",
         "lmm": f"linear mixed model by {how}",
         "glmm": f"{request.family} generalized linear mixed model by {how}",
+        "gee": f"{request.family} model by generalized estimating equations ({getattr(request.estimator, 'corr', '')})",
     }
     return words[request.model]
 

@@ -15,6 +15,7 @@ from ..request import Request
 from ..result import Fit, ability
 from . import variance_tests
 from .term_tables import deviance_table, term_table
+from .wald_anova import wald_anova
 
 
 def anova(
@@ -58,6 +59,9 @@ def anova(
         raise TypeError(f"anova is of fits, got {builtins.type(strange).__name__}")
     if df is not None:
         raise Unable(f"df={df!r} is not offered by anova yet; tidy(df=...) and contrast(..., df=...) take it")
+    if any(fit.request.model == "gee" for fit in fits):
+        check_comparable(fits)
+        return wald_anova(fits, test, type)
     if len(fits) == 1:
         return term_table(fits[0], type, test)
     if type != "I":

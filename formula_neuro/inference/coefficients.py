@@ -100,7 +100,8 @@ def degrees_of_freedom(fit: Fit, L: Array, word: str | None = None) -> Array:
 def glance(fit: Fit) -> pd.DataFrame:
     """One row: model, backend, nobs, n_parameters, df_resid, sigma, loglik, aic, bic, deviance, converged.
 
-    Besides, of a linear model its R-squared, of a GLM the null deviance, of a negative binomial theta.
+    Besides, of a linear model its R-squared, of a GLM the null deviance, of a negative binomial theta, of a GEE its
+    clusters, working correlation and QIC, of residual structures their parameters.
     """
     request = fit.request
     row = {
@@ -125,6 +126,8 @@ def glance(fit: Fit) -> pd.DataFrame:
         row["null_deviance"] = fit.null_deviance
     if isinstance(fit.family, NBinom2):
         row |= {"theta": fit.family.theta, "theta_se": fit.family.theta_se}
+    about = getattr(fit.engine, "about", None)
+    row |= {**(about(fit) if about else {}), **fit.residual}
     return pd.DataFrame([row])
 
 

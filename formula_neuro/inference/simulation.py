@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..errors import FitError
+from ..errors import FitError, Unable
 from ..family import Array
 from ..result import Fit
 
@@ -17,6 +17,8 @@ def simulate(fit: Fit, n: int = 1, seed: int | np.random.Generator | None = None
     """
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n is the number of simulations, 1 or more; got {n!r}")
+    if fit.request.model == "gee":
+        raise Unable("simulate() draws from a distribution, and a GEE states means and correlations only; a mixed model can")
     try:
         rng = np.random.default_rng(seed)
     except (TypeError, ValueError):

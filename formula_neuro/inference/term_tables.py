@@ -73,7 +73,7 @@ def _type_two(fit: Fit, test: str) -> list[Test]:
 
 def _type_three(fit: Fit, test: str) -> list[Test]:
     """Each term's columns in sum-to-zero contrasts against the whole model, whatever contrasts the fit has."""
-    request, found = _in_sums(fit), []
+    request, found = in_sums(fit), []
     large = tt.without(fit, [], request)  # a penalised likelihood has another constant in other coordinates
     for term in request.design.terms:
         if term.variables:
@@ -84,7 +84,7 @@ def _type_three(fit: Fit, test: str) -> list[Test]:
     return found
 
 
-def _in_sums(fit: Fit) -> Request:
+def in_sums(fit: Fit) -> Request:
     """The same model with all factors in contr.sum; its columns span the same space."""
     design = fit.request.design
     if design.given is None:
@@ -99,6 +99,7 @@ def _in_sums(fit: Fit) -> Request:
         subset=given.subset,
         contrasts=dict.fromkeys(sorted(factors), "contr.sum"),
         na_action=given.na_action,
+        beside=given.beside,
     )
     if len(again.names) != len(design.names):
         raise Unable("an anova of type III is of the model with all contrasts of a factor, and C(...) kept only some")

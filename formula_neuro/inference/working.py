@@ -69,6 +69,10 @@ class Working:
 def working(fit: Fit, purpose: str) -> Working:
     """The weighted least squares at a fit's estimates; raises Unable for mixed models, which end in no such one."""
     request = fit.request
+    if request.model == "gee":
+        raise Unable(
+            f"{purpose} of a model without clusters, and a GEE has its own sandwich: GEE(bias='md' | 'kc' | 'none')"
+        )
     if request.model not in ("lm", "glm"):
         raise Unable(f"{purpose} of a model without random terms, and this is a {request.model}")
     family, used, kept = request.family, request.weights > 0, ~np.isnan(fit.beta)

@@ -57,6 +57,32 @@ GLMM = GeneralizedMixedBackend(
 )
 
 
+@dataclass(frozen=True)
+class EstimatingBackend(Backend):
+    """Families whose variance is known up to a factor, which is estimated whatever the family."""
+
+    def refuses(self, request: Request) -> str | None:
+        reason = super().refuses(request)
+        if reason is None and request.family.name == "nbinom2" and not getattr(request.family, "fixed", False):
+            return "estimates no theta; give one, as family='nbinom2(log, theta=2)', or take a mixed model"
+        return reason
+
+
+GEE = EstimatingBackend(
+    name="native-gee",
+    models=frozenset({"gee"}),
+    families=frozenset(
+        {"gaussian", "binomial", "poisson", "Gamma", "inverse.gaussian", "nbinom2"}
+        | {"quasibinomial", "quasipoisson", "quasi"}
+    ),
+    estimators=frozenset({"gee"}),
+    target="formula_neuro_mixed.gee:fit",
+    max_random=0,
+    rank=10,
+    help="generalized estimating equations: working correlations within clusters, sandwich corrected for few of them",
+)
+
+
 @hookimpl
 def formula_neuro_backends() -> list[Backend]:
-    return [LMM, GLMM]
+    return [LMM, GLMM, GEE]
