@@ -79,7 +79,7 @@ def as_request(design: Design, family: Family, estimator: str | Estimator | None
     model = model_of(design, family, given)
     how = as_estimator(given, model)
     y, weights, notes = _response(design, family)
-    constant = _constant(y, weights, family, how, label(design.formula.response))
+    constant = _constant(design, y, weights, family, how)
     return Request(model, family, how, design, y, weights, (*design.messages, *notes, *constant))
 
 
@@ -148,14 +148,28 @@ def _counts(y: Array, weights: Array, family: Family, name: str) -> tuple[Array,
     return share, weights * trials, ()
 
 
-def _constant(y: Array, weights: Array, family: Family, how: Estimator, name: str) -> tuple[str, ...]:
-    """What there is to say of failures only, or successes only; an error under maximum likelihood."""
-    if not isinstance(family, Binomial):
+def _constant(design: Design, y: Array, weights: Array, family: Family, how: Estimator) -> tuple[str, ...]:
+    """What there is to say of failures only, or successes only; an error under maximum likelihood.
+
+    Nothing where the columns have no constant among their combinations, which would take all means to the limit.
+    """
+    if not isinstance(family, Binomial) or design.formula.response is None:
         return ()
-    seen = y[weights > 0]
-    if not ((seen == 0).all() or (seen == 1).all()):
+    used = weights > 0
+    seen = y[used]
+    if not ((seen == 0).all() or ((seen == 1).all() and family.link.name != "log")):  # exp(0) is 1
         return ()
+    if not _spans_a_constant(design.matrix[used]):
+        return ()
+    name = label(design.formula.response)
     what = f"{name} is {seen[0]:g} in all {len(seen)} rows used: the maximum-likelihood estimate is infinite"
     if how.word in BIAS_REDUCED:
         return (f"{what}; estimator={how.word!r} is finite, and owes that to the adjustment alone",)
     raise DataError(f"{what}; look at the coding of the response, or use a bias-reduced estimator")
+
+
+def _spans_a_constant(X: Array) -> bool:
+    """Whether some combination of the columns of X (n, p) is 1 in every row."""
+    size = np.abs(X).max(axis=0, initial=0.0)
+    X = X / np.where(size > 0, size, 1.0)
+    return bool(np.abs(X @ np.linalg.lstsq(X, np.ones(len(X)), rcond=None)[0] - 1).max() < 1e-8)

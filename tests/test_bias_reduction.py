@@ -80,6 +80,13 @@ def test_fewer_rows_than_columns_still_have_finite_estimates():
     assert m.converged
 
 
+@pytest.mark.parametrize("family", ["Gamma", "Gamma(log)", "inverse.gaussian(log)", "gaussian"])
+def test_as_many_columns_as_rows_are_a_perfect_fit_without_standard_errors(family):
+    m = fn.fit("y ~ x", {"y": [0.5, 2.0], "x": [0.0, 1]}, family=family, estimator="jeffreys")
+    np.testing.assert_allclose(m.fitted, [0.5, 2.0], rtol=1e-8)  # scoring to rounding
+    assert np.isnan(m.se).all() and any("no standard errors" in text for text in m.messages)
+
+
 def test_families_without_adjusted_scores_are_refused_by_name():
     with pytest.raises(NoBackend, match="has no adjusted scores of nbinom2"):
         fn.fit("y ~ x", {"y": [1, 2, 3, 5], "x": [1.0, 2, 3, 4]}, family="nbinom2", estimator="mean_br")

@@ -308,6 +308,13 @@ def test_a_family_can_be_pickled(name):
     assert as_family(str(family)) == family
 
 
+def test_a_theta_that_is_not_known_yet_is_equal_after_pickling():
+    family = as_family("nbinom2")
+    again = pickle.loads(pickle.dumps(family))
+    assert again == family and hash(again) == hash(family)
+    assert family != as_family("nbinom2(theta=2)") != as_family("nbinom2(theta=3)")
+
+
 def test_families_of_different_links_differ():
     assert as_family("binomial") == Binomial(LINKS["logit"])
     assert as_family("binomial") != as_family("binomial(probit)")

@@ -290,3 +290,32 @@ def test_weights_beside_counts_multiply_the_likelihood_as_in_r():
         fn.fit("cbind(k, m - k) ~ x", d, family="binomial", weights="t", backend=b) for b in ("native-glm", "r-glm")
     )
     assert ours.loglik == pytest.approx(r.loglik, rel=1e-9)
+
+
+def test_means_far_beyond_the_maximum_are_no_maximum():
+    d = pd.DataFrame({"g": list("aaaabbbb"), "y": [2e-3, 4e-3, 9.0, 400.0, 5.0, 6.0, 7.0, 8.0]})
+    m = fn.fit("y ~ 0 + g", d, family="inverse.gaussian(log)")  # its deviance is flat where exp(eta) is huge
+    assert m.converged
+    # the maximum of one group is its mean; 1e-9: scoring to rounding, over the condition of the spread
+    np.testing.assert_allclose(np.exp(m.beta), d.groupby("g").y.mean(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("family", ["binomial", "quasi(logit, mu(1-mu))"])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_constant_response_without_an_intercept_may_have_a_finite_maximum(family, value):
+    d = {"x": [-1.0, 1, 2, 0.5], "y": [value] * 4}
+    m = fn.fit("y ~ 0 + x", d, family=family)
+    assert m.converged and m.separation == "overlap" and not m.separated
+    slope = float(m.beta[0])
+    X = np.array(d["x"])
+    assert abs((X * (value - 1 / (1 + np.exp(-slope * X)))).sum()) < 1e-9  # scoring stops at 1e-10 standard errors
+
+
+def test_shares_of_one_have_a_finite_maximum_under_the_log_link():
+    m = fn.fit("y ~ x", {"x": [1.0, 2, 4, 3], "y": [1.0] * 4}, family="binomial(log)")
+    np.testing.assert_allclose(m.fitted, 1, rtol=1e-9)  # on the edge, held within 1e-10 of it
+
+
+def test_a_fitted_count_of_0_costs_nothing_without_a_warning(recwarn):
+    m = fn.fit("y ~ 0 + f", {"f": list("aabb"), "y": [0.0] * 4}, family="quasipoisson(sqrt)")
+    assert m.null_deviance == 0 and not recwarn.list

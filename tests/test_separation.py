@@ -142,3 +142,19 @@ def test_aliased_columns_stay_out_and_fits_report_kind_and_signs():
         m = fn.fit("y ~ x + z", table, family="binomial", estimator=estimator)
         assert (m.separation, dict(m.separated)) == ("complete", {"(Intercept)": -1.0, "x": 1.0})
         assert m.converged == (estimator == "mean_br")
+
+
+@pytest.mark.parametrize(("family", "y"), [("quasi(logit, mu(1-mu))", [0, 0, 1, 1]), ("quasi(log, mu)", [0, 0, 3, 4])])
+def test_a_quasi_family_separates_like_the_family_of_its_variance(family, y):
+    m = fn.fit("y ~ g", {"g": list("aabb"), "y": np.array(y, dtype=float)}, family=family)
+    assert not m.converged and m.separated == {"(Intercept)": -1.0, "gb": 1.0}
+
+
+def test_separation_says_what_to_do_instead():
+    x = [1.0, 2, 3, 4, 5, 6]
+    shares = fn.fit("y ~ x", {"x": x, "y": [0, 0, 0, 1, 1, 1]}, family="binomial")
+    counts = fn.fit("y ~ f", {"f": list("aaabbb"), "y": [0, 0, 0, 1, 9, 4]}, family="nbinom2")
+    words = "fn.confint(fit, method='profile') gives the limits"
+    assert "x (+infinity) are infinite" in shares.messages[0]
+    assert "estimator='mean_br' gives finite estimates" in shares.messages[0] and words in shares.messages[0]
+    assert "mean_br" not in counts.messages[0] and words in counts.messages[0]  # it has no adjusted scores

@@ -29,7 +29,7 @@ class Binomial(Family):
         return 1 - 2 * mu
 
     def deviance(self, y: Array, mu: Array, w: Array) -> Array:
-        return 2 * w * (special.xlogy(y, y / mu) + special.xlogy(1 - y, (1 - y) / (1 - mu)))
+        return 2 * w * (special.rel_entr(y, mu) + special.rel_entr(1 - y, 1 - mu))
 
     def loglik(self, y: Array, mu: Array, w: Array, dispersion: float) -> float:
         return float(self.rows(y, mu, w).sum())
@@ -79,7 +79,7 @@ class Poisson(Family):
         return np.ones_like(mu)
 
     def deviance(self, y: Array, mu: Array, w: Array) -> Array:
-        return 2 * w * (special.xlogy(y, y / mu) - (y - mu))
+        return 2 * w * (special.rel_entr(y, mu) - (y - mu))
 
     def loglik(self, y: Array, mu: Array, w: Array, dispersion: float) -> float:
         return float((w * (special.xlogy(y, mu) - mu - special.gammaln(y + 1))).sum())

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from ..links import Array
+from ..links import Array, Link
 from .discrete import Poisson, drawable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NBinom2(Poisson):
     """theta is estimated with the coefficients unless it is `fixed`; NaN before, with its standard error after.
 
@@ -20,7 +20,7 @@ class NBinom2(Poisson):
 
     theta: float = float("nan")
     fixed: bool = False
-    theta_se: float = field(default=float("nan"), compare=False)
+    theta_se: float = float("nan")
 
     name = "nbinom2"
     links = ("log", "identity", "sqrt")
@@ -29,8 +29,23 @@ class NBinom2(Poisson):
         if self.fixed and not self.theta > 0:
             raise ValueError(f"theta is a number above 0 (inf: poisson), got {self.theta:g}")
 
+    def __eq__(self, other: object) -> bool:
+        """Of one link and one theta, if that is known: a NaN is not equal to the one that a pickle brings back."""
+        return isinstance(other, NBinom2) and self._known == other._known
+
+    def __hash__(self) -> int:
+        return hash(self._known)
+
+    @property
+    def _known(self) -> tuple[Link, bool, float | None]:
+        return self.link, self.fixed, None if np.isnan(self.theta) else self.theta
+
     def __str__(self) -> str:
         return f"{self.name}({self.link.name}, theta={self.theta:.17g})" if self.fixed else super().__str__()
+
+    @property
+    def shape(self) -> tuple[str, float, float] | None:
+        return None if self.fixed else ("theta", self.theta, self.theta_se)
 
     def variance(self, mu: Array) -> Array:
         return mu + mu**2 / self.theta
@@ -43,7 +58,7 @@ class NBinom2(Poisson):
             return super().deviance(y, mu, w)
         # log((y + theta) / (mu + theta)), with its digits where theta is large
         spread = (y + self.theta) * np.log1p((y - mu) / (mu + self.theta))
-        return 2 * w * (special.xlogy(y, y / mu) - spread)
+        return 2 * w * (special.rel_entr(y, mu) - spread)
 
     def loglik(self, y: Array, mu: Array, w: Array, dispersion: float) -> float:
         if np.isinf(self.theta):

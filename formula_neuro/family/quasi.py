@@ -99,9 +99,9 @@ class Quasi(Family):
         if self.variance_of == "constant":
             return w * (y - mu) ** 2
         if self.variance_of == "mu(1-mu)":
-            return 2 * w * (special.xlogy(y, y / mu) + special.xlogy(1 - y, (1 - y) / (1 - mu)))
+            return 2 * w * (special.rel_entr(y, mu) + special.rel_entr(1 - y, 1 - mu))
         if self.variance_of == "mu":
-            return 2 * w * (special.xlogy(y, y / mu) - (y - mu))
+            return 2 * w * (special.rel_entr(y, mu) - (y - mu))
         if self.variance_of == "mu^2":
             return -2 * w * (np.log(np.where(y == 0, 1.0, y) / mu) - (y - mu) / mu)
         return w * (y - mu) ** 2 / (y * mu**2)

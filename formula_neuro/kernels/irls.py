@@ -26,6 +26,8 @@ from .starts import starts
 
 SLOW = 0.1  # Fisher scoring whose decrement falls by less than this factor gives way to Newton's method
 ROUNDING = 1e-13  # of the deviance: a predicted fall that is smaller and does not shrink is rounding
+ENOUGH = 0.1  # of the predicted fall of the deviance that a step must bring, else it went too far
+LARGEST_MOVE = 10.0  # of a linear predictor in one step, where exp(eta) would lose sight of the maximum
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,7 @@ def irls(
         share = decrement / (0.1 + abs(value))
         arrived = share < tolerance or (share < ROUNDING and decrement > before / 4)
         newton, before = newton or decrement > SLOW * before, decrement
-        moved = None if arrived else _shortened(problem, b, eta, step, value, held)
+        moved = None if arrived else _shortened(problem, b, eta, step, value, decrement, held)
         if moved is not None:
             b, eta, value, blocking = moved
             held = held if blocking is None else (*held, blocking)
@@ -140,18 +142,23 @@ def direction(problem: Problem, eta: Array, newton: bool, held: tuple[int, ...] 
 
 
 def _shortened(
-    problem: Problem, b: Array, eta: Array, step: Array, value: float, held: tuple[int, ...]
+    problem: Problem, b: Array, eta: Array, step: Array, value: float, fall: float, held: tuple[int, ...]
 ) -> tuple[Array, Array, float, int | None] | None:
-    """b after the step, or after as much of it as does not raise the deviance; None where nothing is left.
+    """b after the step, or after as much of it as lowers the deviance in proportion; None where nothing is left.
 
-    The last is the row to be held from now on, if the step ended at its limit.
+    A deviance that only fell may be that of means gone far past the maximum, where it is flat (an inverse gaussian
+    with the log link); `fall` is what the whole step was to bring. The last is the row to be held from now on, if the
+    step ended at its limit.
     """
-    share, blocking = room(problem, eta, problem.X @ step, held)
+    move = problem.X @ step
+    share, blocking = room(problem, eta, move, held)
+    if problem.family.link.name == "log" and (largest := float(np.abs(share * move).max(initial=0.0))) > LARGEST_MOVE:
+        share, blocking = share * LARGEST_MOVE / largest, None
     for _ in range(40):
         candidate = b + share * step
         there = problem.eta(candidate)
         new = problem.objective(there)
-        if new <= value + 1e-12 * abs(value):
+        if new <= value - ENOUGH * share * fall + 1e-12 * abs(value):
             return candidate, there, new, blocking
         share, blocking = share / 2, None
     return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import FitError
-from ..family import Array, Binomial, Family, Poisson
+from ..family import Array, Binomial, Family, Poisson, Quasi
 from ..links import LINKS
 from .cone import recession_cone
 from .irls import irls
@@ -49,9 +49,10 @@ def classify(
     if sides is None or not used.any() or X.shape[1] == 0:
         return Separation()
     X, y, w, sides = X[used], y[used], w[used], sides[used]
-    constant = "all 0" if (y == 0).all() else "all 1" if isinstance(family, Binomial) and (y == 1).all() else ""
+    constant = "all 0" if (y == 0).all() else "all 1" if _of_shares(family) and (y == 1).all() else ""
     if constant:
-        return Separation(constant, _of_constant(names, X, sides))
+        signs = _of_constant(names, X, sides)
+        return Separation(constant if signs else "overlap", signs)
     if overlaps(X, sides, _score(X, y, w, family) if score is None else score):
         return Separation("overlap")
     cone = recession_cone(X, sides)
@@ -80,7 +81,7 @@ def overlaps(X: Array, sides: Array, score: Array | None) -> bool:
 
 def _score(X: Array, y: Array, w: Array, family: Family) -> Array | None:
     """The rows' scores under the canonical link, whose separation is the same; None where its search stopped early."""
-    shares = isinstance(family, Binomial) and family.link.name != "log"
+    shares = _of_shares(family) and family.link.name != "log"
     easier = Binomial(LINKS["logit"]) if shares else Poisson(LINKS["log"])
     Q = np.linalg.qr(X / column_norms(X))[0]
     try:
@@ -126,11 +127,21 @@ def separating_direction(X: Array, y: Array, w: Array, family: Family) -> Array 
 def _sides(y: Array, family: Family) -> Array | None:
     """1, -1 or 0 for rows at the upper limit, the lower limit, in between; None where no limit is at infinity."""
     link = family.link.name
-    if isinstance(family, Binomial) and link in SIGMOID:
+    shares = _of_shares(family)
+    if shares and link in SIGMOID:
         return np.where(y == 1, 1.0, np.where(y == 0, -1.0, 0.0))
-    if isinstance(family, (Poisson, Binomial)) and link == "log":
+    if link == "log" and (shares or isinstance(family, Poisson) or _varies_as(family, "mu")):
         return np.where(y == 0, -1.0, 0.0)
     return None
+
+
+def _of_shares(family: Family) -> bool:
+    """Whether responses are shares between 0 and 1."""
+    return isinstance(family, Binomial) or _varies_as(family, "mu(1-mu)")
+
+
+def _varies_as(family: Family, variance: str) -> bool:
+    return isinstance(family, Quasi) and family.variance_of == variance
 
 
 def at_the_limits(mu: Array, family: Family, near: float = 1e-4) -> bool:
@@ -138,7 +149,7 @@ def at_the_limits(mu: Array, family: Family, near: float = 1e-4) -> bool:
 
     A converged fit without such means has finite coefficients: the linear programme can be spared.
     """
-    return bool((mu < near).any() or (isinstance(family, Binomial) and (mu > 1 - near).any()))
+    return bool((mu < near).any() or (_of_shares(family) and (mu > 1 - near).any()))
 
 
 def infinite(names: Sequence[str], X: Array, y: Array, w: Array, family: Family) -> dict[str, float]:
@@ -146,13 +157,13 @@ def infinite(names: Sequence[str], X: Array, y: Array, w: Array, family: Family)
     return dict(classify(names, X, y, w, family).signs)
 
 
-def separation(signs: Mapping[str, float]) -> tuple[str, ...]:
-    """The message that names the infinite coefficients, or nothing."""
+def separation(signs: Mapping[str, float], advice: str = "") -> tuple[str, ...]:
+    """The message that names the infinite coefficients, with what to do instead; nothing where there are none."""
     if not signs:
         return ()
     return (
         "separation: the fixed effects predict some responses perfectly, so that in maximum likelihood "
-        f"{in_words(signs)}; the numbers shown are only where the iteration stopped",
+        f"{in_words(signs)}; the numbers shown are only where the iteration stopped" + (advice and f"; {advice}"),
     )
 
 
@@ -160,7 +171,8 @@ def in_words(signs: Mapping[str, float]) -> str:
     """ "x (+infinity) is infinite and nothing determines z"."""
     shown = ", ".join(f"{name} ({'+' if sign > 0 else '-'}infinity)" for name, sign in signs.items() if sign)
     undetermined = ", ".join(name for name, sign in signs.items() if not sign)
-    parts = ([f"{shown} is infinite"] if shown else []) + (
+    several = sum(sign != 0 for sign in signs.values()) > 1
+    parts = ([f"{shown} {'are' if several else 'is'} infinite"] if shown else []) + (
         [f"nothing determines {undetermined}"] if undetermined else []
     )
     return " and ".join(parts)

@@ -14,10 +14,13 @@ sum q is the deviance D; the root is D / (n - p), D / (n - p - 2/3) and D / (n +
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize, special
 
 from formula_neuro.estimator import Estimator, Jeffreys, MedianBR
 from formula_neuro.family import Array, Family
+
+Parts = tuple[Array, Array, Array]
 
 
 def dispersion(how: Estimator, family: Family, deviance: float, w: Array, rank: int) -> float:
@@ -33,9 +36,12 @@ def dispersion(how: Estimator, family: Family, deviance: float, w: Array, rank: 
     if family.name != "Gamma" or not simple > 1e-14:  # below, Gamma's equation is the normal one to rounding
         return simple
 
+    m, count = np.unique(w, return_counts=True)
+
     def equation(log_phi: float) -> float:
         phi = float(np.exp(log_phi))
-        return phi * (gamma_score(phi, deviance, w) + gamma_adjustment(how, phi, w, rank))
+        parts = gamma_parts(m / phi)
+        return phi * (_gamma_score(phi, deviance, m, count, parts) + _gamma_adjustment(how, phi, m, count, rank, parts))
 
     low = high = float(np.log(simple))
     while equation(low) < 0:
@@ -45,15 +51,18 @@ def dispersion(how: Estimator, family: Family, deviance: float, w: Array, rank: 
     return float(np.exp(optimize.brentq(equation, low, high, xtol=1e-15, rtol=1e-15))) if low < high else simple
 
 
-def gamma_score(phi: float, deviance: float, w: Array) -> float:
-    """Of the dispersion of Gamma responses, where a(z) = 2 log Gamma(-z) + 2 z log(-z) and q = d + 2 m."""
-    return float(deviance - (2 * w * gamma_parts(w / phi)[0]).sum()) / (2 * phi**2)
+def _gamma_score(phi: float, deviance: float, m: Array, count: NDArray[np.intp], parts: Parts) -> float:
+    """Of the dispersion of Gamma responses, where a(z) = 2 log Gamma(-z) + 2 z log(-z) and q = d + 2 m.
+
+    m (k,) are the different prior weights, count (k,) how many rows have each, parts those of m / phi.
+    """
+    return (deviance - 2 * float(count @ (m * parts[0]))) / (2 * phi**2)
 
 
-def gamma_adjustment(how: Estimator, phi: float, w: Array, rank: int) -> float:
+def _gamma_adjustment(how: Estimator, phi: float, m: Array, count: NDArray[np.intp], rank: int, parts: Parts) -> float:
     """Of the dispersion of Gamma responses."""
-    _, second, third = gamma_parts(w / phi)
-    ratio = float((w**3 * third).sum() / (w**2 * second).sum())
+    _, second, third = parts
+    ratio = float(count @ (m**3 * third)) / float(count @ (m**2 * second))
     if isinstance(how, Jeffreys):
         return how.power * (-(rank + 4) / phi + ratio / phi**2)
     if isinstance(how, MedianBR):
@@ -61,7 +70,7 @@ def gamma_adjustment(how: Estimator, phi: float, w: Array, rank: int) -> float:
     return (rank - 2) / (2 * phi) + ratio / (2 * phi**2)
 
 
-def gamma_parts(x: Array) -> tuple[Array, Array, Array]:
+def gamma_parts(x: Array) -> Parts:
     """log x - digamma(x), and a''(-x), a'''(-x): 2 trigamma(x) - 2/x, -2 tetragamma(x) - 2/x^2; series for large x."""
     exact = np.log(x) - special.digamma(x), 2 * special.polygamma(1, x) - 2 / x, -2 * special.polygamma(2, x) - 2 / x**2
     u = 1 / x

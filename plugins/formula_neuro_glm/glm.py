@@ -20,7 +20,7 @@ from formula_neuro.kernels.separation import Separation, classify, separation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
-from . import bias_reduced
+from . import ADJUSTED, bias_reduced
 from .likelihood import count_parameters, dispersion, loglik, null_deviance
 from .negative_binomial import fit_with_theta
 
@@ -62,7 +62,8 @@ def fit(request: Request, start: Array | None = None) -> Fit:
     beta = basis.coefficients(found.b)
     eta = design.matrix[:, basis.kept] @ beta[basis.kept] + design.offset
     eta[used] = found.eta  # whose rounding keeps it inside the range
-    mu = family.link.inverse(eta)
+    with np.errstate(all="ignore"):  # rows of zero weight may lie outside
+        mu = family.link.inverse(eta)
     df = int(used.sum()) - basis.rank
     phi = dispersion(family, request.y[used], found.mu, w[used], df)
     apart = _separation(request, basis, found)
@@ -83,7 +84,7 @@ def fit(request: Request, start: Array | None = None) -> Fit:
         messages=(
             *request.messages,
             *aliased(design.names, basis.kept),
-            *separation(separated),
+            *separation(separated, _instead(family)),
             *_unfinished(found, bool(separated)),
             *words,
             *_on_the_edge(request, found, used),
@@ -128,6 +129,13 @@ def _separation(request: Request, basis: Basis, found: Scoring) -> Separation:
         score = w[used] * (request.y[used] - found.mu) * family.link.derivative(found.eta) / V
     names = [request.design.names[j] for j in basis.kept]
     return classify(names, request.design.matrix[:, basis.kept], request.y, w, family, score)
+
+
+def _instead(family: Family) -> str:
+    """What to do about infinite coefficients."""
+    finite = "estimator='mean_br' gives finite estimates" if family.name in ADJUSTED else ""
+    limits = "fn.confint(fit, method='profile') gives the limits that the data leave" if family.likelihood else ""
+    return ", and ".join(filter(None, (finite, limits)))
 
 
 def _unfinished(found: Scoring, separated: bool) -> tuple[str, ...]:

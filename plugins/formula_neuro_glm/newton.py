@@ -20,6 +20,7 @@ ROUNDING = 1e-6  # the most that may be left where rounding ends the search
 SLOW = 2  # scoring steps in a row that did not halve the decrement
 NEAR = 1.0  # standard errors from the root, where Newton's method may be tried
 LEAST = 0.02  # curvature: a step is at most 50 times that of scoring
+PATIENCE = 40  # iterations in which the decrement must have halved, else there is no root this way
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,8 @@ def search(evaluate: Evaluate, start: Point, cap: Cap, iterations: int = 200) ->
     """From a start on; `evaluate` gives None out of range, `cap` the share of a step from a that may be taken."""
     point = best = start
     slow, k = 0, 0
-    while k < iterations and point.decrement > TIGHT:
+    goal, since = start.decrement / 2, 0
+    while k < iterations and point.decrement > TIGHT and k - since < PATIENCE:
         k += 1
         moved = _by_newton(evaluate, point, cap) if slow >= SLOW else None
         if moved is None:
@@ -73,6 +75,8 @@ def search(evaluate: Evaluate, start: Point, cap: Cap, iterations: int = 200) ->
         slow = slow + 1 if slow >= SLOW or moved.decrement > 0.5 * point.decrement else 0
         point = moved
         best = point if point.decrement < best.decrement else best
+        if best.decrement < goal:
+            goal, since = best.decrement / 2, k
     return Search(best, k, _found(best))
 
 
