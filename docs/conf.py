@@ -21,6 +21,8 @@ root_doc = "docs/index"
 include_patterns = ["docs/*.md", "vignettes/*.py", "README.md", "CHANGELOG.md"]
 html_theme = "furo"
 html_title = f"formula_neuro {__version__}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -31,6 +33,7 @@ nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+nb_merge_streams = True
 myst_heading_anchors = 3
 suppress_warnings = ["myst.xref_missing", "toc.empty_glob"]  # README links to files that are no pages here
 

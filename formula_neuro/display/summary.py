@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -247,8 +248,12 @@ def ending(fit: Fit) -> str:
     """Convergence, how the groups lie to one another, and everything that was found on the way."""
     # Where the maximum is at infinity, the table and a message say so.
     lines = [] if fit.converged or fit.infinite else ["NOT CONVERGED: do not use these numbers as they are"]
-    lines += [f"note: {text}" for text in grouping_notes(fit.request.design.random)]
-    return "\n".join([*lines, *(f"message: {text}" for text in fit.messages)])
+    lines += [_wrapped(f"note: {text}") for text in grouping_notes(fit.request.design.random)]
+    return "\n".join([*lines, *(_wrapped(f"message: {text}") for text in fit.messages)])
+
+
+def _wrapped(text: str, width: int = 100) -> str:
+    return textwrap.fill(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def model_words(fit: Fit) -> str:
@@ -290,6 +295,6 @@ def short(fit: Fit) -> str:
         lines += [
             "",
             *([] if fit.converged or fit.infinite else ["NOT CONVERGED"]),
-            *(f"message: {text}" for text in fit.messages),
+            *(_wrapped(f"message: {text}") for text in fit.messages),
         ]
     return "\n".join([*lines, "", VERBS])
