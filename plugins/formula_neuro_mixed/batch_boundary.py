@@ -33,6 +33,11 @@ class Template:
     def size(self) -> int:
         return self.K * (self.K + 1) // 2
 
+    @property
+    def elements(self) -> list[tuple[int, int]]:
+        """Row and column of each element of theta."""
+        return [(int(i), int(j)) for i, j in zip(*positions(self.K), strict=True)]
+
     def of(self, point: Array) -> Array:
         """(A, K, K) of points (A, m)."""
         L = np.zeros((len(point), self.K, self.K))

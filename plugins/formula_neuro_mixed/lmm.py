@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,10 +12,12 @@ import numpy as np
 from formula_neuro.errors import DataError, FitError, Unable
 from formula_neuro.estimator import REML
 from formula_neuro.family import Array
+from formula_neuro.inference.refits import Refits
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
+from . import batch_lmm
 from .boundary import settle
 from .checks import check_groups, check_residual, singular_directions
 from .containment import containment, of_rows
@@ -44,6 +47,10 @@ class Engine:
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
+
+    def batch(self, fit: Fit, near: Fit) -> Callable[[Array], Refits] | None:
+        """What refits many responses drawn from `near` at once, or None where this model has no such path."""
+        return batch_lmm.batch(fit, near)
 
     def df(self, fit: Fit, L: Array, method: str) -> Array:
         """Degrees of freedom (q,) of each row of L (q, p) by one of DF; "residual" is R's df.residual."""
