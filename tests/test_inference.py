@@ -12,7 +12,7 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, FormulaError, Unable
-from formula_neuro.inference.contrast import pooled_df
+from formula_neuro.inference.freedom import pooled_df
 from formula_neuro.inference.hypothesis import read
 
 COLUMNS = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]

@@ -30,7 +30,8 @@ def adjusted(tests: Statistics, method: str) -> Array:
 
     tukey: the studentized range of all pairs of means. sidak, bonferroni, holm, hochberg, fdr (or bh; Benjamini and
     Hochberg 1995), by (Benjamini and Yekutieli 2001). scheffe: all combinations of the estimates, by F. mvt: the
-    largest of correlated t, by quasi-Monte Carlo to about 1e-5. dunnettx: emmeans's approximation of that for comparisons with one control.
+    largest of correlated t, by quasi-Monte Carlo to about 1e-5. dunnettx: emmeans's approximation of that for
+    comparisons with one control.
 
     >>> tests = Statistics(np.array([2.5, 1.0]), np.array([20.0, 20.0]), np.eye(2))
     >>> adjusted(tests, "bonferroni").round(4).tolist()

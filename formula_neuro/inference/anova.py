@@ -14,24 +14,30 @@ from ..estimator import AGQ, BIAS_REDUCED, ML, REML
 from ..request import Request
 from ..result import Fit, ability
 from . import variance_tests
+from .mixed_anova import mixed_table
 from .term_tables import deviance_table, term_table
 from .wald_anova import wald_anova
 
 
 def anova(
-    *fits: Fit, test: str | None = None, type: str = "I", df: str | None = None, refit: bool | None = None
+    *fits: Fit, test: str | None = None, type: str | None = None, df: str | None = None, refit: bool | None = None
 ) -> pd.DataFrame:
-    """Test the terms of one linear or generalized linear model, or compare nested fits of the same rows.
+    """Test the terms of one fit, or compare nested fits of the same rows.
 
     test: "F", "Chisq" (likelihood ratio) or "Rao" (score); by default F where the dispersion is estimated, otherwise
     Chisq, as R >= 4.4. An F or a scaled chi-squared divides by the dispersion of the largest model.
 
-    One fit: R's sequential table (type="I"), or "II" (each term given all that do not contain it) or "III" (each given
-    all others, in sum-to-zero contrasts whatever those of the fit), as car::Anova. Linear models: term, df, sum_sq,
-    mean_sq, statistic, p_value, Residuals last; generalized ones: term, df, deviance, statistic, p_value, for type I
-    with a row NULL and with df_resid and resid_deviance. Where a shape is estimated (nbinom2: anew in every model; MASS
-    holds it) or the likelihood is penalised (Jeffreys' prior; mean_br with the logit link), `deviance` is of
-    -2 (penalised) log-likelihood.
+    One fit of a linear or generalized linear model: R's sequential table (type="I"), or "II" (each term given all that
+    do not contain it) or "III" (each given all others, in sum-to-zero contrasts whatever those of the fit), as
+    car::Anova. Linear models: term, df, sum_sq, mean_sq, statistic, p_value, Residuals last; generalized ones: term,
+    df, deviance, statistic, p_value, for type I with a row NULL and with df_resid and resid_deviance. Where a shape is
+    estimated (nbinom2: anew in every model; MASS holds it) or the likelihood is penalised (Jeffreys' prior; mean_br
+    with the logit link), `deviance` is of -2 (penalised) log-likelihood.
+
+    One fit of a mixed model: type="III" unless asked otherwise, as lmerTest. Linear ones: F tests with the degrees of
+    freedom that df= names as in tidy(), "satterthwaite" by default, or by "kenward-roger" (then F is scaled); columns
+    term, df, df_resid, sum_sq, mean_sq, statistic, p_value, mean_sq being F sigma^2. test="Wald" (the default of
+    generalized ones) is chi-squared without degrees of freedom, test="Chisq" or "LRT" refits by ML without the term.
 
     Several fits, the smaller first whatever the order given. Linear models: columns model, df_resid, rss, df, sum_sq,
     statistic, p_value; generalized ones with an estimated dispersion, or with test="Rao": model, df_resid,
@@ -57,14 +63,16 @@ def anova(
     strange = next((fit for fit in fits if not isinstance(fit, Fit)), None)
     if strange is not None:
         raise TypeError(f"anova is of fits, got {builtins.type(strange).__name__}")
+    if len(fits) == 1 and fits[0].request.model in ("lmm", "glmm"):
+        return mixed_table(fits[0], type, test, df)
     if df is not None:
-        raise Unable(f"df={df!r} is not offered by anova yet; tidy(df=...) and contrast(..., df=...) take it")
+        raise Unable(f"df={df!r} belongs to the anova of one linear mixed model; others know their degrees of freedom")
     if any(fit.request.model == "gee" for fit in fits):
         check_comparable(fits)
-        return wald_anova(fits, test, type)
+        return wald_anova(fits, test, type or "I")
     if len(fits) == 1:
-        return term_table(fits[0], type, test)
-    if type != "I":
+        return term_table(fits[0], type or "I", test)
+    if type is not None:
         raise ValueError(f"type={type!r} is for the terms of one fit; several fits are compared as they are")
     return _comparison(fits, test, refit)
 

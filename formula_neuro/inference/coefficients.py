@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ..errors import Unable
 from ..family import Array, NBinom2
-from ..result import Fit, ability
+from ..result import Fit
 from .likelihood_tests import check_test, retested
+from .precision import precision
 from .robust import chosen
 
 COLUMNS = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
-DF_WORDS = ("satterthwaite", "kenward-roger", "containment", "residual", "none")
 
 
 def tidy(
@@ -28,9 +27,11 @@ def tidy(
 ) -> pd.DataFrame:
     """One row a coefficient: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
 
-    df: "satterthwaite" (the default of linear mixed models), "residual" (of linear models), "none" (z, df is
-    inf; the default where the family has no dispersion). Where the backend can give no degrees of freedom
-    for a linear mixed model and none are asked for, df, p and the interval are NaN, as lme4 prints none.
+    df: "satterthwaite" (the default of linear mixed models), "kenward-roger" (of REML fits; standard errors are
+    adjusted too), "containment" (nlme's, for nested groups), "residual" (of linear models), "none" (z, df is inf; the
+    default where the family has no dispersion). Where a variance is estimated as 0, Satterthwaite's count it as known
+    (Dyestuff2: 29) and Kenward and Roger's as estimated (5). Where the backend can give no degrees of freedom for a
+    linear mixed model and none are asked for, df, p and the interval are NaN, as lme4 prints none.
     vcov: None, the fit's own covariance; "HC0" to "HC3", {"cluster": "mouseID"} or a matrix, for which df is that of
     robust.freedom ("clusters" is one more word); `attrs["vcov"]` then says which it is. conf_level: of the interval.
     exponentiate: estimates and intervals as exp(...), odds or rate ratios; std_error stays on the link's scale.
@@ -43,9 +44,12 @@ def tidy(
     check_level(conf_level)
     robust = chosen(fit, vcov, test)
     estimate, every = fit.beta, np.eye(len(fit.beta))
-    with np.errstate(invalid="ignore"):  # with several ways of clustering a variance can come out negative
-        se = np.sqrt(np.diag(fit.covariance if robust is None else robust.matrix))
-    freedom = degrees_of_freedom(fit, every, df) if robust is None else robust.freedom(fit, len(every), df)
+    if robust is None:
+        own = precision(fit, df)
+        se, freedom = own.se, own.freedom(every)
+    else:
+        with np.errstate(invalid="ignore"):  # with several ways of clustering a variance can come out negative
+            se, freedom = np.sqrt(np.diag(robust.matrix)), robust.freedom(fit, len(every), df)
     table = wald(list(fit.names), estimate, se, freedom, conf_level)
     if robust is not None:
         table.attrs.update(robust.attrs)
@@ -73,28 +77,6 @@ def wald(
         half = stats.t.ppf((1 + conf_level) / 2, df) * se
         columns = [terms, estimate, se, statistic, df, p, estimate - half, estimate + half]
     return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
-
-
-def degrees_of_freedom(fit: Fit, L: Array, word: str | None = None) -> Array:
-    """Denominator degrees of freedom (q,) of the contrasts L (q, p); None takes the model's default."""
-    if word is not None and word not in DF_WORDS:
-        raise ValueError(f"df={word!r} is not known; there are {', '.join(DF_WORDS)}")
-    q, model = len(L), fit.request.model
-    if word == "none" or (word is None and model in ("glm", "glmm") and not fit.request.family.dispersed):
-        return np.full(q, np.inf)
-    if word == "residual" or (word is None and model != "lmm"):
-        return np.full(q, fit.df_resid)
-    if model != "lmm":
-        raise Unable(f"df={word!r} is for linear mixed models; this is a {model}, which takes 'residual' or 'none'")
-    if word is None and not hasattr(fit.engine, "df"):
-        return np.full(q, np.nan)
-    known = ~np.isnan(fit.beta)
-    found = np.full(q, np.nan)
-    asked = ~(np.abs(L[:, ~known]) > 0).any(axis=1)  # a contrast of an aliased coefficient has no answer
-    if asked.any():
-        method = ability(fit, "df", f"df={word!r}")
-        found[asked] = method(fit, L[asked], word or getattr(fit.engine, "default_df", "satterthwaite"))
-    return found
 
 
 def glance(fit: Fit) -> pd.DataFrame:

@@ -11,8 +11,9 @@ from scipy import stats
 from ..errors import Unable
 from ..family import Array
 from ..result import Fit
-from .coefficients import check_level, degrees_of_freedom, wald
+from .coefficients import check_level, wald
 from .likelihood_tests import check_offered, hypothesis
+from .precision import precision
 from .profile import limits
 
 METHODS = ("wald", "profile", "score")
@@ -52,11 +53,12 @@ def confint(
         raise Unable("method='bootstrap' is not offered yet; there are 'wald', 'profile' and 'score'")
     if method not in METHODS:
         raise ValueError(f"method={method!r} is not known; there are {', '.join(METHODS)}")
-    freedom = degrees_of_freedom(fit, L, df)
+    own = precision(fit, df)
+    freedom = own.freedom(L)
     names, estimate = [fit.names[j] for j in places], fit.beta[places]
     messages: list[str] = []
     if method == "wald" or fit.request.model == "lm":  # of a linear model Wald's interval is the exact one
-        table = wald(names, estimate, fit.se.to_numpy()[places], freedom, conf_level)
+        table = wald(names, estimate, own.se[places], freedom, conf_level)
         ends = table[["conf_low", "conf_high"]].to_numpy()
     else:
         ends, messages = _by_test(fit, L, np.asarray(stats.t.ppf((1 + conf_level) / 2, freedom)), method)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..errors import DataError
 from ..family import Array
 from ..result import Fit
-from .coefficients import check_level, degrees_of_freedom, wald
+from .coefficients import check_level, wald
 from .hypothesis import as_rows
 from .likelihood_tests import check_test, jointly, retested
+from .precision import precision, with_df
 from .robust import Robust, chosen
 
 
@@ -64,20 +64,17 @@ def contrast(
     if touched:
         raise DataError(f"{', '.join(touched)} is aliased (a combination of earlier columns), so it cannot be tested")
     estimate = L @ np.nan_to_num(fit.beta)
-    robust = chosen(fit, vcov, test)
-    covariance = fit.covariance if robust is None else robust.matrix
-    used = known & L.any(axis=0)  # a coefficient that is not asked about may lack a robust variance
-    V = L[:, used] @ covariance[np.ix_(used, used)] @ L[:, used].T
-    freedom = degrees_of_freedom(fit, L, df) if robust is None else robust.freedom(fit, len(L), df)
     _check_consistent(L, value)
-    with np.errstate(invalid="ignore"):  # with several ways of clustering a variance can come out negative
-        table = wald(labels, estimate, np.sqrt(np.diag(V)), freedom, conf_level, value)
+    robust = chosen(fit, vcov, test)
     if robust is not None:
-        table.attrs.update(robust.attrs)
+        return _robustly(fit, robust, L, value, labels, df, conf_level)
+    own = precision(fit, df)
+    freedom = own.freedom(L)
+    table = wald(labels, estimate, np.sqrt(np.diag(own.of(L))), freedom, conf_level, value)
     if test != "wald":
         table = retested(fit, table, L, value, conf_level, test)
         return Contrast(L, value, table, jointly(fit, L, value, float(freedom[0]), test))
-    return Contrast(L, value, table, _joint(fit, L, estimate - value, V, freedom, df, robust))
+    return Contrast(L, value, table, own.jointly(L, estimate - value).to_frame())
 
 
 def _check_consistent(L: Array, value: Array) -> None:
@@ -91,46 +88,16 @@ def _check_consistent(L: Array, value: Array) -> None:
         )
 
 
-def _joint(
-    fit: Fit, L: Array, estimate: Array, V: Array, freedom: Array, df: str | None, robust: Robust | None
-) -> pd.DataFrame:
-    """F or chi-squared of all rows: along the axes of V, t_m^2 = (U'e)_m^2 / d_m, F = their mean."""
-    if not np.isfinite(V).all():  # no residual degrees of freedom, so no variances
-        return _untested(len(L), 0.0)
-    d, U = np.linalg.eigh(V)
-    kept = d > d.max() * 1e-10  # rows that repeat others add nothing
-    U, d = U[:, kept], d[kept]
-    q = int(kept.sum())
-    if robust is not None and q < np.linalg.matrix_rank(L):  # fewer clusters than rows: a direction without a variance
-        return _untested(len(L), float(freedom[0]))
-    squares = (U.T @ estimate) ** 2 / d
-    if np.isinf(freedom).all():
-        chi2 = float(squares.sum())
-        return pd.DataFrame(
-            {"test": ["chi-squared"], "statistic": [chi2], "df": [q], "p_value": [stats.chi2.sf(chi2, q)]}
-        )
-    F = float(squares.mean())
-    ddf = pooled_df(degrees_of_freedom(fit, U.T @ L, df) if robust is None else freedom)
-    return pd.DataFrame(
-        {"test": ["F"], "statistic": [F], "df": [q], "df_resid": [ddf], "p_value": [float(stats.f.sf(F, q, ddf))]}
-    )
-
-
-def _untested(q: int, df_resid: float) -> pd.DataFrame:
-    """The joint test where there is none."""
-    return pd.DataFrame({"test": ["F"], "statistic": [np.nan], "df": [q], "df_resid": [df_resid], "p_value": [np.nan]})
-
-
-def pooled_df(nu: Array) -> float:
-    """One denominator for an F test from its q one-row degrees of freedom (Kuznetsova et al. 2017, lmerTest).
-
-    nu if all are equal, 2 if any is at most 2, else 2E/(E - q) with E = sum nu/(nu - 2).
-    """
-    if np.isnan(nu).any():
-        return float("nan")
-    if np.ptp(nu) < 1e-8 * abs(nu[0]) or len(nu) == 1:
-        return float(nu[0])
-    if (nu <= 2).any():
-        return 2.0
-    total = float((nu / (nu - 2)).sum())
-    return 2 * total / (total - len(nu)) if total > len(nu) else float("inf")
+def _robustly(
+    fit: Fit, robust: Robust, L: Array, value: Array, labels: list[str], df: str | None, conf_level: float
+) -> Contrast:
+    """By a robust covariance; a coefficient that is not asked about may lack a variance."""
+    estimate = L @ np.nan_to_num(fit.beta)
+    used = ~np.isnan(fit.beta) & L.any(axis=0)
+    V = L[:, used] @ robust.matrix[np.ix_(used, used)] @ L[:, used].T
+    freedom = robust.freedom(fit, len(L), df)
+    with np.errstate(invalid="ignore"):  # with several ways of clustering a variance can come out negative
+        table = wald(labels, estimate, np.sqrt(np.diag(V)), freedom, conf_level, value)
+    table.attrs.update(robust.attrs)
+    rank = int(np.linalg.matrix_rank(L))
+    return Contrast(L, value, table, with_df(V, estimate - value, float(freedom[0]), rank).to_frame())

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..errors import Unable
 from ..family import Array
 from ..result import Fit
 from . import term_tests as tt
+from .mixed_anova import mixed_drop1
 
 
-def drop1(fit: Fit, scope: Any = None, *, test: str | None = "default") -> pd.DataFrame:
+def drop1(fit: Fit, scope: Any = None, *, test: str | None = "default", df: str | None = None) -> pd.DataFrame:
     """The model without one term at a time, as R's drop1: one row a term, "<none>" (the model itself) first.
 
     scope: terms as names ("a:b") or a formula ("~ a + b"); otherwise all that no other term contains.
@@ -24,13 +26,20 @@ def drop1(fit: Fit, scope: Any = None, *, test: str | None = "default") -> pd.Da
     For Jeffreys' prior, and mean_br with the logit link, `deviance` is -2 penalised log-likelihood and the test the
     penalised likelihood ratio, the term's columns staying in the penalty (Heinze & Schemper 2002).
 
-    Raises Unable for other models, ValueError for an unknown term or test.
+    Linear mixed models: F tests as lmerTest's drop1, with the columns and df= of anova(). test="Chisq", the default of
+    generalized ones, refits by ML and has term, df, aic, statistic, p_value, as lme4's; test="Wald" does not refit.
+
+    Raises Unable where a fit has no such tests, ValueError for an unknown term or test.
 
     >>> import formula_neuro as fn
     >>> m = fn.fit("y ~ x + z", {"y": [1., 3, 2, 5, 4], "x": [1., 2, 3, 4, 5], "z": [0., 1, 0, 1, 1]})
     >>> fn.drop1(m).term.tolist()
     ['<none>', 'x', 'z']
     """
+    if fit.request.model in ("lmm", "glmm"):
+        return mixed_drop1(fit, scope, test, df)
+    if df is not None:
+        raise Unable(f"df={df!r} belongs to linear mixed models")
     word = tt.chosen_test(fit, None if test in (None, "default") else test)
     terms = tt.terms_of(fit)
     free = tuple(term for term in terms if not any(tt.contains(other, term) for other in terms))

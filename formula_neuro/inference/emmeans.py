@@ -18,9 +18,10 @@ from ..result import Fit
 from ..syntax.expression import label
 from ..syntax.expression import names as columns_in
 from .adjust import METHODS, Statistics, adjusted, critical
-from .coefficients import check_level, degrees_of_freedom
+from .coefficients import check_level
 from .contrast_weights import Family, family
 from .estimable import estimable
+from .freedom import degrees_of_freedom
 from .reference_grid import Axis, Grid, reference_grid
 
 
@@ -105,6 +106,10 @@ def emmeans(
         parts.append(pd.DataFrame({"contrast": chosen.labels, **named}).assign(**part))
     if type == "response" and not _ratios(fit, type) and fit.request.family.link.name != "identity":
         words = (*words, f"Contrasts are on the {fit.request.family.link.name} scale.")
+    method, count = _method(adjust, chosen), len(chosen.labels)
+    if method != "none" and count > 1:
+        each = f" within each {' and '.join(groups)}" if groups else ""
+        words = (*words, f"P values and limits of the {count} contrasts{each} are adjusted ({method}).")
     return Emmeans(table, pd.concat(parts, ignore_index=True), L, words)
 
 
@@ -156,9 +161,7 @@ def _contrasts(
     e = _Estimates.of(fit, _combined(chosen.weights, L), chosen.weights.sum(axis=1) * offset, df)
     with np.errstate(divide="ignore", invalid="ignore"):
         tests = Statistics(e.value / e.se, e.df, e.covariance, len(L) if chosen.pairs else 0)
-    method = adjust or chosen.usual
-    if method == "tukey" and not chosen.pairs:
-        method = "sidak"  # the range is of all pairs
+    method = _method(adjust, chosen)
     half = critical(tests, method, conf_level) * e.se
     value, se, low, high = e.value, e.se, e.value - half, e.value + half
     if _ratios(fit, type):
@@ -167,6 +170,11 @@ def _contrasts(
         "estimate": value, "std_error": se, "df": e.df, "conf_low": low, "conf_high": high,
         "statistic": tests.t, "p_value": adjusted(tests, method),
     }  # fmt: skip
+
+
+def _method(adjust: str | None, chosen: Family) -> str:
+    method = adjust or chosen.usual
+    return "sidak" if method == "tukey" and not chosen.pairs else method  # tukey's range is of all pairs
 
 
 def _combined(weights: Array, L: Array) -> Array:

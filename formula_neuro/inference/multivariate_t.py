@@ -87,7 +87,7 @@ def echelon_root(R: Array) -> Array:
 
 def within(C: Array, c: float, u: Array, S: Array) -> Array:
     """The integrand (points,) of P(|C y| <= c S): the product of each normal's probability between its bounds."""
-    q, r = C.shape
+    r = C.shape[1]
     last = r - 1 - np.argmax(C[:, ::-1] != 0, axis=1)
     y = np.zeros((len(S), r))
     value = np.ones(len(S))

@@ -12,7 +12,8 @@ from scipy.linalg import solve_triangular
 from ..errors import Unable
 from ..family import Array, Family
 from ..result import Fit
-from .coefficients import check_level, degrees_of_freedom
+from .coefficients import check_level
+from .precision import precision
 from .robust import Robust
 from .working import working
 
@@ -36,15 +37,15 @@ class Wish:
 
 
 def check_able(fit: Fit, wish: Wish, random: bool, type: str) -> None:
-    """Raise Unable where a fit has no such standard errors or intervals."""
-    if random and fit.random:
+    """Raise Unable where a fit has no such standard errors or intervals; random: whether they include its effects."""
+    if random and wish.vcov is not None:
         raise Unable(
-            "standard errors of predictions that include random effects are not offered; predict(..., random=False) "
-            "gives those of the population, ranef() those of the random effects"
+            "vcov= is of the coefficients, and this prediction includes random effects: ask with random=False, or "
+            "without vcov="
         )
     if wish.interval != "prediction":
         return
-    if fit.request.model != "lm":
+    if fit.request.model not in ("lm", "lmm"):
         raise Unable(
             f"interval='prediction' is for linear models, and this is a {fit.request.model}; simulate() draws new "
             "responses of any model, interval='confidence' is of the mean"
@@ -57,24 +58,29 @@ def check_able(fit: Fit, wish: Wish, random: bool, type: str) -> None:
         raise Unable("interval='prediction' is of a new response, not of single terms; take interval='confidence'")
 
 
-def uncertainty(fit: Fit, X: Array, wish: Wish, robust: Robust | None) -> tuple[Array, Array]:
+def uncertainty(
+    fit: Fit, X: Array, wish: Wish, robust: Robust | None, added: Array | float = 0.0
+) -> tuple[Array, Array]:
     """Standard errors (n,) of X b and how far the limits of the interval lie from it, (n,).
 
-    The standard errors are the mean's; to a new response's limits belongs its own sigma^2 / w too.
+    The standard errors are the mean's; to a new response's limits belong its own sigma^2 / w too, and the variance
+    `added` of random effects.
     """
     kept = ~np.isnan(fit.beta)
-    se = _errors(fit, X[:, kept]) if robust is None else _of_covariance(X[:, kept], robust.matrix[np.ix_(kept, kept)])
+    own = precision(fit, wish.df)
+    V = (own.covariance if robust is None else robust.matrix)[np.ix_(kept, kept)]
+    se = _errors(fit, X[:, kept], V) if robust is None else _of_covariance(X[:, kept], V)
     if wish.interval is None:
         return se, np.full(len(se), np.nan)
     L = np.where(kept, X, 0.0)  # of aliased columns nothing is asked
-    df = degrees_of_freedom(fit, L, wish.df) if robust is None else robust.freedom(fit, len(L), wish.df)
+    df = own.freedom(L) if robust is None else robust.freedom(fit, len(L), wish.df)
     with np.errstate(divide="ignore"):  # a new response of weight 0 may lie anywhere
-        spread = se if wish.interval == "confidence" else np.sqrt(se**2 + fit.sigma**2 / wish.weights)
+        spread = se if wish.interval == "confidence" else np.sqrt(se**2 + added + fit.sigma**2 / wish.weights)
     return se, np.asarray(stats.t.ppf((1 + wish.conf_level) / 2, df) * spread)
 
 
-def _errors(fit: Fit, X: Array) -> Array:
-    """Standard errors of X b (n,) with the fit's own covariance.
+def _errors(fit: Fit, X: Array, V: Array) -> Array:
+    """Standard errors of X b (n,) with the fit's own covariance V.
 
     By the triangle of X'WX where there is one: x'Vx itself loses twice the digits for covariates far from 0, as years.
     """
@@ -83,8 +89,7 @@ def _errors(fit: Fit, X: Array) -> Array:
         if (np.diag(R) != 0).all():
             root = solve_triangular(R, X.T, trans="T", check_finite=False)  # rows with a missing value stay NaN
             return np.asarray(fit.sigma * np.sqrt((root**2).sum(axis=0)))
-    kept = ~np.isnan(fit.beta)
-    return _of_covariance(X, fit.covariance[np.ix_(kept, kept)])
+    return _of_covariance(X, V)
 
 
 def _of_covariance(X: Array, V: Array) -> Array:
