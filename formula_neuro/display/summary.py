@@ -96,6 +96,9 @@ def _gee(fit: Fit) -> list[str]:
 
 def _glm_call(fit: Fit) -> str:
     family = fit.request.family
+    if isinstance(family, NBinom2) and family.fixed:
+        given = f"negative.binomial(theta = {family.theta:g}, link = {family.link.name})"
+        return f"glm({formula_text(fit)}, family = {given})"
     if isinstance(family, NBinom2):
         return f"glm.nb({formula_text(fit)}, link = {family.link.name})"
     variance = f', variance = "{family.variance_of}"' if isinstance(family, Quasi) else ""
@@ -260,7 +263,7 @@ def model_words(fit: Fit) -> str:
     """The model in words: "binomial(logit) mixed model by Laplace's approximation"."""
     request = fit.request
     how = {
-        "ml": "maximum likelihood",
+        "ml": "quasi-likelihood" if request.family.name.startswith("quasi") else "maximum likelihood",
         "reml": "REML",
         "laplace": "maximum likelihood (Laplace)",
         "agq": f"maximum likelihood ({request.estimator})",
