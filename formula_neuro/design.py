@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -108,7 +108,7 @@ class Design:
     def X(self) -> pd.DataFrame:
         return pd.DataFrame(self.matrix, columns=list(self.names), index=self.index, copy=False)
 
-    def apply(self, newdata: Any, random: bool = True) -> Design:
+    def apply(self, newdata: Any, random: bool | Collection[int] = True) -> Design:
         """The same columns for another table; see `apply`."""
         return apply(self, newdata, random)
 
@@ -229,13 +229,14 @@ def model_matrix(
     )
 
 
-def apply(design: Design, newdata: Any, random: bool = True) -> Design:
+def apply(design: Design, newdata: Any, random: bool | Collection[int] = True) -> Design:
     """The same columns for another table, with the constants, levels and contrasts of the first.
 
     Every row of the new table stays: a missing covariate makes its row NaN, a level of a grouping factor
     that training has not seen gets code -1. The response need not be there, nor, with random=False, what
-    stands in the random terms. Raises NewLevels for an unseen level of a fixed factor, DataError and
-    FormulaError for columns that are missing or of another kind.
+    stands in the random terms; random may also hold the places of the terms whose groups matter: the others'
+    groups need not be there, and count as not seen. Raises NewLevels for an unseen level of a fixed factor,
+    DataError and FormulaError for columns that are missing or of another kind.
     """
     recipe: Recipe = design.recipe
     table = as_table(newdata)
@@ -243,9 +244,11 @@ def apply(design: Design, newdata: Any, random: bool = True) -> Design:
     states, n = dict(recipe.states), len(table)
     if recipe.free_offset:
         raise DataError("the fit had an offset given as an array; refit with the offset as a column to predict from")
-    bars = recipe.bars if random else ()
+    bars = () if random is False else recipe.bars
+    grouped = range(len(bars)) if isinstance(random, bool) else random
     columns = {p.variable for part in (recipe.fixed, *(b.blocks for b in bars)) for bl in part for p in bl.pieces}
-    needed = columns | {v for bar in bars for v in bar.variables} | {label(node) for node in design.formula.offsets}
+    groups = {v for i, bar in enumerate(bars) if i in grouped for v in bar.variables}
+    needed = columns | groups | {label(node) for node in design.formula.offsets}
     values = {
         k: evaluate(node, table, states, design.formula.text, learn=False) for k, node in recipe.nodes if k in needed
     }
@@ -254,10 +257,12 @@ def apply(design: Design, newdata: Any, random: bool = True) -> Design:
     terms = tuple(
         replace(
             term,
-            codes=grouping.codes_of(bar.keys, [values[v] for v in bar.variables]),
+            codes=grouping.codes_of(bar.keys, [values[v] for v in bar.variables])
+            if i in grouped
+            else np.full(n, -1, dtype=np.intp),
             basis=np.ascontiguousarray(fill(bar.blocks, coded, n)),
         )
-        for term, bar in zip(design.random if random else (), bars, strict=True)
+        for i, (term, bar) in enumerate(zip(design.random if bars else (), bars, strict=True))
     )
     total = sum((_offset(values[label(node)], node) for node in design.formula.offsets), np.zeros(n))
     extra = None

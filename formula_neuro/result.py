@@ -169,11 +169,14 @@ class Fit:
 
         return varcorr(self)
 
-    def ranef(self) -> pd.DataFrame:
-        """Conditional modes of the random effects: group, level, term, estimate, sd (conditional)."""
+    def ranef(self, sd: str = "conditional") -> pd.DataFrame:
+        """Conditional modes of the random effects: group, level, term, estimate, sd.
+
+        `sd` is "conditional" (given the coefficients, as lme4's condVar) or "prediction" (with their uncertainty).
+        """
         from .inference.random import ranef
 
-        return ranef(self)
+        return ranef(self, sd)
 
     def augment(self, newdata: Any = None) -> pd.DataFrame:
         """The rows used (or new ones) with fitted, residual, hat, sigma, cooks_distance, std_residual, se_fit."""
@@ -195,7 +198,7 @@ class Fit:
         newdata: Any = None,
         *,
         type: str = "response",
-        random: bool = True,
+        random: bool | str = True,
         new_levels: str = "error",
         se: bool = False,
         interval: str | None = None,
@@ -207,8 +210,9 @@ class Fit:
         """Predictions for the rows used or for new data: "response" (means), "link" or "terms"; a Series.
 
         `se=True` or `interval="confidence"` (or "prediction", of a linear model's new response) gives a DataFrame with
-        fitted, std_error, conf_low, conf_high. `random=False` leaves the random effects out (the population). A level
-        of a grouping factor that the fit has not seen is an error, or with `new_levels="zero"` a random effect of zero.
+        fitted, std_error, conf_low, conf_high. `random=False` leaves the random effects out (the population), a formula
+        as "~ (1 | mouse)" takes some in. A level of a grouping factor that the fit has not seen is an error, or with
+        `new_levels="zero"` a random effect of zero.
         See prediction.predict for the rest.
         """
         from .inference.prediction import predict

@@ -161,7 +161,7 @@ def test_limits_beyond_the_range_of_a_link_are_cut():
 def test_intervals_that_are_not_offered_are_refused_by_name(lm, lmm):
     glm = fn.fit("b ~ x", DATA, family="binomial")
     for fit, options, match in [
-        (lmm, {"se": True}, r"include random effects are not offered; predict\(..., random=False\)"),
+        (lmm, {"vcov": "HC3"}, r"includes random effects: ask with random=False"),
         (glm, {"interval": "prediction"}, "is for linear models, and this is a glm; simulate"),
         (lm, {"interval": "prediction", "vcov": "HC3"}, "one residual variance, which vcov= gives up"),
         (lm, {"interval": "prediction", "type": "terms"}, "not of single terms"),

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ..design import Design
-from ..errors import NewLevels
 from ..family import Array
 from ..result import Fit
 from ..rows import checked_weights, extra
 from ..table import as_table
+from . import mixed_prediction
+from .conditioning import Conditioned, check_whole, conditioned, contribution
 from .estimable import estimable
 from .prediction_intervals import Wish, check_able, through_link, uncertainty
 from .robust import chosen
@@ -31,7 +32,7 @@ def predict(
     newdata: Any = None,
     *,
     type: str = "response",
-    random: bool = True,
+    random: bool | str = True,
     new_levels: str = "error",
     se: bool = False,
     interval: str | None = None,
@@ -45,12 +46,14 @@ def predict(
     type: "response" (means), "link" (linear predictor, offset included), or "terms", a column for the contribution of
     each term of the fixed part to the linear predictor, about its mean over the rows used; their sum, with
     `attrs["constant"]` (and the offset), is the linear predictor.
-    random: False leaves the random effects out. new_levels: "error", or "zero" to give a level that the fit
-    has not seen, or a missing one, a random effect of zero.
+    random: False leaves the random effects out; a formula as "~ (1 | mouse)" takes in the terms that it names alone.
+    new_levels: "error", or "zero" to give a level that the fit has not seen, or a missing one, a random effect of zero
+    (the population's value; its standard error then holds the variance of a new level).
 
     se, interval: a DataFrame with fitted and std_error, and with "confidence" (of the mean) or "prediction" (of a new
-    response; linear models) also conf_low and conf_high. Limits of a GLM are found on the link's scale, its standard
-    errors of means by the delta method, as R's. Those of mixed models (random=False) are of the fixed effects alone.
+    response; gaussian) also conf_low and conf_high. Limits of a GLM are found on the link's scale, its standard errors
+    of means by the delta method, as R's. Of mixed models those with random=False are of the fixed effects alone, others
+    of fixed and random effects together; a new response also holds the variance of the terms that are left out.
     df, vcov: as in tidy(). weights: of new responses, a column's name or numbers; the fit's own for the rows used,
     1 for new data, as R's. `attrs["messages"]` says what else matters.
 
@@ -66,12 +69,13 @@ def predict(
     _check_use(interval, df, weights)
     wish = Wish(interval, conf_level, df, vcov)
     wanted = se or interval is not None or vcov is not None
+    given = conditioned(fit, False if type == "terms" else random)
     if wanted:
-        check_able(fit, wish, random and type != "terms", type)
-    design = fit.request.design if newdata is None else fit.request.design.apply(newdata, random and type != "terms")
+        check_able(fit, wish, bool(given.places), type)
+    design = _design(fit, newdata, given, interval)
     if type == "terms":
         return contributions_with_errors(fit, design, wish) if wanted else contributions(fit, design)
-    eta = fit.eta if newdata is None and random else _linear_predictor(fit, design, random, new_levels)
+    eta = fit.eta if newdata is None and given.all else _linear_predictor(fit, design, given, new_levels)
     eta, messages = _only_estimable(fit, design, eta) if newdata is not None else (eta, ())
     if not wanted:
         values = fit.request.family.link.inverse(eta) if type == "response" else eta
@@ -79,9 +83,10 @@ def predict(
         _note(series, messages)
         return series
     if interval == "prediction":
-        given, about = _new_weights(fit, newdata, weights, len(eta))
-        wish, messages = Wish(interval, conf_level, df, vcov, given), (*messages, *about)
-    table = _table(fit, design, eta, type, wish)
+        check_whole(given)
+        own, about = _new_weights(fit, newdata, weights, len(eta))
+        wish, messages = Wish(interval, conf_level, df, vcov, own), (*messages, *about)
+    table = _table(fit, design, eta, type, wish, given)
     _note(table, messages)
     return table
 
@@ -101,9 +106,17 @@ def _check_use(interval: str | None, df: str | None, weights: Any) -> None:
         raise ValueError("weights= are those of new responses; they go with interval='prediction'")
 
 
-def _linear_predictor(fit: Fit, design: Design, random: bool, new_levels: str) -> Array:
+def _design(fit: Fit, newdata: Any, given: Conditioned, interval: str | None) -> Design:
+    """The columns for new data: of random terms those that are taken in, or that spread a new response."""
+    if newdata is None:
+        return fit.request.design
+    spread = interval == "prediction" and bool(fit.random)
+    return fit.request.design.apply(newdata, given.places if given.places or spread else False)
+
+
+def _linear_predictor(fit: Fit, design: Design, given: Conditioned, new_levels: str) -> Array:
     eta = design.matrix @ np.nan_to_num(fit.beta) + design.offset
-    return eta + _random_part(fit, design, new_levels) if random else eta
+    return eta + contribution(fit, design, given, new_levels) if given.places else eta
 
 
 def _only_estimable(fit: Fit, design: Design, eta: Array) -> tuple[Array, tuple[str, ...]]:
@@ -122,10 +135,15 @@ def _only_estimable(fit: Fit, design: Design, eta: Array) -> tuple[Array, tuple[
     return np.where(fine, eta, np.nan), (note,)
 
 
-def _table(fit: Fit, design: Design, eta: Array, type: str, wish: Wish) -> pd.DataFrame:
+def _table(fit: Fit, design: Design, eta: Array, type: str, wish: Wish, given: Conditioned) -> pd.DataFrame:
     family = fit.request.family
     robust = chosen(fit, wish.vcov)
-    error, half = uncertainty(fit, design.matrix, wish, robust)
+    if given.places:
+        error, half, notes = mixed_prediction.uncertainty(fit, design, given, wish)
+    else:
+        added = mixed_prediction.left_out(fit, design, given) if wish.interval == "prediction" and fit.random else 0.0
+        error, half = uncertainty(fit, design.matrix, wish, robust, added)
+        notes = (POPULATION,) if fit.random and wish.interval != "prediction" else ()
     error[np.isnan(eta)] = np.nan
     low, high, fitted = eta - half, eta + half, eta
     if type == "response":
@@ -135,8 +153,7 @@ def _table(fit: Fit, design: Design, eta: Array, type: str, wish: Wish) -> pd.Da
     if wish.interval is not None:
         table = table.assign(conf_low=low, conf_high=high)
     table.attrs.update(robust.attrs if robust is not None else {})
-    if fit.random:
-        _note(table, (POPULATION,))
+    _note(table, notes)
     return table
 
 
@@ -166,18 +183,3 @@ def _rows_used(fit: Fit) -> pd.DataFrame:
     """The user's whole table on the rows of the fit, or the formula's columns where the design has no more."""
     design = fit.request.design
     return design.data if design.given is None else design.given.table.iloc[design.rows]
-
-
-def _random_part(fit: Fit, design: Design, new_levels: str) -> Array:
-    total = np.zeros(len(design.rows))
-    for term, effect in zip(design.random, fit.random, strict=True):
-        strange = term.codes < 0
-        if strange.any() and new_levels == "error":
-            raise NewLevels(
-                f"{term.group}: {int(strange.sum())} of {len(strange)} rows have a level that did not occur when the "
-                "model was fitted, or none; predict(..., new_levels='zero') gives them a random effect of zero, "
-                "random=False leaves all random effects out"
-            )
-        modes = np.vstack([effect.modes, np.zeros(effect.modes.shape[1])])  # code -1: the last row, zero
-        total += np.einsum("nk,nk->n", term.basis, modes[term.codes])
-    return total

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..result import Fit
+from .joint_covariance import joint, places
 
 
 def varcorr(fit: Fit) -> pd.DataFrame:
@@ -31,12 +32,22 @@ def varcorr(fit: Fit) -> pd.DataFrame:
     return table.assign(**names)  # objects, because pandas' text columns turn None into NaN
 
 
-def ranef(fit: Fit) -> pd.DataFrame:
-    """Conditional modes: one row a level and term, with group, level, term, estimate and conditional sd."""
-    parts = []
-    for effect in fit.random:
+def ranef(fit: Fit, sd: str = "conditional") -> pd.DataFrame:
+    """Conditional modes: one row a level and term, with group, level, term, estimate and sd.
+
+    sd: "conditional", given the coefficients, as lme4's condVar; "prediction", with what not knowing the coefficients
+    adds: the standard error of the mode as a prediction of the level's effect. Both take the variances as known.
+    """
+    if sd not in ("conditional", "prediction"):
+        raise ValueError(f"sd={sd!r} is not known; there are 'conditional' and 'prediction'")
+    columns = ["group", "level", "term", "estimate", "sd"]
+    if not fit.random:
+        return pd.DataFrame(columns=columns)
+    parts, whole = [], joint(fit) if sd == "prediction" else None
+    for i, (effect, place) in enumerate(zip(fit.random, places(fit), strict=True)):
         n, k = effect.modes.shape
-        variances = np.diagonal(effect.mode_covariance, axis1=1, axis2=2)
+        covariances = effect.mode_covariance if whole is None else effect.mode_covariance + whole.added(i, *place)
+        variances = np.diagonal(covariances, axis1=1, axis2=2)
         parts.append(
             pd.DataFrame(
                 {
@@ -48,5 +59,4 @@ def ranef(fit: Fit) -> pd.DataFrame:
                 }
             )
         )
-    columns = ["group", "level", "term", "estimate", "sd"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns]
