@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from formula_neuro.estimator import BIAS_REDUCED
 from formula_neuro.family import Array, Family, NBinom2
+from formula_neuro.inference.refits import Refits
 from formula_neuro.inference.restrict import hold
 from formula_neuro.kernels.irls import Scoring, irls
 from formula_neuro.kernels.normal_equations import root_of_inverse
@@ -20,7 +21,7 @@ from formula_neuro.kernels.separation import Separation, classify, separation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
-from . import ADJUSTED, bias_reduced
+from . import ADJUSTED, batch, bias_reduced
 from .likelihood import count_parameters, dispersion, loglik, null_deviance
 from .negative_binomial import fit_with_theta
 
@@ -33,6 +34,10 @@ class Engine:
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
+
+    def batch(self, fit: Fit, near: Fit) -> Callable[[Array], Refits] | None:
+        """What refits many responses drawn from `near` at once, or None where this model has no such path."""
+        return batch.generalized(fit, near)
 
     def restricted(self, request: Request, fixed: Mapping[int, float]) -> Fit:
         """The maximum-likelihood fit with columns held at values, sought from this fit on, so that it stays near."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from formula_neuro.family import Array
+from formula_neuro.inference.refits import Refits
 from formula_neuro.inference.restrict import hold
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
+
+from . import batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +24,10 @@ class Engine:
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
+
+    def batch(self, fit: Fit, near: Fit) -> Callable[[Array], Refits] | None:
+        """What refits many responses drawn from `near` at once, or None where this model has no such path."""
+        return batch.linear(fit, near)
 
     def restricted(self, request: Request, fixed: Mapping[int, float]) -> Fit:
         """The fit with columns held at values."""

@@ -165,4 +165,5 @@ def inverted(M: Array) -> tuple[Array, Array]:
         determinant = M[0, 0] * M[1, 1] - M[0, 1] * M[1, 0]
         return np.array([[M[1, 1], -M[0, 1]], [-M[1, 0], M[0, 0]]]) / determinant, np.log(determinant)
     stack = M.transpose(2, 3, 0, 1)
-    return np.linalg.inv(stack).transpose(2, 3, 0, 1), np.asarray(np.linalg.slogdet(stack)[1], dtype=float)
+    inverse, logdet = np.linalg.inv(stack), np.linalg.slogdet(stack)[1]
+    return np.asarray(inverse.transpose(2, 3, 0, 1), dtype=float), np.asarray(logdet, dtype=float)
