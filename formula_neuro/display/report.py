@@ -14,6 +14,7 @@ import pandas as pd
 from .. import __version__
 from ..estimator import BIAS_REDUCED
 from ..family import NBinom2
+from ..inference.null_model import explained, null_deviance
 from . import digits
 from .fit_tables import coefficient_columns, plural, random_columns, ratio_name, ratios
 from .grouping_words import grouping_notes
@@ -21,7 +22,7 @@ from .plot import Picture, draw_one, pictures, png
 from .recipes import python_code, r_code
 from .sentences import sentences
 from .separation_words import separation_words
-from .summary import model_words, null_deviance, r_squared, summary
+from .summary import model_words, summary
 
 if TYPE_CHECKING:
     from ..agreement import Agreement
@@ -197,7 +198,7 @@ def _criteria(fit: Fit) -> list[tuple[str, str]]:
     rows = [(name, _minus(f"{value:.2f}")) for name, value in pairs]
     rows = [(name, "none" if word == "nan" else word) for name, word in rows]
     if fit.request.model == "glm":
-        rows.append(("null deviance", _minus(f"{_null(fit):.2f}")))
+        rows.append(("null deviance", _minus(f"{null_deviance(fit):.2f}")))
         rows.append(("dispersion", f"{fit.dispersion:.4g}" if fit.request.family.dispersed else "1 (known)"))
         rows.append(("residual df", f"{fit.df_resid:g}"))
     elif fit.request.model == "gee":
@@ -208,14 +209,9 @@ def _criteria(fit: Fit) -> list[tuple[str, str]]:
         rows.append(("residual sd", f"{fit.sigma:.4g}"))
     if isinstance(fit.request.family, NBinom2):
         rows.append(("theta", f"{fit.request.family.theta:.4g}"))
-    explained = r_squared(fit) if fit.request.model == "lm" else None
-    if explained is not None:
-        rows += [("R²", f"{explained[0]:.4f}"), ("adjusted R²", _minus(f"{explained[1]:.4f}"))]
+    if fit.request.model == "lm" and (found := explained(fit)).df:
+        rows += [("R²", f"{found.share:.4f}"), ("adjusted R²", _minus(f"{found.adjusted:.4f}"))]
     return rows
-
-
-def _null(fit: Fit) -> float:
-    return fit.null_deviance if np.isfinite(fit.null_deviance) else null_deviance(fit)
 
 
 def _figure(picture: Picture) -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..estimator import AGQ, BIAS_REDUCED, REML, Estimator, Jeffreys
 from ..family import Family, NBinom2, Quasi
+from ..inference.null_model import explained, null_deviance
 from . import digits
 from .fit_tables import coefficient_columns, correlations, random_table, ratio_table
 from .gee_words import gee_parts
@@ -52,29 +53,12 @@ def _lm(fit: Fit) -> list[str]:
 def _lm_foot(fit: Fit) -> str:
     df = f"{fit.df_resid:g}"
     lines = [f"Residual standard error: {fit.sigma:.4g} on {df} degrees of freedom"]
-    r2 = r_squared(fit)
-    if r2 is not None:
-        share, adjusted, f, df1, p = r2
-        lines.append(f"Multiple R-squared:  {share:.4g},\tAdjusted R-squared:  {adjusted:.4g}")
-        lines.append(f"F-statistic: {f:.4g} on {df1} and {df} DF,  p-value: {digits.p_values([p], 4)[0]}")
+    found = explained(fit)
+    if found.df:
+        lines.append(f"Multiple R-squared:  {found.share:.4g},\tAdjusted R-squared:  {found.adjusted:.4g}")
+        p = digits.p_values([found.p_value], 4)[0]
+        lines.append(f"F-statistic: {found.F:.4g} on {found.df} and {df} DF,  p-value: {p}")
     return "\n".join(lines)
-
-
-def r_squared(fit: Fit) -> tuple[float, float, float, int, float] | None:
-    """R2, adjusted R2, F, its numerator df and p of an LM; None where only the intercept was fitted."""
-    from scipy import special
-
-    weights, mean = fit.request.weights, np.asarray(fit.fitted) - fit.request.design.offset
-    intercept = int(fit.request.design.formula.fixed.intercept)
-    rank = len(fit.names) - len(fit.aliased)
-    if rank == intercept or fit.df_resid <= 0:
-        return None
-    centre = np.average(mean, weights=weights) if intercept else 0.0
-    model, rest = float(weights @ (mean - centre) ** 2), fit.sigma**2 * fit.df_resid
-    share, df1 = model / (model + rest), rank - intercept
-    adjusted = 1 - (1 - share) * (fit.df_resid + rank - intercept) / fit.df_resid
-    f = model / df1 / fit.sigma**2 if fit.sigma else math.inf
-    return share, adjusted, f, df1, float(special.fdtrc(df1, fit.df_resid, f))
 
 
 def _glm(fit: Fit) -> list[str]:
@@ -140,8 +124,7 @@ def _theta(fit: Fit) -> str:
 
 
 def _glm_foot(fit: Fit) -> str:
-    known = fit.null_deviance if math.isfinite(fit.null_deviance) else null_deviance(fit)
-    null, residual = digits.aligned([known, fit.deviance], 5)
+    null, residual = digits.aligned([null_deviance(fit), fit.deviance], 5)
     rows = int((fit.request.weights > 0).sum()) - int(fit.request.design.formula.fixed.intercept)
     freedom = digits.padded([str(rows), f"{fit.df_resid:g}"])
     return (
@@ -149,29 +132,6 @@ def _glm_foot(fit: Fit) -> str:
         f"Residual deviance: {residual}  on {freedom[1]}  degrees of freedom\n"
         f"AIC: {digits.aligned([fit.aic], 5)[0]}"
     )
-
-
-def null_deviance(fit: Fit, tolerance: float = 1e-10, most: int = 100) -> float:
-    """The deviance of a GLM with the intercept alone (with nothing, if the model has none), offset kept.
-
-    Fisher scoring in one unknown b: b += sum(w mu' (y - mu) / V) / sum(w mu'^2 / V).
-    """
-    family, y, w, offset = fit.request.family, fit.request.y, fit.request.weights, fit.request.design.offset
-    if not fit.request.design.formula.fixed.intercept:
-        return float(family.deviance(y, family.link.inverse(offset), w).sum())
-    link = family.link
-    mean = np.average(y, weights=w)
-    if fit.request.family.name == "poisson" and mean == 0:
-        return 0.0  # counts that are all 0 are fitted by any intercept that is low enough
-    b = float(link(np.atleast_1d(mean))[0] - np.average(offset, weights=w))
-    for _ in range(most):
-        mu, slope = link.inverse(b + offset), link.derivative(b + offset)
-        scaled = w * slope / family.variance(mu)
-        step = float(scaled @ (y - mu) / (scaled @ slope))
-        b += step
-        if abs(step) <= tolerance * (1 + abs(b)):
-            break
-    return float(family.deviance(y, link.inverse(b + offset), w).sum())
 
 
 def _mixed(fit: Fit) -> list[str]:

@@ -11,6 +11,7 @@ from scipy import stats
 from ..family import Array, NBinom2
 from ..result import Fit
 from .likelihood_tests import check_test, retested
+from .null_model import explained
 from .precision import precision
 from .robust import chosen
 
@@ -103,7 +104,8 @@ def glance(fit: Fit) -> pd.DataFrame:
         "seconds": fit.seconds,
     }
     if request.model == "lm":
-        row |= _explained(fit)
+        found = explained(fit)
+        row |= {"r_squared": found.share, "adj_r_squared": found.adjusted}
     if request.model == "glm":
         row["null_deviance"] = fit.null_deviance
     if isinstance(fit.family, NBinom2):
@@ -111,15 +113,3 @@ def glance(fit: Fit) -> pd.DataFrame:
     about = getattr(fit.engine, "about", None)
     row |= {**(about(fit) if about else {}), **fit.residual}
     return pd.DataFrame([row])
-
-
-def _explained(fit: Fit) -> dict[str, float]:
-    """R-squared of a linear model, plain and adjusted, about the mean when there is an intercept."""
-    w, y = fit.request.weights, fit.request.y - fit.request.design.offset
-    fitted = fit.eta - fit.request.design.offset
-    intercept = fit.request.design.formula.fixed.intercept
-    centre = np.average(fitted, weights=w) if intercept else 0.0
-    model, residual = np.sum(w * (fitted - centre) ** 2), np.sum(w * (y - fitted) ** 2)
-    share = model / (model + residual)
-    adjusted = 1 - (1 - share) * (fit.nobs - intercept) / fit.df_resid if fit.df_resid else float("nan")
-    return {"r_squared": float(share), "adj_r_squared": float(adjusted)}
