@@ -28,22 +28,24 @@ class Family:
     pairs: bool = False
 
 
-def family(given: str | Mapping[str, Any], labels: Sequence[str], ratio: bool = False) -> Family:
-    """The contrasts that a word, or a mapping from a label to k weights, stands for.
+def family(given: Any, labels: Sequence[str], ratio: bool = False) -> Family:
+    """The contrasts that a word, a mapping from a label to k weights, or a matrix of weights (q, k) stands for.
 
+    "trt.vs.ctrl(b)" compares with b, a label or a place counted from 1; a DataFrame's index has the labels of its rows.
     `ratio` writes "a / b" for "a - b". Raises ValueError for an unknown word or a wrong number of weights.
 
-    >>> family("trt.vs.ctrl", ["a", "b", "c"]).labels
-    ('b - a', 'c - a')
+    >>> family("trt.vs.ctrl(b)", ["a", "b", "c"]).labels
+    ('a - b', 'c - b')
     """
     k = len(labels)
-    if isinstance(given, Mapping):
-        rows = [np.asarray(row, dtype=float) for row in given.values()]
-        if not rows or any(row.shape != (k,) for row in rows):
-            raise ValueError(f"a contrast has one weight for each of the {k} means: {', '.join(labels)}")
-        return Family(np.array(rows), tuple(map(str, given)), "none")
+    if not isinstance(given, str):
+        return _own(given, labels)
+    given, control = _reference(given, labels)
     if given not in USUAL:
-        raise ValueError(f"contrast={given!r} is not known; there are {', '.join(USUAL)}, and mappings to weights")
+        raise ValueError(
+            f"contrast={given!r} is not known; there are {', '.join(USUAL)}, trt.vs.ctrl(level), "
+            "mappings to weights and matrices"
+        )
     if k < 2:
         raise ValueError(f"contrast={given!r} needs two means or more; there is {', '.join(labels)}")
     if given == "poly":
@@ -54,7 +56,7 @@ def family(given: str | Mapping[str, Any], labels: Sequence[str], ratio: bool = 
     pairs = {
         "pairwise": [(i, j) for i in range(k) for j in range(i + 1, k)],
         "revpairwise": [(j, i) for j in range(k) for i in range(j)],
-        "trt.vs.ctrl": [(i, 0) for i in range(1, k)],
+        "trt.vs.ctrl": [(i, control) for i in range(k) if i != control],
         "trt.vs.ctrlk": [(i, k - 1) for i in range(k - 1)],
         "consec": [(i + 1, i) for i in range(k - 1)],
     }[given]
@@ -62,6 +64,33 @@ def family(given: str | Mapping[str, Any], labels: Sequence[str], ratio: bool = 
     shown = [f"({name})" if re.search(r"^[^(].*[-+*/]|^[-+*/]", name) else name for name in labels]
     sign = " / " if ratio else " - "
     return Family(weights, tuple(shown[i] + sign + shown[j] for i, j in pairs), USUAL[given], "pairwise" in given)
+
+
+def _own(given: Any, labels: Sequence[str]) -> Family:
+    """Weights as they are given."""
+    k = len(labels)
+    if isinstance(given, Mapping):
+        names, rows = tuple(map(str, given)), [np.asarray(row, dtype=float) for row in given.values()]
+    else:
+        rows = list(np.atleast_2d(np.asarray(given, dtype=float)))
+        index = getattr(given, "index", None)
+        names = tuple(map(str, range(1, len(rows) + 1) if index is None or callable(index) else index))
+    if not rows or any(row.shape != (k,) for row in rows):
+        raise ValueError(f"a contrast has one weight for each of the {k} means: {', '.join(labels)}")
+    return Family(np.array(rows), names, "none")
+
+
+def _reference(given: str, labels: Sequence[str]) -> tuple[str, int]:
+    """The word, and the place of the control: "trt.vs.ctrl(low)", "trt.vs.ctrl(2)", "trt.vs.ctrl1"."""
+    match = re.fullmatch(r"(trt\.vs\.ctrl)(?:\((.+)\)|1)", given)
+    if match is None:
+        return given, 0
+    wanted = (match[2] or "1").strip().strip("'\"")
+    if wanted in labels:
+        return match[1], list(labels).index(wanted)
+    if not wanted.isdecimal() or not 1 <= int(wanted) <= len(labels):
+        raise ValueError(f"contrast={given!r}: {wanted} is none of the {len(labels)} means: {', '.join(labels)}")
+    return match[1], int(wanted) - 1
 
 
 def polynomials(k: int) -> Array:

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from ..design import Design
-from ..errors import Unable
 from ..family import Array
 from ..result import Fit
 from ..syntax.expression import label
@@ -21,8 +20,10 @@ from .adjust import METHODS, Statistics, adjusted, critical
 from .coefficients import check_level
 from .contrast_weights import Family, family
 from .estimable import estimable
-from .freedom import degrees_of_freedom
-from .reference_grid import Axis, Grid, reference_grid
+from .marginal_scale import scale
+from .marginal_words import about_contrasts, about_means, not_estimable
+from .precision import Precision, precision
+from .reference_grid import WEIGHTS, Axis, Grid, reference_grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,32 +46,41 @@ class Emmeans:
 
     def __repr__(self) -> str:
         tables = [self.means] if self.contrasts is None else [self.means, self.contrasts]
-        return "\n\n".join([*(table.to_string(index=False) for table in tables), *self.messages])
+        return "\n\n".join([*(table.to_string(index=False) for table in tables), "\n".join(self.messages)])
 
 
 def emmeans(
     fit: Fit,
     specs: str | Sequence[str],
-    contrast: str | Mapping[str, Sequence[float]] | None = None,
+    contrast: Any = None,
     *,
     adjust: str | None = None,
     type: str = "link",
     by: str | Sequence[str] | None = None,
     at: Mapping[str, Any] | None = None,
+    weights: str = "equal",
     df: str | None = None,
     conf_level: float = 0.95,
+    bias_adjust: str | bool = False,
+    sigma: float | None = None,
 ) -> Emmeans:
-    """Marginal means of the predictors in `specs`, as R's emmeans: factors left out are averaged with equal weights.
+    """Marginal means of the predictors in `specs`, as R's emmeans, averaged over all others.
 
     specs: a name, a list of names, or "a:b"; "a | b" is specs="a", by="b". Numbers stand at their mean over the rows
     used (at both values where they have two), or where `at` puts them: {"age": [30, 60]}.
-    contrast: within each setting of `by`: "pairwise", "revpairwise", "trt.vs.ctrl" (the first), "trt.vs.ctrlk" (the
-    last), "consec", "eff", "poly", or a mapping from labels to weights. adjust: "tukey", "dunnettx", "sidak",
-    "bonferroni", "holm", "hochberg", "fdr", "by", "scheffe", "mvt", "none"; the contrast's usual one otherwise. Limits
-    of contrasts are adjusted likewise.
+    weights: of the levels averaged over: "equal"; "proportional" to their rows; "outer", the product of each factor's
+    shares; "cells", each mean's own rows; "flat", equal but for cells without rows.
+    contrast: within each setting of `by`: "pairwise", "revpairwise", "trt.vs.ctrl" (the first), "trt.vs.ctrl(low)",
+    "trt.vs.ctrlk" (the last), "consec", "eff", "poly", a mapping from labels to weights, or a matrix, one row a
+    contrast. adjust: "tukey", "dunnettx", "sidak", "bonferroni", "holm", "hochberg", "fdr", "by", "scheffe", "mvt" (the
+    exact multivariate t), "none"; the contrast's usual one otherwise. Limits of contrasts are adjusted likewise.
     type: "link", or "response": means through the inverse link, and for log and logit links contrasts as ratios.
-    df: as in tidy(), without "kenward-roger", which changes standard errors too. Random effects are 0, an offset is at
-    its mean. A mean that the data cannot determine is NaN. Raises DataError, ValueError, Unable.
+    df: as in tidy(); "kenward-roger" adjusts standard errors too. An offset is at its mean. Random effects are 0: on
+    the response's scale that is a typical group, not the mean over groups. bias_adjust="exact" averages means over
+    effects N(0, sigma^2), True by a Taylor series as emmeans does (poor beyond a sigma of 1); sigma is otherwise the
+    fit's total sd of random effects. A mean that the data cannot determine is NaN.
+
+    Raises DataError, ValueError, Unable.
 
     >>> import formula_neuro as fn
     >>> table = {"y": [1.0, 2, 4, 6, 9, 8], "g": list("aabbcc")}
@@ -78,44 +88,51 @@ def emmeans(
     [-3.5, -7.0, -3.5]
     """
     check_level(conf_level)
-    _check_words(adjust, type)
-    if df == "kenward-roger":
-        raise Unable(
-            "df='kenward-roger' is not offered for marginal means: its standard errors differ too; take another"
-        )
+    _check_words(adjust, type, weights)
+    if bias_adjust and type != "response":
+        raise ValueError("bias_adjust= is of means on the response's scale; add type='response'")
+    shown_on = scale(fit, bias_adjust, sigma)
     wanted, groups = _names(specs, by)
     grid = reference_grid(fit.request.design, at)
     axes = _axes(grid, (*wanted, *groups), fit.request.design)
-    settings, L = grid.averaged([axis.name for axis in axes])
+    settings, L = grid.averaged([axis.name for axis in axes], weights)
     known = ~np.isnan(fit.beta)
     L = np.where(estimable(fit.request.design.matrix, known, L)[:, None], L, np.nan)
-    shown = [{axis.name: axis.values[i] for axis, i in zip(axes, s, strict=True)} for s in settings]
-    means = _Estimates.of(fit, L, np.full(len(L), grid.offset), df)
-    table = pd.DataFrame(shown).assign(**_mean_columns(fit, means, type, conf_level))
-    words = _averaged(grid, axes)
+    own = precision(fit, df)
+    means = Estimates.of(own, L, np.full(len(L), grid.offset))
+    columns = means.columns(conf_level)
+    named = [{axis.name: axis.values[i] for axis, i in zip(axes, s, strict=True)} for s in settings]
+    table = pd.DataFrame(named).assign(**(columns if type == "link" else shown_on.columns(columns)))
+    words = about_means(fit, grid, axes, df, type, conf_level)
+    words += not_estimable(fit, [_label(axes, s) for s in settings], means.value.tolist(), "means")
     if contrast is None:
-        return Emmeans(table, None, L, words)
-    parts = []
-    n = len(wanted)
+        return Emmeans(table, None, L, tuple(words))
+    asked = _Asked(contrast, adjust, type, conf_level, _ratios(fit, type))
+    parts, n = [], len(wanted)
     for group in itertools.product(*(range(len(axis.values)) for axis in reversed(axes[n:]))):
         rows = [i for i, s in enumerate(settings) if s[n:] == group[::-1]]
-        labels = [_label(axes[:n], settings[i][:n]) for i in rows]
-        chosen = family(contrast, labels, ratio=_ratios(fit, type))
-        named = {axis.name: axis.values[i] for axis, i in zip(axes[n:], group[::-1], strict=True)}
-        part = _contrasts(fit, chosen, L[rows], grid.offset, adjust, type, df, conf_level)
-        parts.append(pd.DataFrame({"contrast": chosen.labels, **named}).assign(**part))
-    if type == "response" and not _ratios(fit, type) and fit.request.family.link.name != "identity":
-        words = (*words, f"Contrasts are on the {fit.request.family.link.name} scale.")
-    method, count = _method(adjust, chosen), len(chosen.labels)
-    if method != "none" and count > 1:
-        each = f" within each {' and '.join(groups)}" if groups else ""
-        words = (*words, f"P values and limits of the {count} contrasts{each} are adjusted ({method}).")
-    return Emmeans(table, pd.concat(parts, ignore_index=True), L, words)
+        chosen = family(contrast, [_label(axes[:n], settings[i][:n]) for i in rows], ratio=asked.ratios)
+        setting = {axis.name: axis.values[i] for axis, i in zip(axes[n:], group[::-1], strict=True)}
+        part, said = _contrasts(own, chosen, L[rows], grid.offset, asked)
+        parts.append(pd.DataFrame({"contrast": chosen.labels, **setting}).assign(**part))
+        words += said
+    return Emmeans(table, pd.concat(parts, ignore_index=True), L, tuple(dict.fromkeys(words)))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """How contrasts are wanted."""
+
+    contrast: Any
+    adjust: str | None
+    type: str
+    conf_level: float
+    ratios: bool
 
 
 # ---- estimates -----------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
-class _Estimates:
+class Estimates:
     """L b + offset with its covariance and degrees of freedom; NaN where it is not estimable."""
 
     value: Array  # (q,)
@@ -123,53 +140,46 @@ class _Estimates:
     df: Array  # (q,)
 
     @classmethod
-    def of(cls, fit: Fit, L: Array, offset: Array, df: str | None) -> _Estimates:
-        known = ~np.isnan(fit.beta)
+    def of(cls, own: Precision, L: Array, offset: Array) -> Estimates:
+        known = ~np.isnan(own.fit.beta)
         given = ~np.isnan(L).any(axis=1)
         value, V, freedom = np.full(len(L), np.nan), np.full((len(L), len(L)), np.nan), np.full(len(L), np.nan)
         rows = np.where(known, L[given], 0.0)
-        value[given] = rows @ np.nan_to_num(fit.beta) + offset[given]
-        V[np.ix_(given, given)] = rows[:, known] @ fit.covariance[np.ix_(known, known)] @ rows[:, known].T
-        freedom[given] = degrees_of_freedom(fit, rows, df)
+        value[given] = rows @ np.nan_to_num(own.fit.beta) + offset[given]
+        V[np.ix_(given, given)] = own.of(rows)
+        freedom[given] = own.freedom(rows)
         return cls(value, V, freedom)
 
     @property
     def se(self) -> Array:
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
-
-def _mean_columns(fit: Fit, e: _Estimates, type: str, conf_level: float) -> dict[str, Array]:
-    half = critical(Statistics(e.value, e.df, e.covariance), "none", conf_level) * e.se
-    columns = {
-        "estimate": e.value,
-        "std_error": e.se,
-        "df": e.df,
-        "conf_low": e.value - half,
-        "conf_high": e.value + half,
-    }
-    if type == "link":
-        return columns
-    link = fit.request.family.link
-    limits = np.sort([link.inverse(columns["conf_low"]), link.inverse(columns["conf_high"])], axis=0)
-    through = {"estimate": link.inverse(e.value), "std_error": np.abs(link.derivative(e.value)) * e.se}
-    return columns | through | {"conf_low": limits[0], "conf_high": limits[1]}
+    def columns(self, conf_level: float) -> dict[str, Array]:
+        half = critical(Statistics(self.value, self.df, self.covariance), "none", conf_level) * self.se
+        limits = {"conf_low": self.value - half, "conf_high": self.value + half}
+        return {"estimate": self.value, "std_error": self.se, "df": self.df, **limits}
 
 
 def _contrasts(
-    fit: Fit, chosen: Family, L: Array, offset: float, adjust: str | None, type: str, df: str | None, conf_level: float
-) -> dict[str, Array]:
-    e = _Estimates.of(fit, _combined(chosen.weights, L), chosen.weights.sum(axis=1) * offset, df)
+    own: Precision, chosen: Family, L: Array, offset: float, asked: _Asked
+) -> tuple[dict[str, Array], list[str]]:
+    """The columns of one family of contrasts, and what is said of it."""
+    e = Estimates.of(own, _combined(chosen.weights, L), chosen.weights.sum(axis=1) * offset)
     with np.errstate(divide="ignore", invalid="ignore"):
         tests = Statistics(e.value / e.se, e.df, e.covariance, len(L) if chosen.pairs else 0)
-    method = _method(adjust, chosen)
-    half = critical(tests, method, conf_level) * e.se
+    method = _method(asked.adjust, chosen)
+    half = critical(tests, method, asked.conf_level) * e.se
     value, se, low, high = e.value, e.se, e.value - half, e.value + half
-    if _ratios(fit, type):
+    if asked.ratios:
         value, se, low, high = np.exp(value), np.exp(value) * se, np.exp(low), np.exp(high)
-    return {
+    columns = {
         "estimate": value, "std_error": se, "df": e.df, "conf_low": low, "conf_high": high,
         "statistic": tests.t, "p_value": adjusted(tests, method),
     }  # fmt: skip
+    known = np.isfinite(tests.t)
+    rank = int(np.linalg.matrix_rank(e.covariance[np.ix_(known, known)])) if known.any() else 0
+    said = about_contrasts(own.fit, chosen, asked.adjust, method, asked.type, rank)
+    return columns, said + not_estimable(own.fit, chosen.labels, e.value.tolist(), "contrasts")
 
 
 def _method(adjust: str | None, chosen: Family) -> str:
@@ -189,7 +199,9 @@ def _ratios(fit: Fit, type: str) -> bool:
 
 
 # ---- words ---------------------------------------------------------------------------------------
-def _check_words(adjust: str | None, type: str) -> None:
+def _check_words(adjust: str | None, type: str, weights: str) -> None:
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights={weights!r} is not known; there are {', '.join(WEIGHTS)}")
     if type not in ("link", "response"):
         raise ValueError(f"type={type!r} is not known; there are link and response")
     if adjust is not None and adjust not in METHODS:
@@ -231,8 +243,3 @@ def _label(axes: Sequence[Axis], setting: Sequence[int]) -> str:
     """Levels one after another, those that are numbers with their factor's name: "b dose2"."""
     parts = [axis.name * axis.numeric + axis.labels[i] for axis, i in zip(axes, setting, strict=True)]
     return " ".join(parts)
-
-
-def _averaged(grid: Grid, axes: Sequence[Axis]) -> tuple[str, ...]:
-    over = [axis.name for axis in grid.axes if len(axis.values) > 1 and axis not in axes]
-    return (f"Averaged over the levels of {', '.join(over)}.",) if over else ()

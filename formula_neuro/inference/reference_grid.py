@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..design import Design
 from ..errors import DataError
@@ -17,17 +18,22 @@ from ..family import Array
 from ..syntax.expression import label, names
 from ..values import Categorical, from_column
 
+WEIGHTS = ("equal", "proportional", "outer", "cells", "flat")
 KEPT = 2  # a number with no more values than this is taken at each of them, as emmeans does
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One predictor and its settings; `numeric` where these are numbers, or levels that read as such."""
+    """One predictor and its settings; `numeric` where these are numbers, or levels that read as such.
+
+    `numbers` where the column itself holds numbers.
+    """
 
     name: str
     values: tuple[Any, ...]
     labels: tuple[str, ...]
     numeric: bool
+    numbers: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,21 +43,42 @@ class Grid:
     axes: tuple[Axis, ...]
     matrix: Array  # (combinations, p)
     offset: float  # the mean of the offsets over the rows used, as in emmeans
+    counts: Array  # (combinations,) rows used that are there, whatever their numbers with one value or given ones
 
-    def averaged(self, kept: Sequence[str]) -> tuple[list[tuple[int, ...]], Array]:
+    def averaged(self, kept: Sequence[str], weights: str = "equal") -> tuple[list[tuple[int, ...]], Array]:
         """The settings of the axes named, their first running fastest, and the mean row over all others, (q, p).
 
-        A setting is its place on each of these axes.
+        A setting is its place on each of these axes. weights: one of WEIGHTS, see emmeans(); NaN without any row.
         """
         names = [axis.name for axis in self.axes]
         order = [names.index(name) for name in kept]
         rest = [i for i in range(len(names)) if i not in order]
         sizes = [len(axis.values) for axis in self.axes]
-        cube = self.matrix.reshape([*sizes[::-1], self.matrix.shape[1]])  # the last axis first
-        place = {i: len(sizes) - 1 - i for i in range(len(sizes))}
-        moved = cube.transpose([*(place[i] for i in (*rest, *reversed(order))), len(sizes)])
-        rows = moved.mean(axis=tuple(range(len(rest)))).reshape(-1, self.matrix.shape[1])
+        place = {i: len(sizes) - 1 - i for i in range(len(sizes))}  # in arrays the last axis comes first
+        to = [place[i] for i in (*rest, *reversed(order))]
+        cube = self.matrix.reshape([*sizes[::-1], -1]).transpose([*to, len(sizes)])
+        cube = cube.reshape(-1, *cube.shape[len(rest) :])
+        counts = self.counts.reshape(sizes[::-1]).transpose(to)
+        w = _weights(counts, len(rest), weights).reshape(cube.shape[:-1])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rows = np.einsum("a...,a...p->...p", w / w.sum(axis=0), cube).reshape(-1, self.matrix.shape[1])
         return [s[::-1] for s in itertools.product(*(range(sizes[i]) for i in reversed(order)))], rows
+
+
+def _weights(counts: Array, rest: int, word: str) -> Array:
+    """Weights of all cells, of which the first `rest` axes are averaged over."""
+    own = tuple(range(rest, counts.ndim))
+    if word == "cells":
+        return counts
+    if word == "flat":  # empty cells left out
+        return (counts > 0).astype(float)
+    if word == "proportional":
+        return np.broadcast_to(counts.sum(axis=own, keepdims=True), counts.shape)
+    out = np.ones(counts.shape)
+    if word == "outer":
+        for i in range(rest):
+            out = out * counts.sum(axis=tuple(j for j in range(counts.ndim) if j != i), keepdims=True)
+    return out
 
 
 def reference_grid(design: Design, at: Mapping[str, Any] | None = None) -> Grid:
@@ -71,7 +98,32 @@ def reference_grid(design: Design, at: Mapping[str, Any] | None = None) -> Grid:
     table = pd.DataFrame({axis.name: _column(design, axis, [r[i] for r in rows]) for i, axis in enumerate(axes)})
     table.index = pd.RangeIndex(len(rows))
     without_offset = replace(design, recipe=replace(design.recipe, offset=None, free_offset=False))
-    return Grid(axes, without_offset.apply(table, random=False).matrix, float(design.offset.mean()))
+    matrix = without_offset.apply(table, random=False).matrix
+    return Grid(axes, matrix, float(design.offset.mean()), _counts(design, axes, set(given)))
+
+
+def _counts(design: Design, axes: Sequence[Axis], given: Collection[str]) -> Array:
+    """Rows used in each combination; numbers with one value or with values given do not tell rows apart."""
+    blind = [axis.numbers and (axis.name in given or len(axis.values) == 1) for axis in axes]
+    cell, inside = np.zeros(len(design.data), dtype=np.intp), np.ones(len(design.data), dtype=bool)
+    for axis, one in zip(reversed(axes), reversed(blind), strict=True):
+        if not one:
+            place = _places(design, axis)
+            inside &= place >= 0
+            cell = cell * len(axis.values) + np.maximum(place, 0)
+    seen = [1 if one else len(axis.values) for axis, one in zip(axes, blind, strict=True)]
+    counts = np.bincount(cell[inside], minlength=int(np.prod(seen))).reshape(seen[::-1])
+    return np.broadcast_to(counts, [len(axis.values) for axis in reversed(axes)]).ravel().astype(float)
+
+
+def _places(design: Design, axis: Axis) -> NDArray[np.intp]:
+    """Each row's place (n,) on an axis, -1 beside it."""
+    column = from_column(design.data[axis.name], axis.name)
+    if isinstance(column, Categorical):
+        known = np.array([axis.labels.index(level) if level in axis.labels else -1 for level in column.levels])
+        return np.where(column.codes < 0, -1, known[column.codes])
+    assert isinstance(column, np.ndarray)
+    return np.searchsorted(np.array(axis.values, dtype=float), column)
 
 
 def _predictors(design: Design) -> tuple[str, ...]:
@@ -99,7 +151,7 @@ def _axis(design: Design, name: str, given: Any) -> Axis:
         values = seen
     else:
         values = np.array([column.mean()])
-    return Axis(name, tuple(values.tolist()), tuple(f"{v:.15g}" for v in values), True)
+    return Axis(name, tuple(values.tolist()), tuple(f"{v:.15g}" for v in values), True, True)
 
 
 def _listed(given: Any) -> list[Any]:
