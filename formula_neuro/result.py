@@ -78,18 +78,27 @@ class Fit:
     # ---- numbers ---------------------------------------------------------------------------------
     @property
     def names(self) -> tuple[str, ...]:
+        """R's names of the coefficients, in the order of the columns of the design, (p,)."""
         return self.request.design.names
 
     @property
     def coef(self) -> pd.Series:
+        """The coefficients, on the link's scale, (p,); NaN for aliased columns. R's coef(), lme4's fixef().
+
+        >>> import formula_neuro as fn
+        >>> fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [3.0, 5, 7, 9]}).coef.round(6).to_dict()
+        {'(Intercept)': 1.0, 'x': 2.0}
+        """
         return pd.Series(self.beta, index=list(self.names), name="estimate")
 
     @property
     def vcov(self) -> pd.DataFrame:
+        """The covariance of the coefficients' estimates, (p, p); NaN for aliased ones."""
         return pd.DataFrame(self.covariance, index=list(self.names), columns=list(self.names))
 
     @property
     def se(self) -> pd.Series:
+        """The standard errors of the coefficients, (p,): roots of the diagonal of `vcov`."""
         return pd.Series(np.sqrt(np.diag(self.covariance)), index=list(self.names), name="std_error")
 
     @property
@@ -109,6 +118,7 @@ class Fit:
 
     @property
     def aic(self) -> float:
+        """-2 log-likelihood + 2 parameters, variances and dispersions counted; of the REML likelihood for REML fits."""
         return -2 * self.loglik + 2 * self.n_parameters
 
     @property
@@ -149,6 +159,11 @@ class Fit:
 
         `vcov` is "HC0" to "HC3", {"cluster": "mouseID"} or a matrix: robust standard errors. `test` is "wald", "lr"
         (likelihood ratio) or "score"; see inference.coefficients.tidy.
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("lick ~ dff", fn.datasets.waterlick(), family="binomial")
+        >>> m.tidy(exponentiate=True)[["term", "estimate", "conf_low"]].round(2).values.tolist()
+        [['(Intercept)', 0.53, 0.41], ['dff', 1.07, 1.03]]
         """
         from .inference.coefficients import tidy
 
@@ -184,11 +199,17 @@ class Fit:
 
         return augment(self, newdata)
 
-    def influence(self, exact: bool = False) -> pd.DataFrame:
+    def influence(self, exact: bool = False, groups: Any = None) -> pd.DataFrame:
         """What leaving out each row would change: hat, cooks_distance, dffits, dfbeta_..., as R's influence.measures.
 
-        `exact` refits a GLM without each row instead of R's one step; see inference.influence.
+        With `groups` ("mouseID") each cluster is left out instead, of any model: rows, cooks_distance, dfbeta_...,
+        dfbetas_..., and words on which cluster moves what. `exact` refits a GLM, or a model without each cluster,
+        instead of one step at the variances of the fit; see inference.influence and inference.cluster_influence.
         """
+        if groups is not None:
+            from .inference.cluster_influence import cluster_influence
+
+            return cluster_influence(self, groups, exact)
         from .inference.influence import influence
 
         return influence(self, exact)
@@ -213,7 +234,12 @@ class Fit:
         fitted, std_error, conf_low, conf_high. `random=False` leaves the random effects out (the population), a formula
         as "~ (1 | mouse)" takes some in. A level of a grouping factor that the fit has not seen is an error, or with
         `new_levels="zero"` a random effect of zero.
-        See prediction.predict for the rest.
+        See inference.prediction.predict for the rest.
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+        >>> m.predict({"x": [5.0]}, interval="prediction").round(2).to_dict("list")
+        {'fitted': [5.5], 'std_error': [1.57], 'conf_low': [-3.15], 'conf_high': [14.15]}
         """
         from .inference.prediction import predict
 
@@ -232,7 +258,12 @@ class Fit:
         )
 
     def simulate(self, n: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
-        """New responses from the fitted model, (rows used, n), with new random effects each time."""
+        """New responses from the fitted model, (rows used, n), with new random effects each time.
+
+        >>> import formula_neuro as fn
+        >>> fn.fit("lick ~ dff", fn.datasets.waterlick(), family="binomial").simulate(3, seed=1).shape
+        (512, 3)
+        """
         from .inference.simulation import simulate
 
         return simulate(self, n, seed)

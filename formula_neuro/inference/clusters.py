@@ -21,6 +21,7 @@ class Clusters:
     name: str
     codes: NDArray[np.intp]  # (m,)
     count: int
+    labels: tuple[Any, ...] = ()  # of the clusters, in the order of their codes
 
     def crossed(self, other: Clusters) -> Clusters:
         """The clusters that the combinations of the two form."""
@@ -97,4 +98,4 @@ def _labels(fit: Fit, given: Any, name: str) -> NDArray[Any]:
 
 def _coded(name: str, labels: NDArray[Any]) -> Clusters:
     codes, levels = pd.factorize(labels)
-    return Clusters(name, codes, len(levels))
+    return Clusters(name, codes, len(levels), tuple(levels))

@@ -74,7 +74,7 @@ def joint(fit: Fit, covariance: Array | None = None) -> Joint:
 def working_weights(fit: Fit) -> Array:
     """W (n,): prior weights over sigma^2 of a linear model; w mu1^2 / V over the dispersion at the modes of others."""
     family, w = fit.request.family, fit.request.weights
-    if fit.request.model == "lmm":
+    if fit.request.model in ("lm", "lmm"):
         return np.asarray(w / fit.sigma**2)
     mu, slope = family.link.inverse(fit.eta), family.link.derivative(fit.eta)
     return np.asarray(w * slope**2 / family.variance(mu) / fit.dispersion)
