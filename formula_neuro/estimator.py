@@ -22,12 +22,12 @@ class Estimator:
 
 @dataclass(frozen=True)
 class ML(Estimator):
-    """Maximum likelihood."""
+    """Maximum likelihood; "ml" is the word for it."""
 
 
 @dataclass(frozen=True)
 class REML(Estimator):
-    """Restricted maximum likelihood, the default of linear mixed models."""
+    """Restricted maximum likelihood, the default of linear mixed models; "reml" is the word for it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class AGQ(Estimator):
 
     Its log-likelihood is reported on the scale of Laplace's, so that the two can be compared
     (lme4 puts it on another constant). `AGQ(1)` is Laplace's approximation.
+
+    >>> import formula_neuro as fn
+    >>> m = fn.fit("lick ~ dff + (1|mouseID)", fn.datasets.waterlick(), family="binomial", estimator=fn.AGQ(9))
+    >>> float(m.coef["dff"].round(3))
+    0.062
     """
 
     nodes: int = 10
@@ -52,12 +57,21 @@ class AGQ(Estimator):
 
 @dataclass(frozen=True)
 class MeanBR(Estimator):
-    """Mean bias reduction by adjusted scores (Firth 1993; Kosmidis and Firth 2009); brglm2's AS_mean."""
+    """Mean bias reduction by adjusted scores (Firth 1993; Kosmidis and Firth 2009); brglm2's AS_mean.
+
+    >>> import formula_neuro as fn
+    >>> m = fn.fit("y ~ x", {"x": [1, 2, 3, 4], "y": [0, 0, 1, 1]}, family="binomial", estimator=fn.MeanBR())
+    >>> float(m.coef["x"].round(2))  # maximum likelihood: infinite
+    1.31
+    """
 
 
 @dataclass(frozen=True)
 class MedianBR(Estimator):
-    """Median bias reduction by adjusted scores (Kenne Pagui, Salvan and Sartori 2017); brglm2's AS_median."""
+    """Median bias reduction by adjusted scores (Kenne Pagui, Salvan and Sartori 2017); brglm2's AS_median.
+
+    "median_br" is the word for it: `fn.fit(..., estimator="median_br")`.
+    """
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,11 @@ class Jeffreys(Estimator):
 
     At power 1/2 it equals mean bias reduction for the logit link; any power above 0 keeps estimates finite
     (Kosmidis and Firth 2021).
+
+    >>> import formula_neuro as fn
+    >>> m = fn.fit("y ~ x", {"x": [1, 2, 3, 4], "y": [0, 0, 1, 1]}, family="binomial", estimator="jeffreys(0.1)")
+    >>> bool(m.coef["x"] > fn.refit(m, estimator=fn.Jeffreys()).coef["x"] > 0)
+    True
     """
 
     power: float = 0.5

@@ -307,6 +307,10 @@ def backends() -> pd.DataFrame:
     """All backends with what they fit, whether they are ready here, and why not.
 
     Columns: name, models, families, estimators, language, ready, why_not, plugin, version, help.
+
+    >>> import formula_neuro as fn
+    >>> fn.backends().set_index("name").loc["native-lm", ["models", "estimators"]].tolist()
+    ['lm', 'ml']
     """
     import pandas as pd
 
@@ -324,7 +328,12 @@ def backends() -> pd.DataFrame:
 
 
 def tasks() -> pd.DataFrame:
-    """All tasks: name, help, plugin."""
+    """All tasks, the verbs that plugins add: a table of name, help, plugin; each is served as fn.<name> too.
+
+    >>> import formula_neuro as fn
+    >>> list(fn.tasks().columns)
+    ['name', 'help', 'plugin']
+    """
     import pandas as pd
 
     rows = [[t.name, t.help, p.name] for p in installed().plugins for t in p.tasks]

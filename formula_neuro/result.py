@@ -239,7 +239,7 @@ class Fit:
         >>> import formula_neuro as fn
         >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
         >>> m.predict({"x": [5.0]}, interval="prediction").round(2).to_dict("list")
-        {'fitted': [5.5], 'std_error': [1.57], 'conf_low': [-3.15], 'conf_high': [14.15]}
+        {'fitted': [5.5], 'std_error': [1.42], 'conf_low': [-2.4], 'conf_high': [13.4]}
         """
         from .inference.prediction import predict
 
