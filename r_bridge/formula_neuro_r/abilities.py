@@ -15,6 +15,7 @@ from formula_neuro.result import Fit
 
 from .asked import arguments
 from .engine import call
+from .kenward_roger import Pbkrtest, kenward_roger
 
 METHODS = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
 
@@ -124,3 +125,7 @@ class Testing(GoingOn):
         asked = {"method": METHODS[method], "rows_of": rows, "columns_of": fit.names}
         df: Array = call("degrees", {**arguments(fit.request), **self.start, **asked}).value["df"]
         return df
+
+    def kenward_roger(self, fit: Fit) -> Pbkrtest:
+        """The adjusted covariance of the coefficients, and the tests that go with it, by pbkrtest."""
+        return kenward_roger(fit, self.start)

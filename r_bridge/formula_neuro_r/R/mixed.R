@@ -64,10 +64,28 @@ going_on <- function(arguments, control, ...) {
   list(start = start, control = control(optimizer = search, calc.derivs = FALSE, ...))
 }
 
+tested_model <- function(arguments, packages) {
+  need(packages)
+  run(quote(lmerTest::lmer), arguments, c(list(REML = arguments$reml), going_on(arguments, lme4::lmerControl)))
+}
+
+# The adjusted covariance of the coefficients, of pbkrtest.
+kenward_roger <- function(arguments) {
+  model <- tested_model(arguments, c("lmerTest", "pbkrtest"))
+  list(names = named(lme4::fixef(model)), covariance = unname(as.matrix(pbkrtest::vcovAdj(model))))
+}
+
+# F and its denominator's degrees of freedom for all rows of a contrast together, against `right`.
+kenward_roger_test <- function(arguments) {
+  model <- tested_model(arguments, c("lmerTest", "pbkrtest"))
+  rows <- arguments$rows_of[, match(names(lme4::fixef(model)), arguments$columns_of), drop = FALSE]
+  found <- lmerTest::contestMD(model, rows, ddf = "Kenward-Roger", rhs = as.double(arguments$right))
+  list(statistic = as.double(found[["F value"]]), df = as.double(found[["DenDF"]]))
+}
+
 # Degrees of freedom of each row of `contrasts` (q, p), whose columns are named.
 degrees <- function(arguments) {
-  need(c("lmerTest", if (arguments$method == "Kenward-Roger") "pbkrtest"))
-  model <- run(quote(lmerTest::lmer), arguments, c(list(REML = arguments$reml), going_on(arguments, lme4::lmerControl)))
+  model <- tested_model(arguments, c("lmerTest", if (arguments$method == "Kenward-Roger") "pbkrtest"))
   rows <- arguments$rows_of[, match(names(lme4::fixef(model)), arguments$columns_of), drop = FALSE]
   one <- function(i) lmerTest::contest1D(model, rows[i, ], ddf = arguments$method)$df
   list(df = as.double(vapply(seq_len(nrow(rows)), one, 0)))
