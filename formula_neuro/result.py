@@ -268,14 +268,17 @@ class Fit:
 
         return simulate(self, n, seed)
 
-    def residuals(self, type: str | None = None, seed: int | np.random.Generator | None = None) -> Any:
+    def residuals(
+        self, type: str | None = None, seed: int | np.random.Generator | None = None, *, random: bool = False
+    ) -> Any:
         """Residuals, a Series: "response", "pearson", "deviance", "working", "standardized", "studentized", "quantile".
 
-        R's default for the model; "partial" is a DataFrame, a column a term; `seed` belongs to "quantile".
+        R's default for the model; "partial" is a DataFrame, a column a term; `seed` and `random` belong to "quantile":
+        of a mixed model it is over new random effects, with `random=True` given those estimated.
         """
         from .inference.residual_types import residuals
 
-        return residuals(self, type, seed)
+        return residuals(self, type, seed, random)
 
     # ---- words and pictures ----------------------------------------------------------------------
     def summary(self) -> Summary:

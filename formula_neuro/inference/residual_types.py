@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import special
 
 from ..errors import Unable
 from ..family import Array
 from ..result import Fit
 from .influence import measured, standardized, studentized
+from .marginal_cdf import marginal_cdf, spread
 from .term_contributions import contributions
 from .working import working
 
@@ -22,7 +24,7 @@ KINDS = (
 
 
 def residuals(
-    fit: Fit, type: str | None = None, seed: int | np.random.Generator | None = None
+    fit: Fit, type: str | None = None, seed: int | np.random.Generator | None = None, random: bool = False
 ) -> pd.Series | pd.DataFrame:
     """Residuals of the rows used; R's default is "response" for linear models and "deviance" for others.
 
@@ -31,19 +33,22 @@ def residuals(
     plus the term's centred contribution. standardized, "standardized pearson", studentized: R's rstandard (of a GLM
     from the deviance, or Pearson's) and rstudent; linear and generalized linear models only.
     quantile: standard normal if the model is right, whatever the family (Dunn & Smyth 1996); discrete responses are
-    spread evenly, by `seed`, over the probability of what was seen. Conditional on the random effects of a mixed model;
-    weights of counts do not change their distribution.
+    spread evenly, by `seed`, over the probability of what was seen; weights of counts do not change their distribution.
+    Of a mixed model the distribution is that over new random effects, as DHARMa's simulated residuals (rows of a group
+    are alike then); `random=True` takes the effects as estimated, which makes residuals a little too small.
 
     Raises ValueError for another word, Unable where a kind is not defined.
     """
     if seed is not None and type != "quantile":
         raise ValueError("seed= spreads discrete responses; it goes with type='quantile'")
+    if random and type != "quantile":
+        raise ValueError("random= goes with type='quantile'; the other kinds take the random effects as estimated")
     type = type or ("response" if fit.request.model in ("lm", "lmm") else "deviance")
     index = fit.request.design.index
     if type == "partial":
         return contributions(fit).add(_working(fit), axis=0)
     if type == "quantile":
-        values = quantile(fit, np.random.default_rng(seed))
+        values = quantile(fit, np.random.default_rng(seed), random)
     elif type in _PLAIN:
         values = _PLAIN[type](fit)
     elif type in KINDS:
@@ -79,7 +84,7 @@ _PLAIN: dict[str, Callable[[Fit], Array]] = {
 }  # fmt: skip
 
 
-def quantile(fit: Fit, rng: np.random.Generator) -> Array:
+def quantile(fit: Fit, rng: np.random.Generator, random: bool = False) -> Array:
     """Phi^-1 of u (n,), u uniform on (P(Y < y), P(Y <= y)); rows of weight 0 are NaN.
 
     Above the median the upper tail is used, so that a far response is 8 or 30 sd away and not infinitely far; beyond
@@ -89,14 +94,31 @@ def quantile(fit: Fit, rng: np.random.Generator) -> Array:
     if not family.likelihood:
         raise Unable(f"residuals('quantile') need a distribution, and {family} states a variance alone")
     used = request.weights > 0
-    y, w, mu = request.y[used], request.weights[used], family.link.inverse(fit.eta[used])
-    below, above = family.cdf(y, mu, w, fit.dispersion)
+    y, w = request.y[used], request.weights[used]
+    distribution = _marginal(fit, used) if fit.random and not random else _conditional(fit, used)
+    below, above = distribution(y)
     u, gap = rng.random(len(request.y))[used], family.spacing(w)
     if gap.any():
-        lower, upper = family.cdf(y - gap, mu, w, fit.dispersion)
+        lower, upper = distribution(y - gap)
         below, above = lower + u * (below - lower), above + (1 - u) * (upper - above)
     least = np.finfo(float).tiny
     values = np.where(below < 0.5, special.ndtri(np.maximum(below, least)), -special.ndtri(np.maximum(above, least)))
     full = np.full(len(request.y), np.nan)
     full[used] = values
     return full
+
+
+Distribution = Callable[[Array], tuple[Array, Array]]  # of responses: P(Y <= y), P(Y > y)
+
+
+def _conditional(fit: Fit, used: NDArray[np.bool_]) -> Distribution:
+    family, w = fit.request.family, fit.request.weights[used]
+    mu = family.link.inverse(fit.eta[used])
+    return lambda y: family.cdf(y, mu, w, fit.dispersion)
+
+
+def _marginal(fit: Fit, used: NDArray[np.bool_]) -> Distribution:
+    design = fit.request.design
+    eta = (design.matrix @ np.nan_to_num(fit.beta) + design.offset)[used]
+    s, w = spread(fit)[used], fit.request.weights[used]
+    return lambda y: marginal_cdf(fit, y, eta, s, w)
