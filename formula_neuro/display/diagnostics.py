@@ -71,7 +71,7 @@ def _residuals(fit: Fit) -> Picture:
     outside = int((np.abs(r) > 3).sum())
     return Picture(
         "Residuals along the fit",
-        "Each circle is one row. A level, evenly wide cloud is what the model assumes; a bent red line means a shape "
+        "Each circle is one row. A level, evenly wide cloud is what the model assumes; a bent line means a shape "
         f"that the formula misses, a fan means unequal variance. {_count(outside, 'residual')} beyond 3 sd."
         f"{drawn(dots, len(r))}",
         draw,

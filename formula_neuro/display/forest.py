@@ -210,7 +210,7 @@ def _set_range(axes: Axes, low: float, high: float, scale: Scale) -> None:
         return
     axes.xaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.{2 if value < 0.1 else 4}g}"))
 
 
 def log_ticks(low: float, high: float, most: int = 7) -> list[float]:

@@ -68,7 +68,9 @@ def r_code(fit: Fit, data: str = "data.csv") -> str:
         given = ", ".join(f"{quoted(name)} = {_in_r(asked)}" for name, asked in request.design.contrasts)
         arguments.append(f"contrasts = list({given})")
     library = "library(brglm2)\n" if request.estimator.word in BIAS_REDUCED else ""
-    return f'{library}d <- read.csv("{data}")\n{_sorted(fit)}m <- {_r_function(fit)}({", ".join(arguments)})\nsummary(m)'
+    return (
+        f'{library}d <- read.csv("{data}")\n{_sorted(fit)}m <- {_r_function(fit)}({", ".join(arguments)})\nsummary(m)'
+    )
 
 
 def _sorted(fit: Fit) -> str:
@@ -123,9 +125,10 @@ def _in_python(asked: Contrast) -> Any:
     """A contrast as contrasts= takes it."""
     if asked.matrix is None:
         return asked.kind
+    rows = [[int(v) if v.is_integer() else v for v in row] for row in asked.matrix]
     if asked.columns is None or len(set(asked.columns)) < len(asked.columns):
-        return asked.matrix
-    return {name: [row[j] for row in asked.matrix] for j, name in enumerate(asked.columns)}
+        return rows
+    return {name: [row[j] for row in rows] for j, name in enumerate(asked.columns)}
 
 
 def _in_r(asked: Contrast) -> str:
