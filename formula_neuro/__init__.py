@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from . import datasets, errors
     from .agreement import crosscheck
     from .design import model_matrix
-    from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR
+    from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal
     from .fitting import fit
     from .inference.anova import anova
     from .inference.bootstrap_test import bootstrap_test
@@ -59,6 +59,7 @@ _PUBLIC = {
     "GEE": "estimator",
     "MeanBR": "estimator",
     "MedianBR": "estimator",
+    "Normal": "estimator",
     "Jeffreys": "estimator",
     "datasets": "",
     "errors": "",
@@ -72,6 +73,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "Laplace",
     "MeanBR",
     "MedianBR",
+    "Normal",
     "anova",
     "backends",
     "bootstrap_test",

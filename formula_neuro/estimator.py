@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,51 @@ class REML(Estimator):
 
 
 @dataclass(frozen=True)
-class Laplace(Estimator):
-    """Laplace's approximation of the likelihood, the default of generalized linear mixed models."""
+class Normal:
+    """A weak normal prior of a mixed model's coefficients, for data in which maximum likelihood has no finite answer.
+
+    sd: of every coefficient but the intercept, on the scale of the link; intercept: of the intercept. The defaults are
+    those of blme (Chung et al. 2013), made for covariates whose standard deviation is about 1.
+    """
+
+    sd: float = 2.5
+    intercept: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("sd", "intercept"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"Normal: {name}= is a standard deviation above 0, got {getattr(self, name)!r}")
 
 
-@dataclass(frozen=True)
-class AGQ(Estimator):
+@dataclass(frozen=True, repr=False)
+class _Approximate(Estimator):
+    """An approximation of an integral over random effects; what is None is not shown."""
+
+    def __repr__(self) -> str:
+        given = [(f.name, getattr(self, f.name)) for f in fields(self)]
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given if value is not None)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Laplace(_Approximate):
+    """Laplace's approximation of the likelihood, the default of generalized linear mixed models.
+
+    weights: of the rows in the approximation's determinant: "expected" (Fisher's, lme4's choice) or "observed"
+    (glmmTMB's, often nearer the integral); they differ for other than canonical links. None takes the expected ones for
+    binomial and poisson and the observed ones for all other families.
+    prior: a weak prior of the coefficients, as Normal(2.5); the estimate is then the posterior's mode.
+    """
+
+    weights: str | None = None
+    prior: Normal | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights not in (None, "expected", "observed"):
+            raise ValueError(f"Laplace: weights={self.weights!r} is not known; there are 'expected' and 'observed'")
+
+
+@dataclass(frozen=True, repr=False)
+class AGQ(_Approximate):
     """Adaptive Gauss-Hermite quadrature with a number of nodes, for one scalar random effect.
 
     Its log-likelihood is reported on the scale of Laplace's, so that the two can be compared
@@ -49,6 +88,7 @@ class AGQ(Estimator):
     """
 
     nodes: int = 10
+    prior: Normal | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.nodes <= 100:

@@ -11,10 +11,12 @@ from .base import Family
 from .continuous import Gamma, Gaussian, InverseGaussian
 from .discrete import Binomial, Poisson
 from .negative_binomial import NBinom2
+from .overdispersed import Beta, BetaBinomial, NBinom1
 from .quasi import Quasi, QuasiBinomial, QuasiPoisson
 from .words import FAMILIES, as_family
 
 __all__ = [
     "Array", "Family", "FAMILIES", "as_family", "Gaussian", "Binomial", "Poisson", "Gamma", "InverseGaussian",
-    "QuasiBinomial", "QuasiPoisson", "Quasi", "NBinom2",
+    "QuasiBinomial", "QuasiPoisson", "Quasi", "NBinom2", "NBinom1", "Beta",
+    "BetaBinomial",
 ]  # fmt: skip

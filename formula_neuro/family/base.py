@@ -46,6 +46,11 @@ class Family(ABC):
             fine = np.isfinite(mu) & (mu > low) & (mu < high)
             return np.asarray(fine & np.isfinite(eta) & (eta > least) & (eta < most))
 
+    @property
+    def shape(self) -> tuple[str, float, float] | None:
+        """Name, estimate and standard error of a shape that is estimated beside the mean; None without one."""
+        return None
+
     @abstractmethod
     def variance(self, mu: Array) -> Array:
         """V(mu)."""

@@ -84,6 +84,7 @@ class Gamma(_Positive):
         return float((w * terms).sum())
 
     def draw(self, mu: Array, w: Array, dispersion: float, rng: np.random.Generator) -> Array:
+        w = np.where(w > 0, w, np.nan)  # a row of weight 0 has no distribution
         return rng.gamma(w / dispersion, mu * dispersion / w)
 
     def cdf(self, y: Array, mu: Array, w: Array, dispersion: float) -> tuple[Array, Array]:
@@ -109,7 +110,7 @@ class InverseGaussian(_Positive):
         return float(-(w * terms).sum() / 2)
 
     def draw(self, mu: Array, w: Array, dispersion: float, rng: np.random.Generator) -> Array:
-        return rng.wald(mu, w / dispersion)
+        return rng.wald(mu, np.where(w > 0, w, np.nan) / dispersion)  # of weight 0: no distribution
 
     def cdf(self, y: Array, mu: Array, w: Array, dispersion: float) -> tuple[Array, Array]:
         """Phi(a) + exp(2 v / mu) Phi(-b) with v = w / dispersion, a and b = sqrt(v / y) (y / mu -+ 1)."""

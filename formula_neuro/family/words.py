@@ -10,12 +10,16 @@ from .base import Family
 from .continuous import Gamma, Gaussian, InverseGaussian
 from .discrete import Binomial, Poisson
 from .negative_binomial import NBinom2
+from .overdispersed import Beta, BetaBinomial, NBinom1
 from .quasi import Quasi, QuasiBinomial, QuasiPoisson
 
 FAMILIES: dict[str, type[Family]] = {
     cls.name: cls
-    for cls in (Gaussian, Binomial, Poisson, Gamma, InverseGaussian, QuasiBinomial, QuasiPoisson, Quasi, NBinom2)
-}
+    for cls in (
+        Gaussian, Binomial, Poisson, Gamma, InverseGaussian, QuasiBinomial, QuasiPoisson, Quasi, NBinom2, NBinom1,
+        Beta, BetaBinomial,
+    )
+}  # fmt: skip
 # Other packages' names; under each R means something else by theta, or by the links.
 OTHER_NAMES = dict.fromkeys(("negative.binomial", "negative_binomial", "negbin", "neg.bin", "nbinom", "nb"), "nbinom2")
 # A name, and in brackets what follows; then its arguments: quoted, or plain with at most one pair of brackets.

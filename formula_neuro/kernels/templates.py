@@ -6,12 +6,15 @@ column by column, one term after the other (Bates et al. 2015, section 2).
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..family import Array
 
 
+@cache
 def positions(K: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of a template's free elements, in theta's order.
 

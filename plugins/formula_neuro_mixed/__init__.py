@@ -28,6 +28,9 @@ class GeneralizedMixedBackend(Backend):
 
     def refuses(self, request: Request) -> str | None:
         reason = super().refuses(request)
+        weights = getattr(request.estimator, "weights", None)
+        if reason is None and weights == "expected" and request.family.name not in ("binomial", "poisson"):
+            return f"takes observed weights for {request.family.name}; leave weights= out"
         if reason is not None or getattr(request.estimator, "nodes", 1) == 1:
             return reason
         effects = [len(term.columns) for term in request.design.random]
@@ -49,11 +52,13 @@ LMM = LinearMixedBackend(
 GLMM = GeneralizedMixedBackend(
     name="native-glmm",
     models=frozenset({"glmm"}),
-    families=frozenset({"binomial", "poisson"}),
+    families=frozenset(
+        {"binomial", "poisson", "gaussian", "Gamma", "inverse.gaussian", "nbinom1", "nbinom2", "beta", "betabinomial"}
+    ),
     estimators=frozenset({"laplace", "agq"}),
     target="formula_neuro_mixed.glmm:fit",
     rank=10,
-    help="generalized linear mixed models by Laplace or adaptive quadrature, with exact gradients",
+    help="generalized linear mixed models by Laplace or adaptive quadrature, with exact derivatives",
 )
 
 

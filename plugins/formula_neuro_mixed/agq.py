@@ -9,6 +9,8 @@ For group g with mode v and D = 1 + sum_i u_i^2 W_i (Pinheiro & Bates 1995; Fish
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy.special import logsumexp
 
@@ -18,6 +20,7 @@ from formula_neuro.kernels.irls import inside
 from .pirls import Mode, Problem, weights_at
 
 
+@cache
 def normal_nodes(count: int) -> tuple[Array, Array]:
     """Nodes and weights of Gauss-Hermite quadrature for the standard normal density; the weights sum to 1."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(count)

@@ -22,22 +22,24 @@ def random_effects(terms: Sequence[Term], theta: Array, v: Array, A: Array, s2: 
     inverse = solve_triangular(A, np.eye(len(A)), lower=True)
     out = []
     for term in terms:
-        F = term.change @ term.template(theta)  # (K, K), u = F v in the user's coordinates
-        modes = v[term.columns].reshape(term.levels, term.K) @ F.T
         half = inverse[:, term.columns].reshape(-1, term.levels, term.K)
         conditional = np.einsum("qai,qaj->aij", half, half)
-        L = term.users_template(theta)
-        out.append(
-            RandomEffect(
-                group=term.given.group,
-                columns=term.given.columns,
-                levels=term.given.levels,
-                covariance=s2 * L @ L.T,
-                modes=modes,
-                mode_covariance=s2 * F @ conditional @ F.T,
-            )
-        )
+        out.append(effects_of_term(term, theta, v[term.columns].reshape(term.levels, term.K), conditional, s2))
     return tuple(out)
+
+
+def effects_of_term(term: Term, theta: Array, v: Array, conditional: Array, s2: float) -> RandomEffect:
+    """One term's effects from its spherical modes v (levels, K) and their conditional covariances (levels, K, K)."""
+    F = term.change @ term.template(theta)  # (K, K), u = F v in the user's coordinates
+    L = term.users_template(theta)
+    return RandomEffect(
+        group=term.given.group,
+        columns=term.given.columns,
+        levels=term.given.levels,
+        covariance=s2 * L @ L.T,
+        modes=v @ F.T,
+        mode_covariance=s2 * F @ conditional @ F.T,
+    )
 
 
 def contribution(random: Sequence[RandomTerm], effects: Sequence[RandomEffect]) -> Array:
