@@ -11,6 +11,7 @@ from formula_neuro.design import RandomTerm
 from formula_neuro.family import Array
 from formula_neuro.result import RandomEffect
 
+from .profiled import Products, Solution
 from .terms import Term
 
 
@@ -30,15 +31,31 @@ def random_effects(terms: Sequence[Term], theta: Array, v: Array, A: Array, s2: 
 
 def effects_of_term(term: Term, theta: Array, v: Array, conditional: Array, s2: float) -> RandomEffect:
     """One term's effects from its spherical modes v (levels, K) and their conditional covariances (levels, K, K)."""
-    F = term.change @ term.template(theta)  # (K, K), u = F v in the user's coordinates
-    L = term.users_template(theta)
+    L = term.template(theta)
+    return _effect(term, theta, v @ L.T, L @ conditional @ L.T, s2)
+
+
+def solved_effects(products: Products, theta: Array, at: Solution, s2: float) -> tuple[RandomEffect, ...]:
+    """Those of a linear mixed model: modes u = S Z'V^-1(y - Xb), conditional covariances s2 (S - S H S)."""
+    found = {}
+    for factor, W, conditional in zip(products.factors, at.Gk, at.reduced.conditional(), strict=True):
+        L = factor.template(theta)
+        u = W[:, :, -1] @ (L @ L.T)
+        for index, own in factor.members:
+            found[index] = _effect(products.terms[index], theta, u[:, own], conditional[:, own, own], s2)
+    return tuple(found[index] for index in range(len(products.terms)))
+
+
+def _effect(term: Term, theta: Array, u: Array, conditional: Array, s2: float) -> RandomEffect:
+    """From the inner coordinates of u (levels, K) and its covariances (levels, K, K) to the user's."""
+    L, change = term.users_template(theta), term.change
     return RandomEffect(
         group=term.given.group,
         columns=term.given.columns,
         levels=term.given.levels,
         covariance=s2 * L @ L.T,
-        modes=v @ F.T,
-        mode_covariance=s2 * F @ conditional @ F.T,
+        modes=u @ change.T,
+        mode_covariance=s2 * change @ conditional @ change.T,
     )
 
 

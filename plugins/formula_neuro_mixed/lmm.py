@@ -21,12 +21,14 @@ from . import batch_lmm
 from .boundary import settle
 from .checks import check_groups, check_residual, singular_directions
 from .containment import containment, of_rows
-from .effects import contribution, random_effects
+from .derivatives import derivatives, gradient
+from .effects import contribution, solved_effects
 from .kenward_roger import KenwardRoger, kenward_roger
 from .newton import Minimum, Target, minimise
-from .profiled import NO_RESIDUAL, Products, criterion, derivatives, gradient, solve
+from .profiled import NO_RESIDUAL, Products, criterion, solve
 from .satterthwaite import satterthwaite
-from .terms import apply_blocks, inner_terms, model_matrix, start_theta, users_theta
+from .sums import sums
+from .terms import inner_terms, start_theta, users_theta
 
 DF = ("satterthwaite", "kenward-roger", "containment", "residual")
 ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
@@ -91,9 +93,7 @@ def fit(request: Request) -> Fit:
         raise FitError(NO_RESIDUAL)
     s2 = at.r2 / products.df
     beta = beta_ols + basis.coefficients(at.b)
-    upper = [term.template(theta).T for term in terms]
-    v = apply_blocks(terms, upper, at.k[:, None])[:, 0]  # L'Z'V^-1(y - Xb)
-    effects = random_effects(terms, theta, v, at.A, s2)
+    effects = solved_effects(products, theta, at, s2)
     eta = design.matrix[:, basis.kept] @ beta[basis.kept] + design.offset + contribution(design.random, effects)
     n_parameters = basis.rank + len(theta) + 1
     return Fit(
@@ -125,38 +125,36 @@ def fit(request: Request) -> Fit:
     )
 
 
-def cross_products(request: Request) -> tuple[Products, Basis, Array]:
-    """The sums over rows that the criterion needs, the basis of X, and the least-squares coefficients (p,)."""
-    design = request.design
-    used = request.weights > 0
-    root = np.sqrt(request.weights)
-    basis = orthonormal_basis((design.matrix * root[:, None])[used])
-    z = ((request.y - design.offset) * root)[used]
-    if basis.rank >= len(z):
-        raise DataError(
-            f"{len(z)} rows cannot carry {basis.rank} fixed coefficients and random effects; drop some columns"
-        )
+def cross_products(request: Request, summed: Callable[..., Products] = sums) -> tuple[Products, Basis, Array]:
+    """The sums over rows that the criterion needs, the basis of X, and the least-squares coefficients (p,).
+
+    Rows are scaled by the roots of their weights, so those of weight 0 add nothing.
+    """
+    design, weights = request.design, request.weights
+    used = weights > 0
+    n = int(used.sum())
+    root = None if (weights == 1).all() else np.sqrt(weights)
+    basis = orthonormal_basis(_scaled(design.matrix, root))
+    if basis.rank >= n:
+        raise DataError(f"{n} rows cannot carry {basis.rank} fixed coefficients and random effects; drop some columns")
+    z = _scaled(request.y - design.offset, root)
     b = basis.Q.T @ z
     residual = z - basis.Q @ b
     residual -= basis.Q @ (basis.Q.T @ residual)  # once more: orthogonal to the last digit
     _check_variation(residual, z)
-    terms = inner_terms(design.random, request.weights)
-    Z = model_matrix(terms, [np.eye(term.K) for term in terms], root)[used]
     reml = isinstance(request.estimator, REML)
-    constant = -2 * float(np.log(root[used]).sum())
+    constant = -float(np.log(weights[used]).sum())
     if reml:
         constant += 2 * float(np.log(np.abs(np.diag(basis.R))).sum())
-    products = Products(
-        terms=terms,
-        ZZ=(Z.T @ Z).toarray(),
-        ZX=Z.T @ basis.Q,
-        Zy=Z.T @ residual,
-        yy=float(residual @ residual),
-        n=len(z),
-        reml=reml,
-        constant=constant,
-    )
+    terms = inner_terms(design.random, weights)
+    W = np.column_stack([basis.Q, residual])
+    products = summed(terms, W, root, n=n, reml=reml, constant=constant)
     return products, basis, basis.coefficients(b)
+
+
+def _scaled(rows: Array, root: Array | None) -> Array:
+    """The rows (n, ...) times the roots (n,) of their weights."""
+    return rows if root is None else (rows.T * root).T
 
 
 def _check_variation(residual: Array, z: Array) -> None:

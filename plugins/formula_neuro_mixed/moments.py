@@ -16,8 +16,9 @@ import numpy as np
 
 from formula_neuro.family import Array
 
-from .profiled import Products, Solution, solve
-from .terms import diagonal_blocks
+from .information import OnFactor
+from .profiled import Information, Products, Solution, solve
+from .stacks import times
 
 Direction = tuple[int, Array]  # index of the term, symmetric (K, K) change of its S, in inner coordinates
 
@@ -33,37 +34,62 @@ class Moments:
     linear: Array  # (m,) y'P B_i P y
     quadratic: Array  # (m, m) y'P B_i P B_j P y
 
+    def projected(self, C: Array) -> tuple[Array, Array]:
+        """tr(P B_i) (m,) and tr(P B_i P B_j) (m, m)."""
+        m, CP = len(self.trace), C @ self.P
+        flat, turned = CP.reshape(m, -1), CP.transpose(0, 2, 1).reshape(m, -1)
+        trace = self.trace - np.trace(CP, axis1=1, axis2=2)
+        return trace, self.traces - 2 * self.Q.reshape(m, m, -1) @ C.ravel() + flat @ turned.T
+
 
 def moments(products: Products, theta: Array, directions: Sequence[Direction], at: Solution | None = None) -> Moments:
     """The moments at theta in the given directions; `at` saves solving the model there again."""
     at = solve(products, theta) if at is None else at
-    H = products.ZZ - at.U.T @ at.U
-    r = at.G.shape[1]
-    W = np.column_stack([at.G, at.k])
-    moved = np.stack([_moved(products, direction, W) for direction in directions])  # D_i [G k], (m, q, r + 1)
-    first = W.T @ moved
-    second = np.einsum("iqx,jqy->ijxy", moved, H @ moved, optimize=True)
-    a = first[:, :r, r]
+    return moments_of(products, at, at.reduced.information(), [_on_factor(products, *d) for d in directions])
+
+
+def _on_factor(products: Products, term: int, D: Array) -> OnFactor:
+    """The same direction among the columns of the term's factor."""
+    for f, factor in enumerate(products.factors):
+        for index, where in factor.members:
+            if index == term:
+                wide = np.zeros((factor.K, factor.K))
+                wide[where, where] = D
+                return f, wide
+    raise IndexError(f"term {term} of {len(products.terms)}")
+
+
+def moments_of(products: Products, at: Solution, H: Information, directions: Sequence[OnFactor]) -> Moments:
+    """The moments of a solution with its H, in directions of factors."""
+    m, r, diagonal = len(directions), len(at.b), H.diagonal()
+    W = at.Gk
+    moved = _moved(W, directions)  # D_i [G k]: one (L, K, m (r + 1)) array a factor
+    first, second = np.zeros((r + 1, m * (r + 1))), np.zeros((m * (r + 1), m * (r + 1)))
+    for own, change, product in zip(W, moved, H.product(moved), strict=True):
+        flat = change.reshape(-1, change.shape[2])
+        first += own.reshape(-1, r + 1).T @ flat
+        second += flat.T @ product.reshape(flat.shape)
+    single = first.reshape(r + 1, m, r + 1).transpose(1, 0, 2)
+    double = second.reshape(m, r + 1, m, r + 1).transpose(0, 2, 1, 3)
+    a = single[:, :r, r]
     return Moments(
-        trace=np.array([np.sum(D * diagonal_blocks(products.terms[t], H).sum(axis=0)) for t, D in directions]),
-        traces=np.array([[_trace(products, H, one, two) for two in directions] for one in directions]),
-        P=first[:, :r, :r],
-        Q=second[:, :, :r, :r],
-        linear=first[:, r, r],
-        quadratic=second[:, :, r, r] - a @ at.C @ a.T,
+        trace=np.array([np.vdot(D, diagonal[f]) for f, D in directions]),
+        traces=H.traces(directions),
+        P=single[:, :r, :r],
+        Q=double[:, :, :r, :r],
+        linear=single[:, r, r],
+        quadratic=double[:, :, r, r] - a @ at.C @ a.T,
     )
 
 
-def _moved(products: Products, direction: Direction, W: Array) -> Array:
-    """D W, where D repeats the direction's matrix for every level of its term and is 0 elsewhere."""
-    term, D = products.terms[direction[0]], direction[1]
-    out = np.zeros_like(W)
-    out[term.columns] = (D @ W[term.columns].reshape(term.levels, term.K, -1)).reshape(-1, W.shape[1])
+def _moved(W: Sequence[Array], directions: Sequence[OnFactor]) -> list[Array]:
+    """D_i W side by side; zero where the direction is another factor's."""
+    out = []
+    for f, own in enumerate(W):
+        L, K, c = own.shape
+        wide = np.zeros((L, K, len(directions), c))
+        for i, (g, D) in enumerate(directions):
+            if f == g:
+                wide[:, :, i] = times(D, own)
+        out.append(wide.reshape(L, K, -1))
     return out
-
-
-def _trace(products: Products, H: Array, one: Direction, two: Direction) -> float:
-    """tr(H D_i H D_j): sums over pairs of levels."""
-    t, u = products.terms[one[0]], products.terms[two[0]]
-    block = H[t.columns, u.columns].reshape(t.levels, t.K, u.levels, u.K)
-    return float(np.einsum("axby,xz,azbw,wy->", block, one[1], block, two[1], optimize=True))

@@ -6,7 +6,10 @@ import numpy as np
 
 from formula_neuro.family import Array
 
-from .profiled import Products, slopes, solve
+from .derivatives import slopes
+from .moments import moments
+from .profiled import Products, solve
+from .terms import Term
 
 
 def satterthwaite(products: Products, theta: Array, L: Array) -> Array:
@@ -26,16 +29,19 @@ def satterthwaite(products: Products, theta: Array, L: Array) -> Array:
     A = 2 * (vectors[:, known] / values[known]) @ vectors[:, known].T
     CL = at.C @ L.T  # (r, q)
     v = s2 * np.einsum("qr,rq->q", L, CL)
-    gradient = np.column_stack([*_variance_slopes(products, theta, s2, at.G @ CL), v])
+    # d v / d theta_i = s2 (C l)' X'V^-1 B_i V^-1X (C l)
+    directions = [(t, D) for t, term in enumerate(products.terms) for D in _changes(term, theta)]
+    P = moments(products, theta, directions, at).P
+    gradient = np.column_stack([s2 * np.einsum("rq,irs,sq->qi", CL, P, CL), v])
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(2 * v**2 / np.einsum("qi,ij,qj->q", gradient, A, gradient))
 
 
-def _variance_slopes(products: Products, theta: Array, s2: float, GCL: Array) -> list[Array]:
-    """d v / d theta_i = s2 (G C l)' S_i (G C l) for every contrast (q,), with S_i = E_i L' + L E_i'."""
-    out = []
-    for term in products.terms:
-        rows = GCL[term.columns].reshape(term.levels, term.K, -1)
-        moved = np.einsum("kj,akq->ajq", term.template(theta), rows)  # L' applied to each level
-        out += [2 * s2 * (rows[:, i] * moved[:, j]).sum(axis=0) for i, j in term.elements]
+def _changes(term: Term, theta: Array) -> list[Array]:
+    """dS / dtheta_i = E_i L' + L E_i' (K, K)."""
+    L, out = term.template(theta), []
+    for i, j in term.elements:
+        half = np.zeros((term.K, term.K))
+        half[i] = L[:, j]
+        out.append(half + half.T)
     return out

@@ -16,13 +16,9 @@ from scipy import sparse
 from scipy.linalg import solve_triangular
 
 from formula_neuro.design import RandomTerm
-from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 from formula_neuro.kernels.rank import column_norms, independent_columns
 from formula_neuro.kernels.templates import lower_factor, positions, template, vech
-
-MEMORY = 4e9  # bytes of dense work above which a fit is refused
-SQUARES = 6  # dense q x q arrays alive at the same time
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +70,6 @@ def inner_terms(random: Sequence[RandomTerm], weights: Array) -> tuple[Term, ...
         size = K * (K + 1) // 2
         terms.append(Term(given, given.basis @ change, change, start, slice(theta, theta + size)))
         start, theta = start + K * len(given.levels), theta + size
-    _check_memory(start)
     return tuple(terms)
 
 
@@ -89,15 +84,6 @@ def _orthogonalising(basis: Array, weights: Array) -> Array:
     R = np.linalg.qr(rows / norms)[1]
     R = R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None]
     return np.asarray(solve_triangular(R * norms, np.eye(K)) * root_n)
-
-
-def _check_memory(q: int) -> None:
-    need = SQUARES * 8.0 * q * q
-    if need > MEMORY:
-        raise FitError(
-            f"{q} random effects need about {need / 1e9:.0f} GB of dense matrices here (limit {MEMORY / 1e9:.0f} GB); "
-            "use fewer levels or terms, or backend='lme4', whose matrices are sparse"
-        )
 
 
 def start_theta(terms: Sequence[Term]) -> Array:

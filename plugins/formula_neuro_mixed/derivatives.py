@@ -1,0 +1,86 @@
+"""The exact derivatives in theta of the profiled deviance of a linear mixed model.
+
+With V = I + Z S Z', S = L L', B_i = Z S_i Z', S_i = E_i L' + L E_i' (E_i = dL/dtheta_i), S_ij = E_i E_j' + E_j E_i'
+and P = V^-1 - V^-1 X C X' V^-1, C = (X'V^-1X)^-1:
+
+    d_i  = tr(T B_i) - df y'PB_iPy / r2
+    d_ij = tr(T B_ij) - tr(T B_i T B_j) + df [(2 y'PB_iPB_jPy - y'PB_ijPy) / r2 - y'PB_iPy y'PB_jPy / r2^2]
+
+T is P for REML and V^-1 for ML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from formula_neuro.family import Array
+
+from .moments import moments_of
+from .profiled import Products, Solution, solve
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """The pieces of the derivatives, one row or column per element of theta, at s2 = r2/df.
+
+    `first` is tr(T B_i) - y'PB_iPy/s2, `second` the part of the Hessian that does not come from
+    profiling s2, `quadratic` is y'PB_iPy.
+    """
+
+    first: Array
+    second: Array
+    quadratic: Array
+
+
+def slopes(products: Products, theta: Array, at: Solution) -> Slopes:
+    """First and second derivatives in theta of the deviance with s2 held at r2/df."""
+    s2, factors = at.r2 / products.df, products.factors
+    changes = [factor.slopes(factor.template(theta)) for factor in factors]
+    H = at.reduced.information()
+    found = moments_of(products, at, H, [(f, D) for f, stack in enumerate(changes) for D in stack])
+    trace, traces = found.projected(at.C) if products.reml else (found.trace, found.traces)
+    second = 2 * found.quadratic / s2 - traces
+    start = 0
+    for factor, D in zip(factors, _in_S(products, at, H.diagonal(), s2), strict=True):
+        same = factor.columns[:, None] == factor.columns  # E_i E_j' is not 0 for elements of one column of L
+        own = slice(start, start + len(factor.theta))
+        second[own, own] += np.where(same, 2 * D[np.ix_(factor.rows, factor.rows)], 0.0)
+        start = own.stop
+    back = np.argsort(np.concatenate([factor.theta for factor in factors]))
+    first = trace - found.linear / s2
+    return Slopes(first[back], ((second + second.T) / 2)[np.ix_(back, back)], found.linear[back])
+
+
+def _in_S(products: Products, at: Solution, diagonal: Sequence[Array], s2: float) -> list[Array]:
+    """The derivative (K, K) in every factor's S: the sums over levels of T's blocks - k k' / s2."""
+    r = len(at.b)
+    scale = np.zeros((r + 1, r + 1))
+    scale[r, r] = 1 / s2
+    if products.reml:
+        scale[:r, :r] = at.C
+    out = []
+    for H, W in zip(diagonal, at.Gk, strict=True):
+        K = W.shape[1]
+        columns = W.transpose(1, 0, 2).reshape(K, -1)
+        out.append(H - columns @ (W @ scale).transpose(1, 0, 2).reshape(K, -1).T)
+    return out
+
+
+def derivatives(products: Products, theta: Array) -> tuple[float, Array, Array]:
+    """The profiled deviance with its exact gradient and Hessian in theta.
+
+    d(theta) = D(theta, s2(theta)); profiling s2 = r2/df takes q_i q_j df / r2^2 off the Hessian.
+    """
+    at = solve(products, theta)
+    parts = slopes(products, theta, at)
+    hessian = parts.second - np.outer(parts.quadratic, parts.quadratic) * products.df / at.r2**2
+    return at.value, parts.first, hessian
+
+
+def gradient(products: Products, theta: Array) -> tuple[float, Array]:
+    """The profiled deviance with its exact gradient."""
+    value, first, _ = derivatives(products, theta)
+    return value, first
