@@ -191,3 +191,12 @@ def test_brglm2_is_silent_about_its_own_start():
     m = fn.fit(ENDOMETRIAL, from_r("brglm2", "endometrial"), family="binomial", estimator="mean_br", backend="brglm2")
     assert m.messages == ()
     assert "brglm2" in m.engine.version
+
+
+def test_brglm2_is_given_a_start_where_it_finds_none():
+    frame = pd.DataFrame(
+        {"x": np.linspace(-1, 1, 12), "y": [0.3, -0.2, 0.9, 0.5, 1.2, 0.8, 1.9, 1.4, 2.2, 3.1, 2.6, 3.9]}
+    )
+    m = fn.fit("y ~ x", frame, family="gaussian(log)", estimator="mean_br")
+    check = fn.crosscheck(m)
+    assert check.ok and "brglmFit() found no starting values by itself" in str(check)

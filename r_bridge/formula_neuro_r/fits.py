@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -39,14 +39,19 @@ def glm(request: Request, *, rounds: int = 0, start: Array | None = None) -> Fit
     asked = {"rounds": float(rounds)} if rounds else {}
     if start is not None:
         return _glm(request, {**asked, "start_beta": np.nan_to_num(start)})
+    return _helped(request, "glm()", lambda start: _glm(request, {**asked, **start}))
+
+
+def _helped(request: Request, who: str, fit_from: Callable[[Mapping[str, Any]], Fit]) -> Fit:
+    """The fit from R's own starting values, or from ours where it finds none."""
     try:
-        return _glm(request, asked)
+        return fit_from({})
     except RFailed as error:
         found = first_coefficients(request) if re.search("starting values|valid set", str(error)) else None
         if found is None:
             raise
-    fit = _glm(request, {**asked, "start_beta": found})
-    return replace(fit, messages=(*fit.messages, "glm() found no starting values by itself and was given some"))
+    fit = fit_from({"start_beta": found})
+    return replace(fit, messages=(*fit.messages, f"{who} found no starting values by itself and was given some"))
 
 
 def _glm(request: Request, options: Mapping[str, Any]) -> Fit:
@@ -60,7 +65,10 @@ def brglm2(request: Request) -> Fit:
     """brglmFit() of brglm2, to a tight tolerance."""
     types = {"mean_br": "AS_mean", "median_br": "AS_median", "jeffreys": "MPL_Jeffreys"}
     asked = {"type": types[request.estimator.word], "power": float(getattr(request.estimator, "power", 0.5))}
-    return _fit(request, "brglm2", "fit_brglm2", ("stats", "brglm2"), asked)
+    packages = ("stats", "brglm2")
+    return _helped(
+        request, "brglmFit()", lambda start: _fit(request, "brglm2", "fit_brglm2", packages, {**asked, **start})
+    )
 
 
 def lme4(request: Request) -> Fit:

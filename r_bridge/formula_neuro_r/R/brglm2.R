@@ -11,7 +11,7 @@ fit_brglm2 <- function(arguments) {
   offset <- stats::model.offset(frame)
   weights <- stats::model.weights(frame)
   fit <- quietly_started(brglm2::brglmFit(
-    x, y, if (is.null(weights)) rep(1, NROW(y)) else weights,
+    x, y, if (is.null(weights)) rep(1, NROW(y)) else weights, start = arguments$start_beta,
     offset = if (is.null(offset)) rep(0, NROW(y)) else as.vector(offset), family = family,
     intercept = attr(terms, "intercept") > 0,
     control = list(type = arguments$type, a = arguments$power, epsilon = 1e-10, maxit = 2000)
