@@ -10,7 +10,7 @@ import pandas as pd
 
 from . import registry
 from .comparison import Compared, compare
-from .errors import FitError, NoBackend, RFailed, RMissing
+from .errors import FitError, NoBackend, RFailed, RMissing, Unable
 from .request import Request
 from .result import Fit
 
@@ -72,7 +72,8 @@ def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
     the table. A log-likelihood above R's by more than rounding means that R stopped short of the optimum:
     that is said, and agrees up to R's own tolerance. Where a mixed model or a GLM disagrees, R is asked to go on from
     both answers, and the better of what it then finds is the reference. Raises RMissing, with the command that
-    installs it, where R or one of its packages is missing; NoBackend where no R backend can fit the model.
+    installs it, where R or one of its packages is missing; NoBackend where no R backend can fit the model;
+    Unable where R would fit another model, as with rows of weight 0 whose means lie outside the family's range.
 
     >>> import formula_neuro as fn
     >>> check = fn.crosscheck(fn.fit("dff ~ lick", fn.datasets.waterlick()))  # doctest: +SKIP
@@ -80,6 +81,8 @@ def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
     True
     """
     backend = _reference(fit, reference)
+    if backend.language == "R":
+        _check_comparable(fit)
     other = registry.run(backend, fit.request)
     version = getattr(other.engine, "version", "")
     named = f"{backend.name} {version}" if version and backend.name not in version else version or backend.name
@@ -112,6 +115,17 @@ def _second_look(fit: Fit, other: Fit, first: Compared) -> str:
         f"{first.reference:.7g}){where}. Compared is the better of what it finds when it goes on from here and from "
         f"there, {how if fit.random else 'started again a dozen times where it ended'}."
     )
+
+
+def _check_comparable(fit: Fit) -> None:
+    """Raise Unable where R's model is another one: its rows of weight 0 restrict what the other rows may take."""
+    request = fit.request
+    outside = int((~request.family.inside(fit.eta[request.weights == 0])).sum())
+    if outside:
+        raise Unable(
+            f"R keeps the means of rows of weight 0 in the range of {request.family} as well, and {outside} of them "
+            "lie outside here, so that R's fit is of another model; fit without these rows (subset=) and check that fit"
+        )
 
 
 def _reference(fit: Fit, name: str | None) -> registry.Backend:

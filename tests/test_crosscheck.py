@@ -10,7 +10,7 @@ import pytest
 import formula_neuro as fn
 from formula_neuro.agreement import Agreement
 from formula_neuro.comparison import compare
-from formula_neuro.errors import DataError, NoBackend, RMissing
+from formula_neuro.errors import DataError, NoBackend, RMissing, Unable
 from formula_neuro.tolerances import TOLERANCES
 
 TRIALS = fn.datasets.waterlick()
@@ -194,3 +194,13 @@ def test_standard_errors_of_glmer_are_the_less_exact_ones(rdata):
     fit = fn.fit("cbind(incidence, size - incidence) ~ period + (1 | herd)", table, family="binomial")
     # of two independent exact codes, to the 4 digits that are published; glmer's default gives .2312 .3032 .3228 .4221
     assert np.allclose(fit.se, [0.2325, 0.3066, 0.3266, 0.4274], atol=5e-5)
+
+
+@pytest.mark.r
+def test_rows_of_weight_0_beyond_the_range_are_said_to_make_another_model_in_r():
+    d = {"y": [1.0, 2, 3, 4.5, 5, 1], "x": [1.0, 2, 3, 4, 5, -3], "w": [1, 1, 1, 1, 1, 0]}
+    m = fn.fit("y ~ x", d, family="Gamma(identity)", weights="w")
+    with pytest.raises(Unable, match="1 of them lie outside here"):
+        fn.crosscheck(m)
+    kept = {name: values[:5] for name, values in d.items()}
+    assert fn.crosscheck(fn.fit("y ~ x", kept, family="Gamma(identity)")).ok

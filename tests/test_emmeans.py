@@ -293,3 +293,14 @@ def test_mixed_models_equal_rs(mice):
 def test_generalized_mixed_models_equal_rs(mice):
     fit = fn.fit("lick ~ dose + (1|cage)", mice, family="binomial", backend="lme4")
     compare(fit, "lme4", ["dose"], "pairwise", type="response", rtol=2e-4)  # qtukey
+
+
+@pytest.mark.parametrize("family", ["Gamma", "inverse.gaussian"])
+def test_limits_beyond_the_branch_of_an_inverse_link_are_infinite_as_predicts(family, recwarn):
+    d = pd.DataFrame({"y": [0.5, 9.0, 1.5, 30.0, 0.2, 4.0], "f": list("aaabbb")})
+    m = fn.fit("y ~ f", d, family=family)
+    means = fn.emmeans(m, "f", type="response").means
+    predicted = m.predict(pd.DataFrame({"f": ["a", "b"]}), interval="confidence")
+    # the same numbers by another road: rounding
+    np.testing.assert_allclose(means[["conf_low", "conf_high"]], predicted[["conf_low", "conf_high"]], rtol=1e-9)
+    assert np.isposinf(means.conf_high).any() and not recwarn.list

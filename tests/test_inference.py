@@ -568,3 +568,15 @@ def test_the_joint_f_of_a_mixed_model_is_lmertests(from_r, lmm):
 def test_a_contrast_of_a_mixed_model_is_lmertests(from_r, lmm):
     columns = ["estimate", "std_error", "df", "statistic", "conf_low", "conf_high", "p_value"]
     agrees(fn.contrast(lmm, "fb - fc").table[columns], from_r[8], 2e-4)
+
+
+def test_a_fit_without_coefficients_has_no_hypothesis_to_test():
+    with pytest.raises(ValueError, match="no hypothesis to test"):
+        fn.contrast(fn.fit("y ~ 0", {"y": [1.0, 2, 3]}), np.eye(0))
+
+
+@pytest.mark.parametrize("family", ["Gamma", "inverse.gaussian"])
+def test_a_row_of_weight_0_simulates_nan_without_a_warning(family, recwarn):
+    m = fn.fit("y ~ 1", {"y": [1.0, 2, 3], "w": [1, 0, 1]}, family=family, weights="w")
+    drawn = m.simulate(seed=1).sim_1.tolist()
+    assert np.isnan(drawn[1]) and drawn[0] > 0 < drawn[2] and not recwarn.list

@@ -161,3 +161,8 @@ def test_exact_deletion_needs_an_engine_that_can_refit():
     assert bare.influence().notna().all(axis=None)
     with pytest.raises(Unable, match=r"influence\(exact=True\) needs a fit that can `refit`"):
         bare.influence(exact=True)
+
+
+def test_one_row_has_no_influence_to_measure_by_leaving_it_out():
+    m = fn.fit("y ~ 1", {"y": [1]}, family="binomial", estimator="mean_br")
+    assert m.influence(exact=True).cooks_distance.isna().all()

@@ -356,3 +356,12 @@ def test_by_rs_own_fits_our_ends_solve_the_equation_better_than_rs(from_r, name)
     ours, theirs = np.abs(answer["roots"] - q).max(), np.abs(answer["theirs"] - q).max()
     assert ours < 1e-8
     assert ours < theirs
+
+
+@pytest.mark.parametrize("test", ["lr", "score"])
+def test_a_value_that_no_model_can_take_is_named_and_the_others_are_tested(test):
+    d = {"y": [1.0, 2, 3, 2, 5, 4], "f": list("aaabbb")}
+    table = fn.fit("y ~ f", d, family="Gamma").tidy(test=test)  # an intercept of 0 is an infinite mean
+    assert np.isnan(table.p_value[0]) and 0 < table.p_value[1] < 1
+    assert "(Intercept): held at 0 no model can be fitted" in table.attrs["messages"][0]
+    assert table.conf_low[0] > 0

@@ -268,3 +268,9 @@ def test_bias_reduced_fits_have_robust_covariances_too():
     bread = np.linalg.inv(X.T @ (X * (mu * (1 - mu))[:, None]))
     expected = bread @ (X.T @ (X * ((y - mu) ** 2)[:, None])) @ bread
     np.testing.assert_allclose(matrix(fit, "HC0"), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("vcov", ["HC1", {"cluster": "g"}])
+def test_without_degrees_of_freedom_a_robust_error_is_nan(vcov):
+    m = fn.fit("y ~ x", {"y": [1.0, 3], "x": [0.0, 1], "g": ["a", "b"]})
+    assert m.tidy(vcov=vcov).std_error.isna().all()

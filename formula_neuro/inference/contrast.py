@@ -57,6 +57,8 @@ def contrast(
     check_level(conf_level)
     check_test(test)
     L, value, labels = as_rows(hypothesis, fit.names)
+    if not L.size:
+        raise ValueError("there is no hypothesis to test: the fit has no coefficients, or no row was given")
     known = ~np.isnan(fit.beta)
     touched = [
         name for name, gone, used in zip(fit.names, ~known, np.any(L, axis=0).tolist(), strict=True) if gone and used

@@ -29,6 +29,9 @@ def deleted(fit: Fit, base: Working) -> tuple[dict[str, Array], tuple[str, ...]]
     for i in np.flatnonzero(base.used):
         weights = request.weights.copy()
         weights[i] = 0.0
+        if not weights.any():
+            failed.append(int(i))
+            continue
         try:
             without = refit(replace(request, weights=weights))
         except (DataError, FitError):  # a response that does not vary any more

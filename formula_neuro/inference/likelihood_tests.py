@@ -124,11 +124,15 @@ def retested(fit: Fit, table: pd.DataFrame, L: Array, value: Array, conf_level: 
     check_offered(fit, test)
     aliased = np.isnan(fit.beta)
     rows, messages = np.full((len(L), 4), np.nan), list[str]()
-    for i, (row, r, nu) in enumerate(zip(L, value, table["df"], strict=True)):
+    for i, (name, row, r, nu) in enumerate(zip(table["term"], L, value, table["df"], strict=True)):
         if row[aliased].any():
             continue
         asked = hypothesis(fit, row[None, :], test)
-        statistic = asked.statistic(np.array([r]))
+        try:
+            statistic = asked.statistic(np.array([r]))
+        except FitError as error:  # as 0 for the mean's inverse, where no mean is possible
+            statistic = float("nan")
+            messages.append(f"{name}: held at {r:g} no model can be fitted, so that is not tested ({error})")
         low, high, notes = limits(asked, row, float(stats.t.ppf((1 + conf_level) / 2, nu)))
         rows[i] = statistic, p_value(statistic, 1, nu), low, high
         messages += notes

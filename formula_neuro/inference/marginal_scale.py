@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..family import Array
+from ..family import Array, Family
 from ..links import Link
 from ..result import Fit
+from .prediction_intervals import through_link
 
 BIAS = ("taylor", "exact")
 
@@ -21,9 +22,13 @@ class Scale:
     bias "taylor": mu + mu'' sigma^2 / 2, as emmeans; "exact": the integral; "" for random effects of 0.
     """
 
-    link: Link
+    family: Family
     bias: str = ""
     sigma: float = 0.0
+
+    @property
+    def link(self) -> Link:
+        return self.family.link
 
     def mean(self, eta: Array) -> Array:
         if self.bias == "taylor":
@@ -56,9 +61,13 @@ class Scale:
     def columns(self, link: Mapping[str, Array]) -> dict[str, Array]:
         """estimate, std_error (by the delta method) and limits (at their ends) of the link's."""
         eta = link["estimate"]
-        ends = np.sort([self.mean(link["conf_low"]), self.mean(link["conf_high"])], axis=0)
+        low, high = link["conf_low"], link["conf_high"]
+        if self.bias:
+            low, high = np.sort([self.mean(low), self.mean(high)], axis=0)
+        else:
+            low, high = through_link(self.family, eta, low, high)
         se = np.abs(self.slope(eta)) * link["std_error"]
-        return {**link, "estimate": self.mean(eta), "std_error": se, "conf_low": ends[0], "conf_high": ends[1]}
+        return {**link, "estimate": self.mean(eta), "std_error": se, "conf_low": low, "conf_high": high}
 
 
 def scale(fit: Fit, bias: str | bool, sigma: float | None) -> Scale:
@@ -67,13 +76,13 @@ def scale(fit: Fit, bias: str | bool, sigma: float | None) -> Scale:
     if word not in ("", *BIAS):
         raise ValueError(f"bias_adjust={bias!r} is not known; there are True (as emmeans), {', '.join(BIAS)} and False")
     if not word:
-        return Scale(fit.request.family.link)
+        return Scale(fit.request.family)
     if sigma is None and not fit.random:
         raise ValueError("bias_adjust= averages over random effects, and this fit has none; give their sd as sigma=")
     total = float(np.sqrt(random_variance(fit))) if sigma is None else float(sigma)
     if not total >= 0:
         raise ValueError(f"sigma is a standard deviation, 0 or more; got {sigma!r}")
-    return Scale(fit.request.family.link, word, total)
+    return Scale(fit.request.family, word, total)
 
 
 def random_variance(fit: Fit) -> float:

@@ -53,8 +53,8 @@ class Working:
 
     def covariance(self, M: Array) -> Array:
         """R^-1 M R^-T (p, p) for M (k, k), NaN where a column has no coefficient."""
-        half = solve_triangular(self.R, M)
-        square = solve_triangular(self.R, half.T)
+        half = solve_triangular(self.R, M, check_finite=False)  # NaN where no degrees of freedom are left
+        square = solve_triangular(self.R, half.T, check_finite=False)
         full = np.full((len(self.kept), len(self.kept)), np.nan)
         full[np.ix_(self.kept, self.kept)] = (square + square.T) / 2
         return full
