@@ -25,7 +25,7 @@ RPY2 = "R inside this process (Rscript serves without it)"
 PICTURES = "pictures and reports"
 BROWSER_TESTS = "tests of reports in a browser"
 
-R_PACKAGES = ("lme4", "lmerTest", "pbkrtest", "nlme", "emmeans", "brglm2", "glmmTMB", "jsonlite")
+R_PACKAGES = ("lme4", "lmerTest", "pbkrtest", "nlme", "emmeans", "brglm2", "glmmTMB", "geepack", "jsonlite")
 PLOT_MODULES = ("matplotlib", "nilearn", "jinja2")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 

@@ -61,13 +61,13 @@ def _alone(fit: Fit, term: TermColumns, gone: Sequence[TermColumns]) -> tuple[Fi
 def _in_sums(fit: Fit) -> list[Array]:
     """For each term the rows L (q, p) that give its coefficients in sum-to-zero contrasts."""
     sums: Request = in_sums(fit)
-    M = np.linalg.lstsq(sums.design.matrix, fit.request.design.matrix, rcond=None)[0]
+    M: Array = np.asarray(np.linalg.lstsq(sums.design.matrix, fit.request.design.matrix, rcond=None)[0], dtype=float)
     return [M[term.start : term.stop] for term in sums.design.terms if term.variables]
 
 
 def _tested(fit: Fit, L: Array, test: str | None) -> list[float]:
     joint = contrast(fit, L, df="none" if test == "Chisq" else None).joint.iloc[0]
-    return [float(joint["df"]), float(joint.get("df_resid", np.inf)), float(joint["statistic"]), float(joint["p_value"])]
+    return [float(joint.get(name, np.inf)) for name in COLUMNS]
 
 
 def _nested(fits: list[Fit], test: str | None) -> pd.DataFrame:

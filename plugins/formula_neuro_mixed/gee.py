@@ -177,14 +177,16 @@ def _problem(request: Request) -> tuple[Problem, Basis, tuple[str, ...]]:
         request.family, how, clusters, basis.Q, request.y[rows], request.weights[rows], design.offset[rows]
     )
     if how.denominators == "n-p" and len(rows) <= basis.rank:
-        raise DataError(f"GEE: {len(rows)} rows leave nothing to estimate a dispersion beside {basis.rank} coefficients")
+        raise DataError(
+            f"GEE: {len(rows)} rows leave nothing to estimate a dispersion beside {basis.rank} coefficients"
+        )
     names = [design.names[j] for j in basis.kept]
     apart = classify(names, design.matrix[rows][:, basis.kept], problem.y, problem.w, problem.family)
     if apart.signs:
         raise FitError(
-            f"separation: the columns predict some responses perfectly, so that {in_words(apart.signs)}, and estimating "
-            f"equations have no solution; estimator='mean_br' has one, and tidy(vcov={{'cluster': {how.cluster!r}}}) its "
-            "standard errors by clusters"
+            f"separation: the columns predict some responses perfectly, so that {in_words(apart.signs)}, and the "
+            "equations have no solution; estimator='mean_br' has one, and "
+            f"tidy(vcov={{'cluster': {how.cluster!r}}}) its standard errors by clusters"
         )
     return problem, basis, words
 
@@ -199,8 +201,8 @@ def _solved(problem: Problem, iterations: int = 300) -> Found:
         left = float(np.linalg.norm(at.D @ step) / np.sqrt(at.phi))
         if left < TOLERANCE or (left < 1e-8 and left > before / 2):  # rounding is what is left
             return Found(at, k, left, True)
-        if left > before:  # phi and alpha run ahead of the coefficients
-            share = max(share / 2, 1 / 16)
+        # phi and alpha may run ahead of the coefficients: then shorter steps, and full ones again when that has passed
+        share = max(share / 2, 1 / 16) if left > before else min(1.0, 1.5 * share)
         before = left
         at = problem.state(_inside(problem, at.b, share * step))
     return Found(at, iterations, left, False)
@@ -229,7 +231,7 @@ def quasi_likelihood(family: Family, y: Array, mu: Array, w: Array) -> float:
 
 def _few(clusters: Clusters, how: GEE, rank: int) -> tuple[str, ...]:
     G = clusters.count
-    if G <= rank:
+    if rank >= G:
         return (
             f"GEE: {G} clusters of {how.cluster} for {rank} coefficients leave no degrees of freedom: there are no t "
             "tests, and the covariance has directions without a variance; use fewer columns or a mixed model",
@@ -238,8 +240,8 @@ def _few(clusters: Clusters, how: GEE, rank: int) -> tuple[str, ...]:
         return ()
     means = "Its standard errors are uncorrected and too small" if how.bias == "none" else "Its intervals are rough"
     return (
-        f"GEE: {G} clusters of {how.cluster}, fewer than {FEW}. {means}, whatever the correction; a mixed model, or a test "
-        "by bootstrap, is a second opinion",
+        f"GEE: {G} clusters of {how.cluster}, fewer than {FEW}. {means}, whatever the correction; a mixed model is a "
+        "second opinion",
     )
 
 
@@ -247,6 +249,6 @@ def _unfinished(found: Found) -> tuple[str, ...]:
     if found.converged:
         return ()
     return (
-        f"did not converge in {found.iterations} steps: the last moved coefficients by {found.left:.1e} standard errors; "
-        "try corr='independence' or another link",
+        f"did not converge in {found.iterations} steps: the last moved coefficients by {found.left:.1e} standard "
+        "errors; try corr='independence' or another link",
     )

@@ -61,8 +61,8 @@ def clusters_of(request: Request) -> tuple[Clusters, tuple[str, ...]]:
     levels, codes = np.unique(factor.codes[used], return_inverse=True)
     if len(levels) < 2:
         raise DataError(
-            f"GEE: all rows used are in one cluster of {how.cluster}, but standard errors come from what differs between "
-            "clusters; name the column that tells them apart"
+            f"GEE: all rows used are in one cluster of {how.cluster}, but standard errors come from what differs "
+            "between clusters; name the column that tells them apart"
         )
     if how.order is None:
         times, labels, words = _positions(codes), (), _by_rows(how)
@@ -93,15 +93,15 @@ def _by_rows(how: GEE) -> tuple[str, ...]:
 
 
 def _times(value: Value, name: str, used: NDArray[np.intp]) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Times (m,) as whole numbers, with their names: the levels' places of a factor, the numbers themselves otherwise."""
+    """Times (m,) as whole numbers, the levels' places of a factor; and the names of these."""
     if isinstance(value, Categorical):
         return value.codes[used] + 1, value.levels
     numbers = np.asarray(value)[used]
     odd = numbers != np.round(numbers)
     if odd.any():
         raise DataError(
-            f"GEE: order={name!r} holds {numbers[odd][0]:g}, but times are whole numbers (their distance is the power of "
-            "an AR1 correlation); round them, count in a smaller unit, or take their ranks"
+            f"GEE: order={name!r} holds {numbers[odd][0]:g}, but times are whole numbers (their distance is the power "
+            "of an AR1 correlation); round them, count in a smaller unit, or take their ranks"
         )
     return numbers.astype(np.intp), ()
 

@@ -19,7 +19,7 @@ from formula_neuro.family import Array
 
 from .gee_clusters import Clusters
 
-EDGE = 0.99  # share of the way to a correlation that no data can have, at which an estimate beyond it is held
+EDGE = 0.9999  # share of the way to a correlation that no data can have, at which an estimate beyond it is held
 LEAST_EIGENVALUE = 0.01  # of an unstructured correlation that is not positive definite as estimated
 
 
@@ -180,14 +180,15 @@ class Unstructured:
 
     def whiten(self, M: Array, clusters: Clusters) -> Array:
         place = np.unique(clusters.times, return_inverse=True)[1]
-        roots: dict[bytes, Array] = {}
+        roots: dict[bytes, Array] = {}  # clusters seen at the same times share one
         out = np.empty_like(M)
         for block in clusters.blocks:
             at = place[block]
             key = at.tobytes()
             if key not in roots:
-                roots[key] = np.linalg.cholesky(self.R[np.ix_(at, at)])
-            out[block] = solve_triangular(roots[key], M[block], lower=True)
+                root = np.linalg.cholesky(self.R[np.ix_(at, at)])
+                roots[key] = solve_triangular(root, np.eye(len(at)), lower=True)
+            out[block] = roots[key] @ M[block]
         return out
 
 

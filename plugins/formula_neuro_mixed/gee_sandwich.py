@@ -4,8 +4,8 @@ With rows whitened by the working covariance, D (m, p) and e (m,), B = D'D and H
 
     B^-1 [sum D_g' (I - H_g)^-c e_g e_g' (I - H_g)^-c D_g] B^-1
 
-c = 0 is the sandwich, 1 Mancl & DeRouen's (2001) correction, 1/2 Kauermann & Carroll's (2001). Residuals are too small by
-about (I - H_g), which with few clusters is far from I. H_g is similar to their D_g B^-1 D_g' V_g^-1, so that the
+c = 0 is the sandwich, 1 Mancl & DeRouen's (2001) correction, 1/2 Kauermann & Carroll's (2001). Residuals are too small
+by about (I - H_g), which with few clusters is far from I. H_g is similar to their D_g B^-1 D_g' V_g^-1, so that the
 corrections are theirs whatever root whitens.
 """
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from formula_neuro.estimator import BIAS_REDUCED
 from formula_neuro.registry import Backend, hookimpl
 
-from .backend import NestedBackend, RBackend, TemplateBackend
+from .backend import ClusterBackend, NestedBackend, RBackend, TemplateBackend
 
 if TYPE_CHECKING:
     from .dataset import data as data
@@ -86,6 +86,15 @@ def formula_neuro_backends() -> list[Backend]:
             target=f"{fits}:glmmtmb",
             rank=-1,
             help="glmmTMB(): Laplace's approximation with automatic derivatives; diag, cs and ar1 structures",
+        ),
+        ClusterBackend(
+            name="geepack",
+            models=frozenset({"gee"}),
+            families=frozenset({"gaussian", "binomial", "poisson", "Gamma"}),
+            estimators=frozenset({"gee"}),
+            target="formula_neuro_r.geepack:fit",
+            max_random=0,
+            help="geeglm() of geepack, its rows sorted by cluster first",
         ),
     ]
 

@@ -36,7 +36,7 @@ class Refitting:
 
     def refit(self, request: Request) -> Fit:
         """Fit another request (a new response, another estimator) by the same R function."""
-        from . import fits
+        from . import fits, geepack
 
         targets = {
             "r-lm": fits.lm,
@@ -46,6 +46,7 @@ class Refitting:
             "lmerTest": fits.lmertest,
             "nlme": fits.nlme,
             "glmmTMB": fits.glmmtmb,
+            "geepack": geepack.fit,
         }
         return targets[self.backend](request)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # One record serves lmer and glmer, which take different estimators.
 FIXED = ("ml", *BIAS_REDUCED)
-ESTIMATORS_OF = {"lmm": ("reml", "ml"), "glmm": ("laplace", "agq"), "lm": FIXED, "glm": FIXED}
+ESTIMATORS_OF = {"lmm": ("reml", "ml"), "glmm": ("laplace", "agq"), "lm": FIXED, "glm": FIXED, "gee": ("gee",)}
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,23 @@ class TemplateBackend(RBackend):
             return f"reads weights as numbers of equal rows, which they are not for {family.name}; leave them out"
         if getattr(family, "fixed", False):
             return "estimates theta; leave it out of the family"
+        return None
+
+
+@dataclass(frozen=True)
+class ClusterBackend(RBackend):
+    """geepack's geeglm, whose links and variance functions are its own."""
+
+    def refuses(self, request: Request) -> str | None:
+        """As for any R backend; links that geepack has not, and other denominators, are refused."""
+        reason = RBackend.refuses(self, request)
+        if reason is not None:
+            return reason
+        links = ("identity", "logit", "probit", "cloglog", "log", "inverse")
+        if request.family.link.name not in links:
+            return f"has no {request.family.link.name} link (has {', '.join(links)})"
+        if getattr(request.estimator, "denominators", "n") != "n":
+            return "divides by numbers of rows and pairs; GEE(denominators='n') does the same"
         return None
 
 

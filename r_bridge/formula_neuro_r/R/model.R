@@ -40,6 +40,8 @@ surroundings <- function(arguments) {
   place$.fn_weights <- arguments$weights
   place$.fn_offset <- arguments$offset
   place$.fn_response <- arguments$response
+  place$.fn_clusters <- arguments$clusters
+  place$.fn_times <- arguments$times
   place$.fn_learnt <- lapply(arguments$learnt, as_column)
   for (name in names(arguments$grouped)) assign(name, as_column(arguments$grouped[[name]]), place)
   place
