@@ -35,7 +35,7 @@ TOKENS = [
     "is.na(", "round(", "contr.sum", "contr.poly", "levels=", "labels=", "df =", "knots =", "degree=", "raw = TRUE",
     "ref=", "breaks=", "(1|g)", "(x||h)", "diag(", "us(", "cs(", "ar1(", "(1|f/h)", "\\", "`", "'", '"', "#", "$",
     "@", "[", "]", "{", ";", "\n", "\t", "\0", "\u2212", "\u00a0", "\ud800", "é", "<-", "->", "|>", "::",
-    "function(x) ", "\\(x)", "system(",
+    "function(x) ", "\\(x)", "system(", "C(f, c(1, 0, -1))", "C(f, cbind(a = c(1, 0, -1), 1:3))", "deg = 2", "lab=",
 ]  # fmt: skip
 WORST = 2.0  # seconds that one text may take on a table of 60 rows
 
