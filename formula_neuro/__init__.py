@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal
     from .fitting import fit
     from .inference.anova import anova
+    from .inference.bootstrap import Bootstrap
     from .inference.bootstrap_test import bootstrap_test
     from .inference.compare import compare
     from .inference.confint import confint
@@ -40,6 +41,7 @@ _PUBLIC = {
     "model_matrix": "design",
     "anova": "inference.anova",
     "bootstrap_test": "inference.bootstrap_test",
+    "Bootstrap": "inference.bootstrap",
     "compare": "inference.compare",
     "confint": "inference.confint",
     "contrast": "inference.contrast",
@@ -66,6 +68,7 @@ _PUBLIC = {
 }
 __all__ = [  # a plain list, so that type checkers and editors see it
     "AGQ",
+    "Bootstrap",
     "GEE",
     "ML",
     "REML",

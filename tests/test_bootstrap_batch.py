@@ -88,7 +88,8 @@ def test_estimates_equal_the_loops(both):
     # the single search may end 1e-10 of the deviance above the minimum: 1e-5 of a standard error
     assert (np.abs(together.beta - alone.beta) <= 2e-5 * fit.se.to_numpy() + 1e-12)[:, ~np.isnan(fit.beta)].all()
     np.testing.assert_allclose(together.sigma, alone.sigma, rtol=1e-5)
-    np.testing.assert_allclose(together.theta, alone.theta, atol=2e-5 * (1 + np.abs(alone.theta).max(initial=0)))
+    limit = 1e-4 * (1 + np.nanmax(alone.spread, initial=0))  # a variance is less well determined near 0
+    np.testing.assert_allclose(together.spread, alone.spread, atol=limit)
 
 
 def test_aliased_coefficients_stay_missing(both):

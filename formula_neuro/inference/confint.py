@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ..errors import Unable
 from ..family import Array
 from ..result import Fit
+from .bootstrap import Bootstrap, intervals
 from .coefficients import check_level, wald
 from .likelihood_tests import check_offered, hypothesis
 from .precision import precision
@@ -23,7 +23,7 @@ def confint(
     fit: Fit,
     parm: str | Sequence[str] | None = None,
     *,
-    method: str = "wald",
+    method: str | Bootstrap = "wald",
     conf_level: float = 0.95,
     df: str | None = None,
 ) -> pd.DataFrame:
@@ -34,6 +34,8 @@ def confint(
     linear models: the values that a likelihood-ratio test accepts, of the penalised likelihood under Jeffreys' prior
     and under mean_br with the logit link); "score" (those that Rao's test accepts). Where the maximum-likelihood
     estimate is infinite, one end of the last two is infinite and the other is the limit that the data do give.
+    "bootstrap", or fn.Bootstrap(n=1000, interval="bca", seed=1, ...) with its options: of all parameters, by lme4's
+    names ("sd_x|g", "cor_x.(Intercept)|g", "sigma").
     df: as in tidy(). Quantiles are of t where the dispersion is estimated; "none" takes the normal ones of R's
     confint(glm). R interpolates its profile; the ends here solve the equation itself, to about 1e-9.
     A shape that is estimated (nbinom2) is estimated again at every value held, where MASS holds it at the estimate.
@@ -47,12 +49,12 @@ def confint(
     [0.735, inf]
     """
     check_level(conf_level)
+    if method == "bootstrap" or isinstance(method, Bootstrap):
+        return intervals(fit, parm, Bootstrap() if isinstance(method, str) else method, conf_level)
     places = _places(fit, parm)
     L = np.eye(len(fit.names))[places]
-    if method == "bootstrap":
-        raise Unable("method='bootstrap' is not offered yet; there are 'wald', 'profile' and 'score'")
     if method not in METHODS:
-        raise ValueError(f"method={method!r} is not known; there are {', '.join(METHODS)}")
+        raise ValueError(f"method={method!r} is not known; there are {', '.join(METHODS)} and 'bootstrap'")
     own = precision(fit, df)
     freedom = own.freedom(L)
     names, estimate = [fit.names[j] for j in places], fit.beta[places]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import FitError
 from ..family import Array
 from ..result import Fit, ability
+from .parameters import of_random
 
 NOT_CONVERGED = "the fit did not converge"
 NO_LIKELIHOOD = "the likelihood is not finite"
@@ -25,14 +26,15 @@ ELEMENTS = 4e6  # rows x replicates, so that the arrays of a batch stay in memor
 
 @dataclass(frozen=True, eq=False)
 class Refits:
-    """B fits of one model: log-likelihoods (B,), coefficients (B, p), theta (B, m), sigma (B,).
+    """B fits of one model: log-likelihoods (B,), coefficients (B, p), sigma (B,), and `spread`, the standard deviations
+    and correlations of the random effects (B, v) as parameters.of_random has them.
 
     `reasons` (B) are empty, or say why a fit is not to be used.
     """
 
     loglik: Array
     beta: Array
-    theta: Array
+    spread: Array
     sigma: Array
     reasons: tuple[str, ...]
 
@@ -77,11 +79,11 @@ def again(refits: Refits, fit: Fit, Y: Array, which: NDArray[np.intp]) -> Refits
     """The refits with some of them, of which a batch is not certain, done one by one."""
     alone = one_by_one(fit, Y[:, which])
     reasons = list(refits.reasons)
-    loglik, beta, theta, sigma = (a.copy() for a in (refits.loglik, refits.beta, refits.theta, refits.sigma))
-    loglik[which], beta[which], theta[which], sigma[which] = alone.loglik, alone.beta, alone.theta, alone.sigma
+    loglik, beta, spread, sigma = (a.copy() for a in (refits.loglik, refits.beta, refits.spread, refits.sigma))
+    loglik[which], beta[which], spread[which], sigma[which] = alone.loglik, alone.beta, alone.spread, alone.sigma
     for i, reason in zip(which, alone.reasons, strict=True):
         reasons[i] = reason
-    return Refits(loglik, beta, theta, sigma, tuple(reasons))
+    return Refits(loglik, beta, spread, sigma, tuple(reasons))
 
 
 def _one(fit: Fit, y: Array) -> Fit | str:
@@ -94,21 +96,24 @@ def _one(fit: Fit, y: Array) -> Fit | str:
 
 def why_unused(found: Fit) -> str:
     """Why a fit is not to be used, or nothing. The likelihood of a separated one is its limit's, and is used."""
-    if not np.isfinite(found.loglik):
+    likely = found.request.family.likelihood and found.request.model != "gee"
+    if likely and not np.isfinite(found.loglik):
         return NO_LIKELIHOOD
     return "" if found.converged or found.infinite else NOT_CONVERGED
 
 
 def collected(fit: Fit, found: list[Fit | str]) -> Refits:
     """Fits of one model, or the reasons why there is none, side by side."""
-    B, p, m = len(found), len(fit.beta), len(fit.theta)
+    B, p, v = len(found), len(fit.beta), len(of_random(fit))
     loglik, sigma = np.full(B, np.nan), np.full(B, np.nan)
-    beta, theta = np.full((B, p), np.nan), np.full((B, m), np.nan)
+    beta, spread = np.full((B, p), np.nan), np.full((B, v), np.nan)
     reasons = []
     for i, one in enumerate(found):
         if isinstance(one, str):
             reasons.append(one)
             continue
-        loglik[i], beta[i], theta[i], sigma[i] = one.loglik, one.beta, one.theta, one.sigma
+        loglik[i], beta[i], spread[i], sigma[i] = one.loglik, one.beta, of_random(one), one.sigma
+        for name, sign in one.infinite.items():  # not where the iterations stopped
+            beta[i, one.names.index(name)] = sign * np.inf if sign else np.nan
         reasons.append(why_unused(one))
-    return Refits(loglik, beta, theta, sigma, tuple(reasons))
+    return Refits(loglik, beta, spread, sigma, tuple(reasons))

@@ -12,6 +12,7 @@ from scipy.linalg import solve_triangular
 
 from formula_neuro.estimator import ML, REML
 from formula_neuro.family import Array
+from formula_neuro.inference.parameters import spread
 from formula_neuro.inference.refits import Refits, again
 from formula_neuro.kernels.rank import Basis, column_norms, independent_columns, orthonormal_basis
 from formula_neuro.kernels.templates import template
@@ -120,7 +121,8 @@ def refits(fit: Fit, problem: Problem, start: Array, Y: Array) -> Refits:
     at = target.solve(found.point, everyone)
     beta = np.full((B, problem.basis.columns), np.nan)
     beta[:, problem.basis.kept] = solve_triangular(problem.basis.R, b + at.b.T).T
-    theta = target.template.filled(found.point, problem.change @ at.L)
-    out = Refits(-found.value / 2, beta, theta, np.sqrt(at.r2 / products.df), ("",) * B)
+    s2, L = at.r2 / products.df, problem.change @ at.L
+    covariance = s2[:, None, None] * (L @ L.transpose(0, 2, 1))
+    out = Refits(-found.value / 2, beta, spread(covariance), np.sqrt(s2), ("",) * B)
     sure = found.converged & np.isfinite(found.value)
     return out if sure.all() else again(out, fit, Y, np.flatnonzero(~sure))
