@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 
 from ..family import Array
 
@@ -58,7 +57,10 @@ def column_norms(X: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """The estimable columns as X[:, kept] = Q R, Q (n, r) orthonormal, R (r, r) upper triangular."""
+    """The estimable columns as X[:, kept] = Q R, Q (n, r) orthonormal, R (r, r) upper triangular.
+
+    R is solved as a square matrix: on small ones scipy's triangular solver spends milliseconds on its threads.
+    """
 
     kept: NDArray[np.intp]
     Q: Array
@@ -72,17 +74,17 @@ class Basis:
     def coefficients(self, b: Array) -> Array:
         """(p,) coefficients of X from those of Q (r,); NaN where a column was dropped."""
         full = np.full(self.columns, np.nan)
-        full[self.kept] = solve_triangular(self.R, b)
+        full[self.kept] = np.linalg.solve(self.R, b)
         return full
 
     def covariance(self, C: Array) -> Array:
         """(p, p) covariance of the coefficients of X from that of Q's (r, r); NaN where dropped."""
-        half = solve_triangular(self.R, C)
-        return self._filled(symmetric(solve_triangular(self.R, half.T)))
+        half = np.linalg.solve(self.R, C)
+        return self._filled(symmetric(np.linalg.solve(self.R, half.T)))
 
     def covariance_of_root(self, root: Array) -> Array:
         """As `covariance` of root root', without forming it: a variance of 1e14 does not drown one of 1."""
-        half = solve_triangular(self.R, root)
+        half = np.linalg.solve(self.R, root)
         return self._filled(half @ half.T)
 
     def _filled(self, square: Array) -> Array:
@@ -93,7 +95,7 @@ class Basis:
     def contrasts(self, L: Array) -> Array:
         """Rows (q, r) for the coefficients of Q that equal L (q, p); NaN where L needs a dropped column."""
         L = np.atleast_2d(np.asarray(L, dtype=float))
-        rows = solve_triangular(self.R, L[:, self.kept].T, trans="T").T
+        rows = np.linalg.solve(self.R.T, L[:, self.kept].T).T
         needs_dropped = np.delete(L, self.kept, axis=1).any(axis=1)
         rows[needs_dropped] = np.nan
         return np.asarray(rows)

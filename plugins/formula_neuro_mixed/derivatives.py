@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.linalg import LinAlgError
 
+from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 
 from .moments import moments_of
@@ -40,7 +42,7 @@ def slopes(products: Products, theta: Array, at: Solution) -> Slopes:
     s2, factors = at.r2 / products.df, products.factors
     changes = [factor.slopes(factor.template(theta)) for factor in factors]
     H = at.reduced.information()
-    found = moments_of(products, at, H, [(f, D) for f, stack in enumerate(changes) for D in stack])
+    found = moments_of(at, H, [(f, D) for f, stack in enumerate(changes) for D in stack])
     trace, traces = found.projected(at.C) if products.reml else (found.trace, found.traces)
     second = 2 * found.quadratic / s2 - traces
     start = 0
@@ -69,12 +71,12 @@ def _in_S(products: Products, at: Solution, diagonal: Sequence[Array], s2: float
     return out
 
 
-def derivatives(products: Products, theta: Array) -> tuple[float, Array, Array]:
-    """The profiled deviance with its exact gradient and Hessian in theta.
+def derivatives(products: Products, theta: Array, at: Solution | None = None) -> tuple[float, Array, Array]:
+    """The profiled deviance with its exact gradient and Hessian in theta; `at` saves solving the model there again.
 
     d(theta) = D(theta, s2(theta)); profiling s2 = r2/df takes q_i q_j df / r2^2 off the Hessian.
     """
-    at = solve(products, theta)
+    at = solve(products, theta) if at is None else at
     parts = slopes(products, theta, at)
     hessian = parts.second - np.outer(parts.quadratic, parts.quadratic) * products.df / at.r2**2
     return at.value, parts.first, hessian
@@ -84,3 +86,30 @@ def gradient(products: Products, theta: Array) -> tuple[float, Array]:
     """The profiled deviance with its exact gradient."""
     value, first, _ = derivatives(products, theta)
     return value, first
+
+
+class Solver:
+    """Value and derivatives for a search, which asks for both at most points: the last solution is kept."""
+
+    def __init__(self, products: Products):
+        self._products = products
+        self._last: tuple[Array, Solution] | None = None
+
+    def solution(self, theta: Array) -> Solution:
+        if self._last is None or not np.array_equal(self._last[0], theta):
+            self._last = theta.copy(), solve(self._products, theta)
+        return self._last[1]
+
+    def value(self, theta: Array) -> float:
+        """Infinite where theta is so large that the arithmetic fails."""
+        try:
+            return self.solution(theta).value
+        except (LinAlgError, FitError):
+            return float("inf")
+
+    def derivatives(self, theta: Array) -> tuple[float, Array, Array]:
+        return derivatives(self._products, theta, self.solution(theta))
+
+    def gradient(self, theta: Array) -> tuple[float, Array]:
+        value, first, _ = self.derivatives(theta)
+        return value, first

@@ -12,6 +12,7 @@ import numpy as np
 from formula_neuro.errors import DataError, FitError, Unable
 from formula_neuro.estimator import REML
 from formula_neuro.family import Array
+from formula_neuro.inference.held import Profiler
 from formula_neuro.inference.refits import Refits
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
@@ -21,11 +22,13 @@ from . import batch_lmm
 from .boundary import settle
 from .checks import check_groups, check_residual, singular_directions
 from .containment import containment, of_rows
-from .derivatives import derivatives, gradient
+from .derivatives import Solver
 from .effects import contribution, solved_effects
 from .kenward_roger import KenwardRoger, kenward_roger
+from .minque import minque_theta
 from .newton import Minimum, Target, minimise
-from .profiled import NO_RESIDUAL, Products, criterion, solve
+from .profile import of_lmm
+from .profiled import NO_RESIDUAL, Products, solve
 from .satterthwaite import satterthwaite
 from .sums import sums
 from .terms import inner_terms, start_theta, users_theta
@@ -49,6 +52,10 @@ class Engine:
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
+
+    def profiler(self, fit: Fit) -> Profiler:
+        """The deviance with a variance parameter held, of a fit by maximum likelihood."""
+        return of_lmm(fit, self.products)
 
     def batch(self, fit: Fit, near: Fit) -> Callable[[Array], Refits] | None:
         """What refits many responses drawn from `near` at once, or None where this model has no such path."""
@@ -166,15 +173,17 @@ def _check_variation(residual: Array, z: Array) -> None:
 
 
 def _optimise(products: Products) -> Minimum:
+    solver = Solver(products)
     target = Target(
-        value=partial(criterion, products),
-        gradient=partial(gradient, products),
-        derivatives=partial(derivatives, products),
+        value=solver.value,
+        gradient=solver.gradient,
+        derivatives=solver.derivatives,
         # a step may at most double theta, or move it by the residual's standard deviation
         length=lambda point, step: float(np.abs(step).max() / max(1.0, np.abs(point).max())),
     )
-    search = partial(minimise, target, tolerance=1e-14, enough=ENOUGH)
-    return settle(search, target.value, products.terms, start_theta(products.terms))
+    search = partial(minimise, target, tolerance=1e-14, last=1e-10, enough=ENOUGH)
+    start = minque_theta(products, start_theta(products.terms))
+    return settle(search, target.value, products.terms, start)
 
 
 def _unweighted(rows: int) -> tuple[str, ...]:

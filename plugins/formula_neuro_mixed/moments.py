@@ -45,7 +45,7 @@ class Moments:
 def moments(products: Products, theta: Array, directions: Sequence[Direction], at: Solution | None = None) -> Moments:
     """The moments at theta in the given directions; `at` saves solving the model there again."""
     at = solve(products, theta) if at is None else at
-    return moments_of(products, at, at.reduced.information(), [_on_factor(products, *d) for d in directions])
+    return moments_of(at, at.reduced.information(), [_on_factor(products, *d) for d in directions])
 
 
 def _on_factor(products: Products, term: int, D: Array) -> OnFactor:
@@ -59,7 +59,7 @@ def _on_factor(products: Products, term: int, D: Array) -> OnFactor:
     raise IndexError(f"term {term} of {len(products.terms)}")
 
 
-def moments_of(products: Products, at: Solution, H: Information, directions: Sequence[OnFactor]) -> Moments:
+def moments_of(at: Solution, H: Information, directions: Sequence[OnFactor]) -> Moments:
     """The moments of a solution with its H, in directions of factors."""
     m, r, diagonal = len(directions), len(at.b), H.diagonal()
     W = at.Gk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,12 +50,21 @@ class _State:
     lowest: float
 
 
-def minimise(target: Target, start: Array, *, tolerance: float, iterations: int = 100, enough: float = 1e-6) -> Minimum:
+def minimise(
+    target: Target,
+    start: Array,
+    *,
+    tolerance: float,
+    last: float = 0.0,
+    iterations: int = 100,
+    enough: float = 1e-6,
+) -> Minimum:
     """A local minimum by Newton steps with |eigenvalues|, backtracking and a trust region.
 
     The search ends when the decrement is below `tolerance`, or when rounding stops it; it counts as
     converged when the decrement is below `enough` and no direction curves downwards. A stationary point from
     which some direction curves down (such as theta = 0 where a variance is wanted) is left along it.
+    Below `last` one more step is taken without new derivatives: it squares the decrement, which is that before it.
     """
     at = _exact(target, np.asarray(start, dtype=float))
     checked = not target.secant
@@ -67,6 +76,9 @@ def minimise(target: Target, start: Array, *, tolerance: float, iterations: int 
         saddle = at.decrement < NEAR and at.lowest < 0  # not later: along a flat valley the end may never come
         if at.decrement < tolerance and not saddle:
             break
+        if at.decrement < last and at.exact and at.lowest == 0:
+            at = _stepped(target, at)
+            break
         new = _search(target, at, _downhill(at.hessian)) if saddle else None
         new = _search(target, at, at.step) if new is None else new
         if new is None and at.exact:
@@ -74,6 +86,14 @@ def minimise(target: Target, start: Array, *, tolerance: float, iterations: int 
         at = _exact(target, at.point) if new is None else new
     converged = bool(at.decrement < enough and at.lowest == 0)
     return Minimum(at.point, at.value, at.gradient, at.decrement, steps, converged)
+
+
+def _stepped(target: Target, at: _State) -> _State:
+    """The state with its point and value after the Newton step, where that is no worse but for rounding."""
+    value = target.value(at.point + at.step)
+    if not value <= at.value + 1e-9 * max(1.0, abs(at.value)):
+        return at
+    return replace(at, point=at.point + at.step, value=value)
 
 
 def _exact(target: Target, point: Array) -> _State:

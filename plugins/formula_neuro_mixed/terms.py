@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import solve_triangular
 
 from formula_neuro.design import RandomTerm
 from formula_neuro.family import Array
@@ -83,7 +82,7 @@ def _orthogonalising(basis: Array, weights: Array) -> Array:
         return np.diag(root_n / norms)
     R = np.linalg.qr(rows / norms)[1]
     R = R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None]
-    return np.asarray(solve_triangular(R * norms, np.eye(K)) * root_n)
+    return np.asarray(np.linalg.inv(R * norms) * root_n)
 
 
 def start_theta(terms: Sequence[Term]) -> Array:

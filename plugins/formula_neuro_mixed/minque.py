@@ -1,0 +1,49 @@
+"""Where the search for theta starts: one step of minimum norm quadratic unbiased estimation (Rao 1971).
+
+It is exact where the design is balanced, so Newton's method has little left to do on designs that nearly are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from formula_neuro.family import Array
+from formula_neuro.kernels.templates import lower_factor, vech
+
+from .moments import moments_of
+from .profiled import Products, solve
+
+SMALLEST = 0.1  # of standard deviations, in the residual's: at 0 the gradient vanishes whatever the data
+
+
+def minque_theta(products: Products, prior: Array) -> Array:
+    """theta after one step from `prior`, no direction below SMALLEST.
+
+    With V = I + sum g_j B_j at the prior, B_0 = I and P as in `moments`, solves sum_j tr(P B_i P B_j) c_j = y'P B_i P y
+    for the components c; what concerns I follows from P V P = P.
+    """
+    directions, gamma, places = [], [], []
+    for f, factor in enumerate(products.factors):
+        L = factor.template(prior)
+        S = L @ L.T
+        for i, j, place in zip(factor.rows, factor.columns, factor.theta, strict=True):
+            D = np.zeros((factor.K, factor.K))
+            D[i, j] = D[j, i] = 1.0
+            directions.append((f, D))
+            gamma.append(S[i, j])
+            places.append(place)
+    at, g = solve(products, prior), np.array(gamma)
+    found = moments_of(at, at.reduced.information(), directions)
+    single, double = found.projected(at.C)
+    edge = single - double @ g  # tr(P B_i P)
+    corner = products.n - products.rank - g @ single - g @ edge  # tr(P P)
+    left = np.block([[np.array([[corner]]), edge[None]], [edge[:, None], double]])
+    right = np.append(at.r2 - g @ found.linear, found.linear)
+    components = np.linalg.lstsq(left, right)[0]
+    theta = np.empty(len(g))
+    theta[np.array(places)] = components[1:] / max(components[0], 1e-2 * at.r2 / products.df)
+    for term in products.terms:
+        S = term.template(theta)
+        values, vectors = np.linalg.eigh(S + np.tril(S, -1).T)
+        theta[term.theta] = vech(lower_factor(vectors * np.sqrt(np.maximum(values, SMALLEST**2))))
+    return theta
