@@ -28,6 +28,8 @@ CALLS = [
     "cut(x, c(-9, 0, 9), right=FALSE)", "ifelse(x > 0, x, 0)", "ifelse(f == 'p', 1, 2)", "interaction(f, `a b`)",
     "interaction(h, flag)", "ordered(k)", "is.na(gone)", "trunc(z)", "round(x, 1)", "atan(x)",
     "factor(f, levels = c('r', 'q', 'p'))", "factor(k, labels = c('a', 'b', 'c', 'd', 'e'))", "I(x - mean(x))",
+    "C(f, c(1, 0, -1))", "C(f, cbind(a = c(2, -1, -1), b = c(0, 1, -1)))", "poly(x, deg = 2)", "ns(z, d = 3)",
+    "scale(z, cen = FALSE)",
 ]  # fmt: skip
 JOINTS = ["+", "+", "+", "+", "*", "*", ":", ":", "/", "-", "%in%"]
 
