@@ -71,6 +71,16 @@ r('coef(lm(rt ~ cue, data = d, contrasts = list(cue = "contr.sum")))')
 # %%
 fn.fit("rt ~ cue", d, contrasts={"cue": "contr.sum"}).coef
 
+# %% [markdown]
+# Contrasts of one's own are matrices, one row a level, in the order of the levels (light, none, tone); columns with
+# names name the coefficients:
+
+# %%
+r("own <- cbind(any = c(1, -2, 1), kind = c(1, 0, -1))\ncoef(lm(rt ~ cue, data = d, contrasts = list(cue = own)))")
+
+# %%
+fn.fit("rt ~ cue", d, contrasts={"cue": {"any": [1, -2, 1], "kind": [1, 0, -1]}}).coef
+
 # %%
 r('head(model.matrix(~ poly(load, 2) + relevel(cue, "none"), d), 3)')
 
