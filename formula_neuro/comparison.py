@@ -100,6 +100,8 @@ def _standard_errors(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, 
 
 
 def _sigma(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    if "complete" in (fit.separation, other.separation) and _infinite(fit, other):
+        return  # residuals vanish on the way to infinity, so that sigma says how far each has come
     if fit.request.family.dispersed or fit.request.model == "gee":
         yield "", fit.sigma, other.sigma, _apart(fit.sigma, other.sigma, _spread(other))
 

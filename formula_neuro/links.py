@@ -126,7 +126,8 @@ class Cloglog(Link):
         return np.maximum(np.exp(eta - np.exp(eta)), EPS)
 
     def second(self, eta: Array) -> Array:
-        return self.derivative(eta) * -np.expm1(np.minimum(eta, 700.0))
+        eta = np.minimum(eta, 700.0)
+        return np.exp(eta - np.exp(eta)) * -np.expm1(eta)  # no floor, which the second factor would blow up
 
 
 class Cauchit(Link):

@@ -204,3 +204,11 @@ def test_rows_of_weight_0_beyond_the_range_are_said_to_make_another_model_in_r()
         fn.crosscheck(m)
     kept = {name: values[:5] for name, values in d.items()}
     assert fn.crosscheck(fn.fit("y ~ x", kept, family="Gamma(identity)")).ok
+
+
+@pytest.mark.r
+def test_the_sigma_of_completely_separated_data_is_not_compared():
+    m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4, 5, 6], "y": [0, 0, 0, 1, 1, 1]}, family="quasibinomial")
+    assert m.separation == "complete"
+    check = fn.crosscheck(m)
+    assert check.ok and "sigma" not in set(check.table.quantity)

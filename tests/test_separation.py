@@ -158,3 +158,10 @@ def test_separation_says_what_to_do_instead():
     assert "x (+infinity) are infinite" in shares.messages[0]
     assert "estimator='mean_br' gives finite estimates" in shares.messages[0] and words in shares.messages[0]
     assert "mean_br" not in counts.messages[0] and words in counts.messages[0]  # it has no adjusted scores
+
+
+def test_separated_shares_under_cloglog_come_close_to_their_limit():
+    x = np.array([-9.0, -4, -1, -0.2, 0.1, 0.3, 2, 6, 12])
+    m = fn.fit("y ~ x", {"x": x, "y": (x > 0).astype(float)}, family="binomial(cloglog)")
+    assert m.separation == "complete"
+    assert m.deviance < 1e-4  # the supremum of the likelihood is 1; far rows must not hold the near ones back
