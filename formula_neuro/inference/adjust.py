@@ -9,6 +9,7 @@ from scipy import optimize, stats
 
 from ..family import Array
 from .multivariate_t import LargestT
+from .studentized_range import range_tail
 
 STEPWISE = ("holm", "hochberg", "fdr", "bh", "by")  # their intervals are Bonferroni's
 METHODS = ("none", "tukey", "sidak", "bonferroni", "dunnettx", "scheffe", "mvt", *STEPWISE)
@@ -117,7 +118,7 @@ def _range(t: Array, df: Array, means: float) -> Array:
     """P(range of `means` standard normals / s > sqrt(2) t); one normal pair is the t distribution itself."""
     if means == 2:
         return np.asarray(2 * stats.t.sf(t, df))
-    return np.asarray(stats.studentized_range.sf(np.sqrt(2) * t, means, df))
+    return np.array([range_tail(np.sqrt(2) * x, means, d) for x, d in zip(t, df, strict=True)])
 
 
 def _correlation(V: Array) -> Array:

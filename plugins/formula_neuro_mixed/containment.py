@@ -32,6 +32,7 @@ def containment(design: Design, kept: NDArray[np.intp], used: NDArray[np.bool_])
     intercept = bool(constant[kept].any())
     sizes = np.array([int(intercept), *(len(np.unique(codes)) for codes in levels), len(X)])
     df = np.diff(sizes) - np.bincount(place[estimated], minlength=len(levels) + 1)
+    df[-1] += not intercept  # as nlme
     found = np.full(X.shape[1], np.nan)
     found[kept] = df[np.where(constant[kept], len(levels), place[kept])]
     return np.where(found > 0, found, np.nan)
