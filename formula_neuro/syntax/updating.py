@@ -135,8 +135,8 @@ def _lose(old: Formula, text: str, change: str, at: int) -> Formula:
         if len(left) < len(old.offsets):
             return replace(old, offsets=left)
     elif text.startswith("s("):
-        gone = parse(f"~ {text}").spatial
-        kept = tuple(part for part in old.spatial if _map(part) not in map(_map, gone))
+        maps = [_map(part) for part in parse(f"~ {text}").spatial]
+        kept = tuple(part for part in old.spatial if _map(part) not in maps)
         if len(kept) < len(old.spatial):
             return replace(old, spatial=kept)
     else:
