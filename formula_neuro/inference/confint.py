@@ -13,6 +13,7 @@ from ..result import Fit
 from .bootstrap import Bootstrap, intervals
 from .coefficients import check_level, wald
 from .likelihood_tests import check_offered, hypothesis
+from .mixed_profile import mixed_profile
 from .precision import precision
 from .profile import limits
 
@@ -34,8 +35,11 @@ def confint(
     linear models: the values that a likelihood-ratio test accepts, of the penalised likelihood under Jeffreys' prior
     and under mean_br with the logit link); "score" (those that Rao's test accepts). Where the maximum-likelihood
     estimate is infinite, one end of the last two is infinite and the other is the limit that the data do give.
-    "bootstrap", or fn.Bootstrap(n=1000, interval="bca", seed=1, ...) with its options: of all parameters, by lme4's
-    names ("sd_x|g", "cor_x.(Intercept)|g", "sigma").
+    Profiles of mixed models are of standard deviations and correlations too, by lme4's names ("sd_x|g",
+    "cor_x.(Intercept)|g", "sigma"; "theta_" and "beta_" are all of a kind), of the likelihood also where the fit is by
+    REML; an interval that ends at 0, -1 or 1 because the data do not exclude it says so.
+    "bootstrap", or fn.Bootstrap(n=1000, interval="bca", seed=1, ...) with its options: of all parameters, by the same
+    names.
     df: as in tidy(). Quantiles are of t where the dispersion is estimated; "none" takes the normal ones of R's
     confint(glm). R interpolates its profile; the ends here solve the equation itself, to about 1e-9.
     A shape that is estimated (nbinom2) is estimated again at every value held, where MASS holds it at the estimate.
@@ -51,6 +55,10 @@ def confint(
     check_level(conf_level)
     if method == "bootstrap" or isinstance(method, Bootstrap):
         return intervals(fit, parm, Bootstrap() if isinstance(method, str) else method, conf_level)
+    if method == "profile" and fit.request.model in ("lmm", "glmm"):
+        if df is not None:
+            raise ValueError("df= is of Wald's limits; profiles of mixed models use the normal distribution, as lme4's")
+        return mixed_profile(fit, parm, conf_level)
     places = _places(fit, parm)
     L = np.eye(len(fit.names))[places]
     if method not in METHODS:

@@ -1,8 +1,8 @@
 """The distribution of each response over new random effects: P(Y <= y) = E F(y | eta + s t), t standard normal.
 
 Only the sum z'u of a row's random effects matters, and it is normal with variance s^2 = z'Sz, so the mean is an
-integral in one dimension. It is what the ranks of the data among many simulated responses (Hartig's DHARMa) estimate. The
-trapezoidal rule is exact to rounding for such integrands once its step is shorter than F is wide in eta.
+integral in one dimension. It is what the ranks of the data among many simulated responses (Hartig's DHARMa) estimate.
+The trapezoidal rule is exact to rounding for such integrands once its step is shorter than F is wide in eta.
 """
 
 from __future__ import annotations

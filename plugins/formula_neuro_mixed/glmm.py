@@ -17,6 +17,7 @@ from formula_neuro.errors import DataError, FitError
 from formula_neuro.estimator import AGQ, Laplace, Normal
 from formula_neuro.family import Array, Family, NBinom2, Poisson
 from formula_neuro.inference.refits import Refits
+from formula_neuro.inference.held import Profiler
 from formula_neuro.kernels.irls import Scoring
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.kernels.separation import at_the_limits, infinite, separation
@@ -36,6 +37,7 @@ from .glmm_start import alone, simpler, start
 from .newton import Minimum, Target, minimise
 from .pirls import Problem
 from .terms import Term, inner_terms, users_theta
+from .profile import inner_theta, of_glmm
 
 ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
 LARGEST_LOG_SHAPE = 15.0  # a shape of e^15, or e^-15, has become its limit
@@ -54,6 +56,16 @@ class Engine:
         return fit(request)
 
     def batch(self, fit: Fit, near: Fit) -> Callable[[Array], Refits] | None:
+    def profiler(self, fit: Fit) -> Profiler:
+        """The deviance with a variance parameter held."""
+        request, problem = fit.request, inner(fit.request)
+        nodes = request.estimator.nodes if isinstance(request.estimator, AGQ) else 1
+        prior: Normal | None = getattr(request.estimator, "prior", None)
+        marginal = Marginal(problem.model, nodes, _penalty(request, problem, prior))
+        b = problem.basis.R @ fit.beta[problem.basis.kept] / problem.scale
+        tau = _tau(fit) if problem.model.rows.shaped else []
+        return of_glmm(fit, problem.terms, marginal, np.concatenate([inner_theta(fit, problem.terms), b, tau]))
+
         """What refits many responses drawn from `near` at once, or None where this model has no such path."""
         return batch_glmm.batch(fit, near)
 
@@ -213,6 +225,12 @@ def _estimated(family: Family, tau: float, variance: Array | None) -> Family:
 
 
 def _penalty(request: Request, problem: Inner, prior: Normal | None) -> Penalty | None:
+def _tau(fit: Fit) -> list[float]:
+    """What the criterion takes for the shape: its logarithm, or that of the dispersion."""
+    shape = fit.request.family.shape
+    return [2 * float(np.log(fit.sigma)) if shape is None else float(np.log(getattr(fit.request.family, shape[0])))]
+
+
     """The prior's quadratic form in inner coefficients."""
     if prior is None:
         return None

@@ -1,0 +1,79 @@
+"""Deviances of a linear and a generalized linear mixed model as functions of all their variance parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.linalg import LinAlgError
+
+from formula_neuro.errors import FitError
+from formula_neuro.family import Array
+from formula_neuro.inference.joint_covariance import root_of
+from formula_neuro.kernels.templates import lower_factor, vech
+from formula_neuro.result import Fit
+
+from .glmm_marginal import Marginal
+from .held import Deviance, units_of
+from .profiled import Products, solve
+from .terms import Term
+
+
+def of_lmm(fit: Fit, products: Products) -> Deviance:
+    """-2 log-likelihood of a fit by maximum likelihood; the rest is log sigma.
+
+    With the coefficients profiled out (Bates et al. 2015, equation 31)
+
+        d(theta, sigma) = log|V| + n log(2 pi sigma^2) + r2(theta) / sigma^2
+    """
+    n = products.df
+
+    def value(theta: Array, rest: Array) -> float:
+        try:
+            at = solve(products, theta)
+        except (LinAlgError, FitError):
+            return float("inf")
+        return float(at.value - n * (1 + np.log(at.r2 / n)) + 2 * n * rest[0] + at.r2 * np.exp(-2 * rest[0]))
+
+    covariances = tuple(effect.covariance for effect in fit.random)
+    return Deviance(
+        terms=products.terms,
+        value=value,
+        slope=None,  # theta is in units of sigma, so that nothing is exact in sigma alone
+        scale=lambda rest: float(np.exp(rest[0])),
+        covariances=covariances,
+        units=units_of(products.terms, fit.sigma, covariances),
+        rest=np.array([np.log(fit.sigma)]),
+        sigma=0,
+    )
+
+
+def of_glmm(fit: Fit, terms: tuple[Term, ...], marginal: Marginal, psi: Array) -> Deviance:
+    """-2 log-likelihood as the criterion of psi = (theta, b, tau), shifted to the fit's own; the rest is b and tau."""
+    cut = marginal.model.n_theta
+    shift = fit.criterion - marginal.value(psi)
+
+    def slope(theta: Array, rest: Array) -> tuple[float, Array]:
+        try:
+            found, own = marginal.gradient(np.concatenate([theta, rest]))
+        except (LinAlgError, FitError):
+            return float("inf"), np.zeros(len(rest))
+        return found + shift, own[cut:]
+
+    covariances = tuple(effect.covariance for effect in fit.random)
+    return Deviance(
+        terms=terms,
+        value=lambda theta, rest: marginal.value(np.concatenate([theta, rest])) + shift,
+        slope=slope,
+        scale=lambda rest: 1.0,
+        covariances=covariances,
+        units=units_of(terms, 1.0, covariances),
+        rest=psi[cut:],
+    )
+
+
+def inner_theta(fit: Fit, terms: tuple[Term, ...]) -> Array:
+    """The fit's covariances as templates in inner coordinates."""
+    found = []
+    for term, effect in zip(terms, fit.random, strict=True):
+        inner = np.linalg.solve(term.change, root_of(effect.covariance))
+        found.append(vech(lower_factor(np.asarray(inner, dtype=np.float64))))
+    return np.concatenate(found)
