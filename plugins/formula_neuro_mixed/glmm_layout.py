@@ -16,7 +16,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from formula_neuro.family import Array
 
@@ -111,7 +110,7 @@ class Layout:
         first = np.add.reduceat(entries[:, : self.K].reshape(n, -1), self.starts).reshape(self.q1, c)
         if not self.bordered:
             return np.asarray(first)
-        return np.vstack([first, self._rest @ entries[:, self.K :].reshape(-1, c)])
+        return np.vstack([first, _sums(self._rest, entries[:, self.K :].reshape(-1, c), self.q - self.q1)])
 
     def per_unit(self, rows: Array, effects: Array) -> Array:
         """Sums of rows (n,) and effects (q,) over what is independent: levels of a single factor, or everything."""
@@ -125,22 +124,21 @@ class Layout:
         return units if self.bordered or self.K == 1 else np.repeat(units, self.K)
 
     @cached_property
-    def _rest(self) -> sparse.csr_array:
-        """(q2, n M2) ones."""
-        return _ones(self.columns[:, self.K :].ravel() - self.q1, self.q - self.q1)
+    def _rest(self) -> NDArray[np.intp]:
+        """(n M2,) places of the entries of the other factors."""
+        return np.asarray((self.columns[:, self.K :] - self.q1).ravel())
 
     @cached_property
-    def _border(self) -> sparse.csr_array:
-        """(q1 q2, n K M2) ones, for B."""
+    def _border(self) -> NDArray[np.intp]:
+        """(n K M2,) places in B."""
         q2 = self.q - self.q1
-        place = self.columns[:, : self.K, None] * q2 + (self.columns[:, None, self.K :] - self.q1)
-        return _ones(place.ravel(), self.q1 * q2)
+        return np.asarray((self.columns[:, : self.K, None] * q2 + self.columns[:, None, self.K :] - self.q1).ravel())
 
     @cached_property
-    def _corner(self) -> sparse.csr_array:
-        """(q2 q2, n M2 M2) ones, for C."""
+    def _corner(self) -> NDArray[np.intp]:
+        """(n M2 M2,) places in C."""
         q2, own = self.q - self.q1, self.columns[:, self.K :] - self.q1
-        return _ones((own[:, :, None] * q2 + own[:, None, :]).ravel(), q2 * q2)
+        return np.asarray((own[:, :, None] * q2 + own[:, None, :]).ravel())
 
     def blocks(self, outer: Array) -> tuple[Array, Array | None, Array | None]:
         """D (G, K, K, c), B (G, K, q2, c), C (q2, q2, c) of the sums of (n, M, M, c) over rows."""
@@ -148,14 +146,17 @@ class Layout:
         D = np.add.reduceat(outer[:, :K, :K].reshape(n, -1), self.starts).reshape(self.G, K, K, c)
         if not self.bordered:
             return D, None, None
-        B = (self._border @ outer[:, :K, K:].reshape(-1, c)).reshape(self.G, K, q2, c)
-        C = (self._corner @ outer[:, K:, K:].reshape(-1, c)).reshape(q2, q2, c)
+        B = _sums(self._border, outer[:, :K, K:].reshape(-1, c), self.q1 * q2).reshape(self.G, K, q2, c)
+        C = _sums(self._corner, outer[:, K:, K:].reshape(-1, c), q2 * q2).reshape(q2, q2, c)
         return D, B, C
 
 
-def _ones(place: NDArray[np.intp], size: int) -> sparse.csr_array:
-    """(size, len(place)) with a one in row place[k] of every column k."""
-    return sparse.csc_array((np.ones(len(place)), place, np.arange(len(place) + 1)), shape=(size, len(place))).tocsr()
+def _sums(places: NDArray[np.intp], values: Array, size: int) -> Array:
+    """(size, c): sums of the rows of values (N, c) that have the same place."""
+    out = np.empty((size, values.shape[1]))
+    for k in range(values.shape[1]):
+        out[:, k] = np.bincount(places, weights=values[:, k], minlength=size)
+    return out
 
 
 def layout_of(terms: Sequence[Term], used: NDArray[np.bool_]) -> Layout:

@@ -67,7 +67,7 @@ def derivatives(model: Model, mode: Mode, p: Paths, theta: float, tau: float, at
         z = nodes[start : start + size, None]
         v_moving = (v1 + z[..., None] * s1, v2 + z[..., None, None] * s2)
         part = slice(start, start + size)
-        first[part], second[part] = _heights(model, mode, at, part, v_moving, theta, tau)
+        first[part], second[part] = _heights(model, at, part, v_moving, theta, tau)
     share = np.exp(at.logs - _log_of_sum(at.logs))
     mean = np.einsum("kg,kgm->gm", share, first)
     curved = np.einsum("kg,kgmn->gmn", share, second) + np.einsum("kg,kgm,kgn->gmn", share, first, first)
@@ -77,32 +77,43 @@ def derivatives(model: Model, mode: Mode, p: Paths, theta: float, tau: float, at
 
 
 def _heights(
-    model: Model, mode: Mode, at: Nodes, part: slice, moving: tuple[Array, Array], theta: float, tau: float
+    model: Model, at: Nodes, part: slice, moving: tuple[Array, Array], theta: float, tau: float
 ) -> tuple[Array, Array]:
     """First (k, G, m) and second (k, G, m, m) derivatives of h_g at some of the nodes, which move by v1 and v2."""
     v1, v2 = moving
     v = at.v[part]
-    layout, rows, codes = model.layout, model.rows, model.layout.codes
-    z, u = layout.basis[:, 0], mode.U[:, 0]
+    layout, rows = model.layout, model.rows
     score, bend = at.near.score[part], at.near.bend[part]
-    eta1 = u[:, None] * v1[:, codes]
-    eta1[:, :, 0] += z * v[:, codes]
-    eta1[:, :, 1 : 1 + model.X.shape[1]] += model.X
-    by_score = np.add.reduceat(score * z, layout.starts, axis=1)
-    h1 = np.add.reduceat(score[..., None] * eta1, layout.starts, axis=1) - v[..., None] * v1
-    rise = bend[..., None, None] * _outer(eta1)
+    r = model.X.shape[1]
+    # d eta / d psi is T (n, 1 + r) times what belongs to the level: sums of score T and bend T T' are enough
+    T = np.column_stack([layout.basis[:, 0], model.X])
+    s = np.add.reduceat(score[..., None] * T, layout.starts, axis=1)
+    S = np.add.reduceat(bend[..., None] * _outer(T).reshape(len(T), -1), layout.starts, axis=1)
+    S = S.reshape(*S.shape[:2], r + 1, r + 1)
+    c = theta * v1
+    c[..., 0] += v
+    own = slice(1, r + 1)
+    h1 = s[..., :1] * c - v[..., None] * v1
+    h1[..., own] += s[..., 1:]
+    h2 = S[..., :1, :1] * _outer(c) - _outer(v1)
+    h2[..., own, own] += S[..., 1:, 1:]
+    cross = c[..., :, None] * S[..., :1, 1:]
+    h2[..., :, own] += cross
+    h2[..., own, :] += cross.swapaxes(-1, -2)
     if rows.shaped:
         l = rows.expansion(at.eta[part], tau).l
+        bends = np.add.reduceat(l[1][1][..., None] * T, layout.starts, axis=1)
+        mixed = bends[..., :1] * c
+        mixed[..., own] += bends[..., 1:]
         h1[..., -1] += np.add.reduceat(l[1][0], layout.starts, axis=1)
-        cross = l[1][1][..., None] * eta1
-        rise[..., -1, :] += cross
-        rise[..., :, -1] += cross
-        rise[..., -1, -1] += l[2][0]
-    h2 = np.add.reduceat(rise, layout.starts, axis=1) - _outer(v1)
+        h2[..., -1, :] += mixed
+        h2[..., :, -1] += mixed
+        h2[..., -1, -1] += np.add.reduceat(l[2][0], layout.starts, axis=1)
     # what is left of eta's and |v|^2's second derivatives: z dtheta dv, and v2 itself
-    h2 += (theta * by_score - v)[..., None, None] * v2
-    h2[..., 0, :] += by_score[..., None] * v1
-    h2[..., :, 0] += by_score[..., None] * v1
+    h2 += (theta * s[..., 0] - v)[..., None, None] * v2
+    side = s[..., :1] * v1
+    h2[..., 0, :] += side
+    h2[..., :, 0] += side
     return h1, h2
 
 
