@@ -58,3 +58,23 @@ def test_side_by_side_shows_rs_own_answers():
     assert "Residual standard error: 36.2 on 90 degrees of freedom" in printed
     assert "factor cue has new level smell" in printed and "a package is missing" not in printed
     assert "native-lmm agrees with" in names["verdict"]
+
+
+def test_pooling_cells_finds_what_mice_do_not_show():
+    names, _ = ran("pooling")
+    pooled, mixed = (names[m].tidy().set_index("term")["p_value"] for m in ("pooled", "mixed"))
+    assert pooled["day48h"] < 1e-5 < 0.3 < mixed["day48h"]
+    falls = {name: m.coef["day48h"] < 0 for name, m in names["one_by_one"].items()}
+    assert falls == {"mouse 1": False, "mouse 2": True, "mouse 3": False, "mouse 4": False}
+    assert names["wrong"].se.iloc[0] < names["right"].se.iloc[0] / 4
+
+
+def test_nested_measurements_gain_by_their_pairs():
+    names, _ = ran("nested")
+    assert names["nested"].se["treatment2"] < names["pooled"].se["treatment2"]
+
+
+def test_the_water_lick_bootstrap_ends_beside_the_likelihood_ratio():
+    test = ran("waterlick")[0]["test"]
+    assert test.n_failed == 0
+    assert test.p_value < 0.01

@@ -1,0 +1,159 @@
+# %% [markdown]
+# # Cells of few mice: why pooling them misleads
+#
+# Most recordings are clustered: many cells of one mouse, many trials of one animal. Cells of one mouse resemble one
+# another, so a thousand cells of four mice are not a thousand independent observations. This page shows on two
+# examples what goes wrong when that is ignored, and what a linear mixed model does about it. It follows the teaching
+# of Yu et al. (2022, *Neuron* 110:21-35) and the slides *LM, LME, GLM and GLMM in neuroscience*.
+#
+# **Both tables are simulated** so that the fits below are those that were published; no real mice are in them.
+
+# %%
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+import formula_neuro as fn
+
+cells = fn.datasets.calcium_frequency()
+cells["day"] = cells["treatment_idx"].cat.rename_categories(["24h", "48h", "72h", "1wk"])
+cells.head(3)
+
+# %% [markdown]
+# ## One question, 1724 cells, four mice
+# How often do the calcium events of PV cells come 24 hours, 48 hours, 72 hours and a week after ketamine? The pooled
+# answer is a linear model (or an ANOVA, or t tests: they are the same thing).
+
+# %% [markdown]
+# In R: `summary(lm(res ~ day, cells))`
+
+# %%
+pooled = fn.fit("res ~ day", cells)
+pooled.tidy().round(4)
+
+# %% [markdown]
+# Less activity at 48 hours with p below .00001, more after a week with p = .002: two discoveries. Now with an
+# intercept for every mouse.
+
+# %% [markdown]
+# In R: `summary(lmerTest::lmer(res ~ day + (1 | midx), cells))`
+
+# %%
+mixed = fn.fit("res ~ day + (1|midx)", cells)
+mixed.tidy().round(4)
+
+# %% [markdown]
+# Both have gone. Side by side:
+
+# %%
+fn.compare(pooled, mixed)
+
+
+# %% [markdown]
+# ## Look at every mouse
+# What the pooled boxes show is not what the mice show.
+
+
+# %%
+def boxes(axis: plt.Axes, table: pd.DataFrame, title: str) -> None:
+    groups = [values.to_numpy() for _, values in table.groupby("day", observed=False)["res"]]
+    axis.boxplot(groups, tick_labels=list(table["day"].cat.categories), showfliers=False, medianprops={"color": "C1"})
+    axis.set_title(title)
+
+
+figure, axes = plt.subplots(1, 5, figsize=(11, 3), sharey=True, layout="constrained")
+boxes(axes[0], cells, "all cells, pooled")
+for axis, (mouse, own) in zip(axes[1:], cells.groupby("midx"), strict=True):
+    boxes(axis, own, f"mouse {mouse}")
+axes[0].set_ylabel("event frequency")
+figure
+
+# %% [markdown]
+# From 24 to 48 hours only mouse 2 goes down. Mouse 1 stays where it was; mice 3 and 4 go up, if anything. Why do the
+# pooled boxes follow mouse 2? Count the cells:
+
+# %%
+counts = pd.crosstab(cells["midx"], cells["day"], margins=True, margins_name="Total")
+counts["share"] = (counts["Total"] / len(cells)).map("{:.0%}".format)
+counts
+
+# %% [markdown]
+# Mouse 2 gave 43 % of all cells. And the mice are unevenly spread over the days: at 48 hours 60 % of the cells are of
+# mouse 1, the mouse with the lowest frequencies, at 24 hours 21 %. The pooled "reduction" is mostly a change of mice.
+#
+# ## Which mouse carries the effect?
+# With few animals, analyse them one by one as well, and see whether they agree. With only two monkeys this is the
+# analysis to show; a random effect of two levels says nothing.
+
+# %%
+one_by_one = {f"mouse {mouse}": fn.fit("res ~ day", own) for mouse, own in cells.groupby("midx")}
+pd.DataFrame({name: m.coef.drop("(Intercept)") for name, m in one_by_one.items()}).T.round(3)
+
+# %% [markdown]
+# ## Four levels are few for a random effect
+# There is no agreed least number. An intercept for each mouse as a *fixed* effect is an honest alternative; here it
+# says the same as the mixed model. Neither is the same as pooling.
+
+# %%
+fixed = fn.fit("res ~ day + factor(midx)", cells)
+fn.compare(mixed, fixed)
+
+# %% [markdown]
+# ## Example 1: five treatments, 24 mice
+# pCREB was measured in 1200 cells of 24 mice; each mouse had one treatment: none, or ketamine 24, 48, 72 hours or a
+# week before.
+
+# %%
+pcreb = fn.datasets.pcreb()
+by_mouse = [
+    (t, [v.to_numpy() for _, v in own.groupby("midx")["res"]])
+    for t, own in pcreb.groupby("treatment_idx", observed=False)
+]
+figure, axis = plt.subplots(figsize=(10, 3), layout="constrained")
+at = 0
+for k, (_, mice) in enumerate(by_mouse):
+    places = range(at, at + len(mice))
+    drawn = axis.boxplot(mice, positions=list(places), widths=0.7, showfliers=False, patch_artist=True)
+    for box in drawn["boxes"]:
+        box.set_facecolor(f"C{k}")
+    at += len(mice) + 1
+axis.set_xticks([3, 10.5, 16, 20, 25], ["none", "24 h", "48 h", "72 h", "1 week"])
+axis.set_ylabel("pCREB")
+axis.set_title("one box a mouse")
+figure
+
+# %% [markdown]
+# How much do cells of one mouse resemble one another? The intraclass correlation of each treatment, what it makes of
+# the number of cells (the design effect), and how many independent cells the sample is worth:
+
+# %%
+fn.icc(pcreb, "res", "midx", by="treatment_idx").round(2)
+
+# %% [markdown]
+# The pooled model treats 1200 cells as 1200 animals; its standard errors are a fifth of what they should be.
+
+# %%
+wrong = fn.fit("res ~ treatment_idx", pcreb)
+right = fn.fit("res ~ treatment_idx + (1|midx)", pcreb)
+fn.compare(wrong, right)
+
+# %% [markdown]
+# The published fit of the real data is 1.0007, .8194, .8429, .1898, -.3200, with F(4, 19) = 4.69, p = .0084 by
+# Kenward and Roger's method; pooled, the F is 108 with p around 10^-78. Here:
+
+# %%
+fn.anova(wrong)
+
+# %%
+fn.anova(right, df="kenward-roger")
+
+# %% [markdown]
+# Which treatments differ? All pairs by Tukey's method, then each against none by Dunnett's. In R:
+# `emmeans(m, pairwise ~ treatment_idx)` and `emmeans(m, trt.vs.ctrl ~ treatment_idx)`.
+
+# %%
+fn.emmeans(right, "treatment_idx", contrast="pairwise")
+
+# %%
+fn.emmeans(right, "treatment_idx", contrast="trt.vs.ctrl")
