@@ -221,6 +221,7 @@ def model_matrix(
             *notes.about_response(parsed),
             *notes.about_bars(parsed, kept),
             *notes.about_groups({term.group: len(term.levels) for term in random}),
+            *_about_numbering(parsed, random, kept),
         ),
         contrasts=tuple(asked.items()),
         recipe=recipe,
@@ -316,6 +317,15 @@ def _random(
         terms.append(RandomTerm(bar.name, columns, levels, codes, basis, bar.structure, bar.hom, parts))
     order = grouping.order_of([len(term.levels) for term in terms])
     return tuple(bars[i] for i in order), tuple(terms[i] for i in order)
+
+
+def _about_numbering(formula: Formula, random: Sequence[RandomTerm], values: Mapping[str, Value]) -> list[str]:
+    """Notes on groups of one column against each other and against the factors of the fixed part."""
+    names = {bar.name for bar in formula.bars if len(bar.group) == 1}
+    groups = {term.group: (term.codes, term.levels) for term in random if term.group in names}
+    factors = {name: values[name] for name in map(label, formula.fixed.variables)} if groups else {}
+    fixed = {name: (f.codes, f.levels) for name, f in factors.items() if isinstance(f, Categorical)}
+    return notes.about_numbering(groups, {**fixed, **groups})
 
 
 def _response(value: Value) -> tuple[Array, tuple[str, ...] | None]:

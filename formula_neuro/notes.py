@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .formula import Formula
 from .syntax.expression import Name, label, names
 from .values import Categorical, Value
 
+Codes = tuple[NDArray[np.intp], tuple[str, ...]]  # of the rows, with the levels
 FEW = 5  # with fewer levels a variance is little more than a guess (Bolker et al. 2009, Trends Ecol Evol 24:127)
 
 
@@ -108,6 +110,37 @@ def about_bars(formula: Formula, values: Mapping[str, Value]) -> list[str]:
                 f"the slope of {label(bar.part.variables[0])} varies by {bar.name}, but the intercept does not"
             )
     found += [
-        f"{column} varies by {group} in more than one random term" for (group, column), n in seen.items() if n > 1
+        f"{column} varies by {group} in more than one random term, and the data cannot tell the shares apart; keep one"
+        for (group, column), n in seen.items()
+        if n > 1
     ]
     return list(dict.fromkeys(found))
+
+
+def about_numbering(groups: Mapping[str, Codes], others: Mapping[str, Codes]) -> list[str]:
+    """Groups whose numbers start again at 1 in every level of another factor: perhaps others with the same number.
+
+    Each is (codes, levels); only where the levels hold unequal numbers of them is that more than a crossed design.
+    """
+    found = []
+    for name, (codes, levels) in groups.items():
+        if not all(level.isdecimal() for level in levels):
+            continue
+        numbers = np.array([int(level) for level in levels])
+        order = np.argsort(numbers)
+        if (numbers[order] != np.arange(1, len(levels) + 1)).any():
+            continue
+        for other, (outer, outer_levels) in others.items():
+            if other == name or len(outer_levels) < 2:
+                continue
+            met = np.bincount(outer * len(levels) + codes, minlength=len(outer_levels) * len(levels)) > 0
+            met = met.reshape(len(outer_levels), -1)[:, order]
+            counts = met.sum(axis=1)
+            if (counts >= 2).all() and len(set(counts)) > 1 and not (met[:, 1:] & ~met[:, :-1]).any():
+                nested = f"(1 | {other}/{name})" if other in groups else f"(1 | {other}:{name})"
+                found.append(
+                    f"{name}: the numbers start again at 1 in every level of {other} ({', '.join(map(str, counts[:5]))}"
+                    f"{', ...' if len(counts) > 5 else ''} of them), and equal numbers are taken for the same {name}; "
+                    f"if they are not, write {nested}"
+                )
+    return found

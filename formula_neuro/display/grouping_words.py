@@ -13,9 +13,21 @@ if TYPE_CHECKING:
 
 
 def grouping_notes(random: tuple[RandomTerm, ...]) -> list[str]:
-    """One sentence a pair of grouping factors."""
+    """One sentence a pair of grouping factors; numbers 1, 2, ... that cross a factor might be counted anew in it."""
     factors = {term.group: term for term in random}
-    return [relation(a.codes, b.codes, one, other) for (one, a), (other, b) in combinations(factors.items(), 2)]
+    return [
+        relation(a.codes, b.codes, one, other) + _doubt(a, b)
+        for (one, a), (other, b) in combinations(factors.items(), 2)
+    ]
+
+
+def _doubt(a: RandomTerm, b: RandomTerm) -> str:
+    if len(np.unique(a.codes * len(b.levels) + b.codes)) < len(a.levels) * len(b.levels):
+        return ""
+    inner, outer = (a, b) if len(a.levels) <= len(b.levels) else (b, a)
+    if set(inner.levels) != {str(k + 1) for k in range(len(inner.levels))}:
+        return ""
+    return f"; if {inner.group} is numbered anew in every {outer.group}, write (1 | {outer.group}/{inner.group})"
 
 
 def relation(a: NDArray[np.intp], b: NDArray[np.intp], one: str = "a", other: str = "b") -> str:
