@@ -68,8 +68,10 @@ class Precision:
         """Degrees of freedom (q,) of each row of L (q, p)."""
         if self.adjusted is None:
             return degrees_of_freedom(self.fit, L, self.df)
-        known = ~np.isnan(self.fit.beta)
-        return np.where((L[:, ~known] != 0).any(axis=1), np.nan, self.adjusted.df(np.where(known, L, 0.0)))
+        found = np.full(len(L), np.nan)
+        asked = ~(L[:, np.isnan(self.fit.beta)] != 0).any(axis=1)  # a contrast of an aliased coefficient has no answer
+        found[asked] = self.adjusted.df(L[asked])
+        return found
 
     def jointly(self, L: Array, e: Array) -> Joint:
         """The test of L b = r for all rows of L (q, p), e = L b - r (q,): t_m^2 along the axes of their covariance.

@@ -45,10 +45,10 @@ class KenwardRoger:
     def df(self, L: Array) -> Array:
         """Degrees of freedom (q,) of the t test of each row of L (q, p): 2 / A2, NaN where a row is not estimable."""
         rows = self.basis.contrasts(L)
-        return np.array([1.0 if np.isnan(l).any() else self._f(l[None, :])[1] for l in rows]) + 0 * rows.sum(axis=1)
+        return np.array([np.nan if np.isnan(l).any() else self._f(l[None, :])[1] for l in rows])
 
     def f_test(self, L: Array, e: Array) -> tuple[float, float]:
-        """The scaled F of L b = L b - e = 0 with L (q, p) of rank q, and its denominator degrees of freedom."""
+        """The scaled F of L b = r, e = L b - r (q,), L (q, p) of rank q, and its denominator's degrees of freedom."""
         rows = self.basis.contrasts(L)
         scale, ddf = self._f(rows)
         V = self.s2 * rows @ self.adjusted @ rows.T
