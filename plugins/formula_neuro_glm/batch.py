@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 
 from formula_neuro.estimator import ML
 from formula_neuro.family import Array, Family
@@ -74,7 +73,7 @@ def generalized(fit: Fit, near: Fit) -> Callable[[Array], Refits] | None:
 def coefficients(basis: Basis, b: Array) -> Array:
     """(B, p) coefficients of X from those of Q (r, B); NaN where a column was dropped."""
     full = np.full((b.shape[1], basis.columns), np.nan)
-    full[:, basis.kept] = solve_triangular(basis.R, b).T
+    full[:, basis.kept] = np.linalg.solve(basis.R, b).T
     return full
 
 

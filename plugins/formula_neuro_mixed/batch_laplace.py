@@ -29,7 +29,7 @@ from .batch_rows import Rows
 
 LARGEST = 50.0  # of theta on a logit or log scale, as for a single fit
 ITERATIONS = 60
-MODES = 1e-8  # of the largest change of a spherical effect: the value is then off by its square
+MODES = 1e-5  # of a step to the modes that is taken to first order in the rows, and leaves its square as an error
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +107,11 @@ class Laplace:
             score, observed = self.rows.score(wy, p.w, eta)
             slope, bend = t * (self.of_z @ score) - v, 1 + t**2 * (self.of_zz @ observed)
             step = np.clip(slope / np.maximum(bend, 1e-3), -reach, reach)
+            v = v + step
             far = ~(np.abs(step) < MODES).all(axis=0)
             if not far.any():
-                break
-            v = v + step
+                moved = (t * p.z) * step[p.codes]
+                return Modes(v, eta + moved, score - observed * moved, far)
         return Modes(v, eta, score, far)
 
     def value(self, psi: Array, which: Which) -> Array:

@@ -120,7 +120,7 @@ def refits(fit: Fit, problem: Problem, start: Array, Y: Array) -> Refits:
     )
     at = target.solve(found.point, everyone)
     beta = np.full((B, problem.basis.columns), np.nan)
-    beta[:, problem.basis.kept] = solve_triangular(problem.basis.R, b + at.b.T).T
+    beta[:, problem.basis.kept] = np.linalg.solve(problem.basis.R, b + at.b.T).T
     s2, L = at.r2 / products.df, problem.change @ at.L
     covariance = s2[:, None, None] * (L @ L.transpose(0, 2, 1))
     out = Refits(-found.value / 2, beta, spread(covariance), np.sqrt(s2), ("",) * B)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import solve_triangular
 
 from formula_neuro.family import Array, Family
 from formula_neuro.kernels.rank import Basis, orthonormal_basis
@@ -43,7 +42,7 @@ class Problem:
     def beta(self, b: Array) -> Array:
         """Coefficients (B, p) of the user's columns from inner ones (B, r); NaN where a column was dropped."""
         full = np.full((len(b), self.basis.columns), np.nan)
-        full[:, self.basis.kept] = solve_triangular(self.basis.R, b.T * self.scale).T
+        full[:, self.basis.kept] = np.linalg.solve(self.basis.R, b.T * self.scale).T
         return full
 
     def inner(self, fixed: Array) -> Array:

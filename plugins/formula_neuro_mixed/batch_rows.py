@@ -74,8 +74,9 @@ class Rows:
     def _mean(self, eta: Array) -> Array:
         if self.family.link.name == "log":
             return np.exp(eta)
-        e = np.exp(-np.abs(eta))
-        return np.where(eta >= 0, 1.0, e) / (1 + e)
+        mu = np.exp(-eta)  # in place, because this is where the time goes
+        mu += 1.0
+        return np.reciprocal(mu, out=mu)
 
     def _scored(self, wy: Array, w: Array, eta: Array) -> tuple[Array, Array]:
         link, family = self.family.link, self.family
