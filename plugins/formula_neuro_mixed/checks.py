@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.design import RandomTerm
 from formula_neuro.errors import DataError
@@ -56,12 +57,17 @@ def _constant_within(term: RandomTerm) -> list[str]:
         return []
     found = []
     for name, column in zip(term.columns, term.basis.T, strict=True):
-        low, high = np.full(len(term.levels), np.inf), np.full(len(term.levels), -np.inf)
-        np.minimum.at(low, term.codes, column)
-        np.maximum.at(high, term.codes, column)
-        if (low == high).all() and np.ptp(column) > 0:
+        few = slice(0, 1000)  # which settle it for most columns
+        if all(_by_level(term, column[rows], term.codes[rows]) for rows in (few, slice(None))) and np.ptp(column) > 0:
             found.append(name)
     return found
+
+
+def _by_level(term: RandomTerm, column: Array, codes: NDArray[np.intp]) -> bool:
+    """Whether every level has one value only."""
+    value = np.empty(len(term.levels))
+    value[codes] = column  # the last of each level
+    return bool((value[codes] == column).all())
 
 
 def singular_directions(terms: Sequence[Term], theta: Array) -> tuple[str, ...]:

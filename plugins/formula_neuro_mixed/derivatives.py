@@ -11,6 +11,7 @@ T is P for REML and V^-1 for ML.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,16 +90,19 @@ def gradient(products: Products, theta: Array) -> tuple[float, Array]:
 
 
 class Solver:
-    """Value and derivatives for a search, which asks for both at most points: the last solution is kept."""
+    """Value and derivatives for a search, which asks for both at most points: the last solutions are kept."""
 
-    def __init__(self, products: Products):
+    def __init__(self, products: Products, kept: int = 4):
         self._products = products
-        self._last: tuple[Array, Solution] | None = None
+        self._last: deque[tuple[Array, Solution]] = deque(maxlen=kept)
 
     def solution(self, theta: Array) -> Solution:
-        if self._last is None or not np.array_equal(self._last[0], theta):
-            self._last = theta.copy(), solve(self._products, theta)
-        return self._last[1]
+        for point, known in self._last:
+            if np.array_equal(point, theta):
+                return known
+        found = solve(self._products, theta)
+        self._last.append((theta.copy(), found))
+        return found
 
     def value(self, theta: Array) -> float:
         """Infinite where theta is so large that the arithmetic fails."""

@@ -61,6 +61,9 @@ def _effect(term: Term, theta: Array, u: Array, conditional: Array, s2: float) -
 
 def contribution(random: Sequence[RandomTerm], effects: Sequence[RandomEffect]) -> Array:
     """Z u (n,): what the random effects add to each row's linear predictor."""
-    return np.asarray(
-        sum((term.basis * e.modes[term.codes]).sum(axis=1) for term, e in zip(random, effects, strict=True))
+    columns = (
+        term.basis[:, k] * effect.modes[:, k][term.codes]
+        for term, effect in zip(random, effects, strict=True)
+        for k in range(effect.modes.shape[1])
     )
+    return np.asarray(sum(columns))

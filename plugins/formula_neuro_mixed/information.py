@@ -46,6 +46,8 @@ class Remainder:
         layout = self.rest.layout
         K, other = layout.factors[f].K, layout.factors[g].K
         block = self.H22[:, layout.slices[f], layout.slices[g]]
+        if K * other == 1:
+            return np.full((1, 1, 1, 1), np.vdot(block, block))
         shaped = block.reshape(layout.B, block.shape[1] // K, K, block.shape[2] // other, other)
         flat = shaped.transpose(2, 4, 0, 1, 3).reshape(K * other, -1)
         return np.asarray((flat @ flat.T).reshape(K, other, K, other))
@@ -109,8 +111,9 @@ class Information:
             mixed = _paired(DH, times(D[:, None], self.remainder.shared))
             folded = [self.remainder.rest.pairs.fold(self.R.transpose(0, 2, 1) @ one @ self.R) for one in D]
             N = [self.remainder.RT @ one for one in folded]  # RT F'D_iF
-            TN = np.array([self.remainder.rest.layout.apply(self.remainder.S, one) for one in N])
-            out[np.ix_(own, own)] += _paired(TN, TN) - mixed - mixed.T
+            TN = [self.remainder.rest.layout.apply(self.remainder.S, one) for one in N]
+            squares = [[np.einsum("bxy,byx->", one, two) for two in TN] for one in TN]
+            out[np.ix_(own, own)] += np.array(squares) - mixed - mixed.T
             across = np.array([self.remainder.across(one, [directions[i] for i in others]) for one in N])
             out[np.ix_(own, others)], out[np.ix_(others, own)] = across, across.T
         return out

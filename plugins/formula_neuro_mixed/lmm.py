@@ -18,7 +18,7 @@ from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
-from . import batch_lmm
+from . import batch_lmm, residual_structures
 from .boundary import settle
 from .checks import check_groups, check_residual, singular_directions
 from .containment import containment, of_rows
@@ -28,7 +28,7 @@ from .kenward_roger import KenwardRoger, kenward_roger
 from .minque import minque_theta
 from .newton import Minimum, Target, minimise
 from .profile import of_lmm
-from .profiled import NO_RESIDUAL, Products, solve
+from .profiled import NO_RESIDUAL, Products, Solution
 from .satterthwaite import satterthwaite
 from .sums import sums
 from .terms import inner_terms, start_theta, users_theta
@@ -87,6 +87,8 @@ class Engine:
 
 def fit(request: Request) -> Fit:
     """The model that maximises the (restricted) likelihood; rows of zero weight get a fitted value only."""
+    if request.residuals:
+        return residual_structures.fit(request, fit)
     began = time.perf_counter()
     design = request.design
     used = request.weights > 0
@@ -94,14 +96,14 @@ def fit(request: Request) -> Fit:
     notes = (*check_groups(design.random), *check_residual(design.random, n))
     products, basis, beta_ols = cross_products(request)
     terms = products.terms
-    found = _optimise(products)
-    theta, at = found.point, solve(products, found.point)
+    found, at = _optimise(products)
+    theta = found.point
     if not found.converged and at.r2 < 1e-9 * products.yy:
         raise FitError(NO_RESIDUAL)
     s2 = at.r2 / products.df
     beta = beta_ols + basis.coefficients(at.b)
     effects = solved_effects(products, theta, at, s2)
-    eta = design.matrix[:, basis.kept] @ beta[basis.kept] + design.offset + contribution(design.random, effects)
+    eta = design.matrix @ np.where(np.isnan(beta), 0.0, beta) + design.offset + contribution(design.random, effects)
     n_parameters = basis.rank + len(theta) + 1
     return Fit(
         request=request,
@@ -150,11 +152,12 @@ def cross_products(request: Request, summed: Callable[..., Products] = sums) -> 
     residual -= basis.Q @ (basis.Q.T @ residual)  # once more: orthogonal to the last digit
     _check_variation(residual, z)
     reml = isinstance(request.estimator, REML)
-    constant = -float(np.log(weights[used]).sum())
+    constant = 0.0 if root is None else -float(np.log(weights[used]).sum())
     if reml:
         constant += 2 * float(np.log(np.abs(np.diag(basis.R))).sum())
     terms = inner_terms(design.random, weights)
-    W = np.column_stack([basis.Q, residual])
+    W = np.empty((len(z), basis.rank + 1), order="F")  # columns are what sums are taken of
+    W[:, :-1], W[:, -1] = basis.Q, residual
     products = summed(terms, W, root, n=n, reml=reml, constant=constant)
     return products, basis, basis.coefficients(b)
 
@@ -172,7 +175,7 @@ def _check_variation(residual: Array, z: Array) -> None:
         )
 
 
-def _optimise(products: Products) -> Minimum:
+def _optimise(products: Products) -> tuple[Minimum, Solution]:
     solver = Solver(products)
     target = Target(
         value=solver.value,
@@ -181,9 +184,10 @@ def _optimise(products: Products) -> Minimum:
         # a step may at most double theta, or move it by the residual's standard deviation
         length=lambda point, step: float(np.abs(step).max() / max(1.0, np.abs(point).max())),
     )
-    search = partial(minimise, target, tolerance=1e-14, last=1e-10, enough=ENOUGH)
+    search = partial(minimise, target, tolerance=1e-14, last=1e-19, enough=ENOUGH)
     start = minque_theta(products, start_theta(products.terms))
-    return settle(search, target.value, products.terms, start)
+    found = settle(search, target.value, products.terms, start)
+    return found, solver.solution(found.point)
 
 
 def _unweighted(rows: int) -> tuple[str, ...]:

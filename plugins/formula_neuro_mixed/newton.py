@@ -64,11 +64,12 @@ def minimise(
     The search ends when the decrement is below `tolerance`, or when rounding stops it; it counts as
     converged when the decrement is below `enough` and no direction curves downwards. A stationary point from
     which some direction curves down (such as theta = 0 where a variance is wanted) is left along it.
-    Below `last` one more step is taken without new derivatives: it squares the decrement, which is that before it.
+    Where one more step will bring the decrement, which such steps square, below `last`, it is the last one and taken
+    without new derivatives; the Minimum's gradient and decrement are then those before it.
     """
     at = _exact(target, np.asarray(start, dtype=float))
     checked = not target.secant
-    steps = 0
+    steps, before = 0, float("nan")
     while steps < iterations:
         steps += 1
         if at.decrement < NEAR and not checked:
@@ -76,9 +77,10 @@ def minimise(
         saddle = at.decrement < NEAR and at.lowest < 0  # not later: along a flat valley the end may never come
         if at.decrement < tolerance and not saddle:
             break
-        if at.decrement < last and at.exact and at.lowest == 0:
+        if at.exact and at.lowest == 0 and _next(at.decrement, before) < last:
             at = _stepped(target, at)
             break
+        before = at.decrement
         new = _search(target, at, _downhill(at.hessian)) if saddle else None
         new = _search(target, at, at.step) if new is None else new
         if new is None and at.exact:
@@ -86,6 +88,14 @@ def minimise(
         at = _exact(target, at.point) if new is None else new
     converged = bool(at.decrement < enough and at.lowest == 0)
     return Minimum(at.point, at.value, at.gradient, at.decrement, steps, converged)
+
+
+def _next(decrement: float, before: float) -> float:
+    """The decrement after one more step, where the last one made `decrement` of `before` (NaN: none); inf far away."""
+    if decrement > 1e-6:
+        return float("inf")
+    factor = 1.0 if np.isnan(before) else max(decrement / before**2, 1e-4)
+    return factor * decrement**2
 
 
 def _stepped(target: Target, at: _State) -> _State:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from formula_neuro.family import Array
 from .grouping_factors import Factor, Index
 from .information import Information, Remainder
 from .rest import Layout, Rest
-from .stacks import crossproduct, inverse_root_and_logdet, times
+from .stacks import Root, inverse_root_and_logdet, root_of, times
 from .terms import Term
 
 INVERTIBLE = 1e-3  # singular values of templates, in units of the residual's sd, above which they are inverted
@@ -62,15 +63,15 @@ class Sums:
         ZVW = times(R, self.ZW[0])
         if self.rest is None:
             return Reduction(self, T, R, None, logdet, WVW, (ZVW,))
-        step, more = _second(self.rest, [f.template(theta) for f in self.factors[1:]], T)
+        step = _second(self.rest, [f.template(theta) for f in self.factors[1:]], T)
         layout, Z12 = self.rest.layout, self.rest.Z12
         U = layout.pack(self.ZW[1:])
         U -= (Z12.T @ _flat(times(T, self.ZW[0]))).reshape(U.shape)  # Z2'V1^-1[X y]
-        halfU = step.half @ layout.apply([one.T for one in step.templates], U)
-        TU = layout.apply(step.templates, step.half.transpose(0, 2, 1) @ halfU)
+        halfU = step.root.solve(layout.apply([one.T for one in step.templates], U))
+        TU = layout.apply(step.templates, step.root.solve_transposed(halfU))
         WVW -= _flat(halfU).T @ _flat(halfU)
         ZVW = ZVW - times(R, (Z12 @ _flat(TU)).reshape(ZVW.shape))
-        return Reduction(self, T, R, step, logdet + more, WVW, (ZVW, *layout.unpack(U - step.J @ TU)))
+        return Reduction(self, T, R, step, logdet + step.root.logdet, WVW, (ZVW, *layout.unpack(U - step.J @ TU)))
 
     def _total(self) -> Array:
         """[X y]'[X y]."""
@@ -81,13 +82,20 @@ class Sums:
 
 @dataclass(frozen=True, eq=False)
 class Second:
-    """The second step: J, the templates L2, M^-1 = (I + L2'J L2)^-1 = half'half and T = L2 M^-1 L2'."""
+    """The second step: J, the templates L2, the root of M = I + L2'J L2 and T = L2 M^-1 L2'."""
 
+    layout: Layout
     J: Array  # (B, m, m)
     templates: tuple[Array, ...]
-    half: Array
-    M_inverse: Array
-    T: Array
+    root: Root
+
+    @cached_property
+    def M_inverse(self) -> Array:
+        return self.root.inverse()
+
+    @cached_property
+    def T(self) -> Array:
+        return self.layout.both_sides([template.T for template in self.templates], self.M_inverse)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +118,7 @@ class Reduction:
             return Information(self.R, H1, None)
         shared = self.R @ rest.pairs.unfold(second.T) @ self.R.transpose(0, 2, 1)
         S = tuple(L @ L.T for L in second.templates)
-        return Information(self.R, H1, Remainder(rest, S, second.T, *_inner(rest.layout, second), shared))
+        return Information(self.R, H1, Remainder(rest, S, second.T, *_inner(second), shared))
 
     def conditional(self) -> list[Array]:
         """S - S H S by level (L, K, K) of every factor: Cov(u | y) in units of s2."""
@@ -122,26 +130,24 @@ class Reduction:
         return [first + first @ rest.pairs.unfold(second.T) @ first.transpose(0, 2, 1), *others]
 
 
-def _second(rest: Rest, templates: Sequence[Array], T1: Array) -> tuple[Second, float]:
-    """The second step and log|M|."""
+def _second(rest: Rest, templates: Sequence[Array], T1: Array) -> Second:
     layout = rest.layout
     J = rest.ZZ - rest.pairs.fold(T1)
     M = layout.both_sides(templates, J)
     diagonal = np.arange(layout.m)
     M[:, diagonal, diagonal] += 1.0
-    half, logdet = inverse_root_and_logdet(M)
-    M_inverse = crossproduct(half)
-    T = layout.both_sides([template.T for template in templates], M_inverse)
-    return Second(J, tuple(templates), half, M_inverse, T), logdet
+    return Second(layout, J, tuple(templates), root_of(M))
 
 
-def _inner(layout: Layout, second: Second) -> tuple[Array, Array]:
+def _inner(second: Second) -> tuple[Array, Array]:
     """I - J T and H22 = J - J T J; from L2'^-1 M^-1 L2' where that is cheaper and L2 can be inverted."""
-    J, L = second.J, second.templates
+    layout, J, L = second.layout, second.J, second.templates
     if layout.m < LARGE or min(np.linalg.svd(one, compute_uv=False).min() for one in L) < INVERTIBLE:
         RT = np.eye(layout.m) - J @ second.T
         H22 = RT @ J
         return RT, (H22 + H22.transpose(0, 2, 1)) / 2
+    if layout.scalar:
+        return second.M_inverse, (np.eye(layout.m) - second.M_inverse) / float(L[0][0, 0]) ** 2
     inverse = [np.asarray(np.linalg.inv(one), dtype=float) for one in L]
     left = layout.apply([one.T for one in inverse], second.M_inverse)
     RT = layout.apply(L, left.transpose(0, 2, 1)).transpose(0, 2, 1)

@@ -33,6 +33,11 @@ class Layout:
     slices: tuple[slice, ...]  # of each factor's slots among the m
     places: tuple[Index, ...]  # (levels * K,) place of each factor's effects among the B * m
 
+    @property
+    def scalar(self) -> bool:
+        """Whether one factor with one effect a level is all there is, so that templates are numbers."""
+        return len(self.factors) == 1 and self.factors[0].K == 1
+
     def pack(self, parts: Sequence[Array]) -> Array:
         """(B, m, c) blocks from one (levels, K, c) array a factor."""
         out = np.zeros((self.B * self.m, parts[0].shape[-1]))
@@ -50,7 +55,7 @@ class Layout:
 
     def apply(self, matrices: Sequence[Array], blocks: Array) -> Array:
         """Each factor's (K, K) matrix times its rows of the blocks (B, m, c), level by level."""
-        if len(matrices) == 1 and matrices[0].size == 1:
+        if self.scalar:
             return np.asarray(matrices[0][0, 0] * blocks)
         out = np.empty_like(blocks)
         for factor, where, matrix in zip(self.factors, self.slices, matrices, strict=True):
@@ -64,6 +69,8 @@ class Layout:
 
     def both_sides(self, matrices: Sequence[Array], blocks: Array) -> Array:
         """matrix' block matrix, for symmetric blocks (B, m, m)."""
+        if self.scalar:
+            return np.asarray(float(matrices[0][0, 0]) ** 2 * blocks)
         transposed = [matrix.T for matrix in matrices]
         half = self.apply(transposed, blocks)
         return self.apply(transposed, half.transpose(0, 2, 1))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import lapack
@@ -21,8 +24,6 @@ def inverse_root_and_logdet(M: Array) -> tuple[Array, float]:
         return 1 / np.sqrt(M), _sum_of_logs(M)
     if k == 2:
         return _two(M)
-    if len(M) == 1:
-        return _large(M[0])
     root = np.linalg.cholesky(M)
     return np.linalg.inv(root), 2 * _sum_of_logs(np.diagonal(root, axis1=1, axis2=2))
 
@@ -38,21 +39,65 @@ def _two(M: Array) -> tuple[Array, float]:
     return out, logdet
 
 
-def _large(M: Array) -> tuple[Array, float]:
-    lower, info = lapack.dpotrf(M, lower=1, clean=1)
+class Root(Protocol):
+    """C of M = C C' (B, k, k)."""
+
+    @property
+    def logdet(self) -> float: ...
+    def solve(self, x: Array) -> Array:
+        """C^-1 x (B, k, c)."""
+
+    def solve_transposed(self, x: Array) -> Array:
+        """C'^-1 x (B, k, c)."""
+
+    def inverse(self) -> Array:
+        """M^-1."""
+
+
+def root_of(M: Array) -> Root:
+    """Of symmetric positive definite matrices (B, k, k): many small ones, or a single one that may be large."""
+    if len(M) > 1 or M.shape[-1] < 3:
+        return SmallRoots(*inverse_root_and_logdet(M))
+    lower, info = lapack.dpotrf(M[0], lower=1, clean=1)
     if info != 0:
         raise LinAlgError(f"the leading minor {info} is not positive")
-    logdet = 2 * _sum_of_logs(np.diagonal(lower))
-    return lapack.dtrtri(lower, lower=1, overwrite_c=1)[0][None], logdet
+    return LargeRoot(lower, 2 * _sum_of_logs(np.diagonal(lower)))
 
 
-def crossproduct(half: Array) -> Array:
-    """half'half for lower triangular half (B, k, k)."""
-    if len(half) == 1 and half.shape[-1] > 2:
-        product = np.tril(lapack.dlauum(half[0], lower=1)[0])
-        product += np.tril(product, -1).T
-        return product[None]
-    return times(half.transpose(0, 2, 1), half)
+@dataclass(frozen=True, eq=False)
+class SmallRoots:
+    """Roots by their inverses."""
+
+    half: Array  # C^-1
+    logdet: float
+
+    def solve(self, x: Array) -> Array:
+        return times(self.half, x)
+
+    def solve_transposed(self, x: Array) -> Array:
+        return times(self.half.transpose(0, 2, 1), x)
+
+    def inverse(self) -> Array:
+        return times(self.half.transpose(0, 2, 1), self.half)
+
+
+@dataclass(frozen=True, eq=False)
+class LargeRoot:
+    """One root, whose inverse is found only where it is asked for."""
+
+    lower: Array  # C
+    logdet: float
+
+    def solve(self, x: Array) -> Array:
+        return np.asarray(lapack.dtrtrs(self.lower, x[0], lower=1)[0][None])
+
+    def solve_transposed(self, x: Array) -> Array:
+        return np.asarray(lapack.dtrtrs(self.lower, x[0], lower=1, trans=1)[0][None])
+
+    def inverse(self) -> Array:
+        inverse = lapack.dpotri(self.lower, lower=1)[0]
+        inverse += np.tril(inverse, -1).T  # C is clean, so is the upper triangle of this
+        return np.asarray(inverse[None])
 
 
 def _sum_of_logs(values: Array) -> float:

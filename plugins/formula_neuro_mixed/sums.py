@@ -49,7 +49,7 @@ def level_sums(codes: Index, levels: int, left: Array, right: Array) -> Array:
     out = np.empty((levels, left.shape[1], right.shape[1]))
     for a in range(left.shape[1]):
         for b in range(right.shape[1]):
-            out[:, a, b] = np.bincount(codes, left[:, a] * right[:, b], levels)
+            out[:, a, b] = _sum(codes, levels, left[:, a], right[:, b])
     return out
 
 
@@ -58,5 +58,12 @@ def _squares(codes: Index, levels: int, basis: Array) -> Array:
     out = np.empty((levels, K, K))
     for a in range(K):
         for b in range(a + 1):
-            out[:, a, b] = out[:, b, a] = np.bincount(codes, basis[:, a] * basis[:, b], levels)
+            out[:, a, b] = out[:, b, a] = _sum(codes, levels, basis[:, b], basis[:, a])
     return out
+
+
+def _sum(codes: Index, levels: int, left: Array, right: Array) -> Array:
+    """Of the products by level; an intercept's column costs no product."""
+    if (left == left[0]).all():
+        return left[0] * np.bincount(codes, right, levels)
+    return np.bincount(codes, left * right, levels)

@@ -67,22 +67,34 @@ def inner_terms(random: Sequence[RandomTerm], weights: Array) -> tuple[Term, ...
         change = _orthogonalising(given.basis, weights)
         K = len(change)
         size = K * (K + 1) // 2
-        terms.append(Term(given, given.basis @ change, change, start, slice(theta, theta + size)))
+        terms.append(Term(given, (change.T @ given.basis.T).T, change, start, slice(theta, theta + size)))
         start, theta = start + K * len(given.levels), theta + size
     return tuple(terms)
 
 
 def _orthogonalising(basis: Array, weights: Array) -> Array:
     """(K, K) change of basis to weighted mean square 1, and to orthogonality where the rank allows it."""
-    rows = basis * np.sqrt(weights)[:, None]
+    rows = basis if (weights == 1).all() else (basis.T * np.sqrt(weights)).T
     root_n = np.sqrt((weights > 0).sum())
     K = basis.shape[1]
     norms = column_norms(rows)
-    if len(independent_columns(rows)) < K:
+    if K == 1:
+        return np.array([[root_n / norms[0]]])
+    R = _triangle(rows / norms)
+    if R is None:
         return np.diag(root_n / norms)
-    R = np.linalg.qr(rows / norms)[1]
-    R = R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None]
     return np.asarray(np.linalg.inv(R * norms) * root_n)
+
+
+def _triangle(unit: Array) -> Array | None:
+    """R (K, K) of the QR of columns of length 1, its diagonal positive; None where they are dependent."""
+    gram = unit.T @ unit
+    if np.isfinite(gram).all() and np.linalg.eigvalsh(gram)[0] > 1e-8:  # far from dependent: its root will do
+        return np.asarray(np.linalg.cholesky(gram).T)
+    if len(independent_columns(unit)) < len(gram):
+        return None
+    R = np.linalg.qr(unit)[1]
+    return np.asarray(R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None])
 
 
 def start_theta(terms: Sequence[Term]) -> Array:
