@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .inference.r_squared import icc, r2
     from .inference.ranova import ranova
     from .refitting import refit
+    from .residual_structure import AR1, VarIdent
     from .registry import backends, tasks
 
 __version__ = "0.1.0.dev0"
@@ -59,6 +60,8 @@ _PUBLIC = {
     "Laplace": "estimator",
     "AGQ": "estimator",
     "GEE": "estimator",
+    "AR1": "residual_structure",
+    "VarIdent": "residual_structure",
     "MeanBR": "estimator",
     "MedianBR": "estimator",
     "Normal": "estimator",
@@ -69,6 +72,7 @@ _PUBLIC = {
 __all__ = [  # a plain list, so that type checkers and editors see it
     "AGQ",
     "Bootstrap",
+    "AR1",
     "GEE",
     "ML",
     "REML",
@@ -76,6 +80,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "Laplace",
     "MeanBR",
     "MedianBR",
+    "VarIdent",
     "Normal",
     "anova",
     "backends",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from typing import Any
+
+from .residual_structure import as_structures
 
 
 @dataclass(frozen=True)
@@ -20,14 +23,36 @@ class Estimator:
         return ()
 
 
-@dataclass(frozen=True)
-class ML(Estimator):
-    """Maximum likelihood; "ml" is the word for it."""
+@dataclass(frozen=True, repr=False)
+class _Likelihood(Estimator):
+    """What ML and REML share: the structure of a linear mixed model's residuals."""
+
+    residual: Any = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "residual", as_structures(self.residual))
+
+    def __repr__(self) -> str:
+        shown = self.residual[0] if len(self.residual) == 1 else list(self.residual)
+        return f"{type(self).__name__}({f'residual={shown!r}' if self.residual else ''})"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for structure in self.residual for name in structure.columns))
 
 
-@dataclass(frozen=True)
-class REML(Estimator):
-    """Restricted maximum likelihood, the default of linear mixed models; "reml" is the word for it."""
+@dataclass(frozen=True, repr=False)
+class ML(_Likelihood):
+    """Maximum likelihood; "ml" is the word for it. residual: of linear mixed models, as REML's."""
+
+
+@dataclass(frozen=True, repr=False)
+class REML(_Likelihood):
+    """Restricted maximum likelihood, the default of linear mixed models; "reml" is the word for it.
+
+    residual: VarIdent("treatment") gives each level of a column a residual standard deviation of its own, AR1("time",
+    group="mouse") correlates residuals in time; a list takes both.
+    """
 
 
 @dataclass(frozen=True)
@@ -188,7 +213,7 @@ _WORDS: dict[str, type[Estimator]] = {
 BIAS_REDUCED = ("mean_br", "median_br", "jeffreys")  # finite where maximum likelihood is not
 _PATTERN = r"\s*(\w+)\s*(?:\(\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)\s*\))?\s*"
 _WORD_OF = {**{cls: word for word, cls in _WORDS.items()}, GEE: "gee"}
-DEFAULTS = {"lm": ML, "glm": ML, "lmm": REML, "glmm": Laplace}
+DEFAULTS: dict[str, type[Estimator]] = {"lm": ML, "glm": ML, "lmm": REML, "glmm": Laplace}
 
 
 def as_estimator(given: str | Estimator | None, model: str = "") -> Estimator:

@@ -38,7 +38,7 @@ def fit(
     family: gaussian, binomial, poisson, Gamma, inverse.gaussian, nbinom2 (theta estimated, as glm.nb) and R's quasi
         families, the link in brackets: "binomial(probit)", "quasi(log, mu^2)", "nbinom2(log, theta=2)".
     estimator: "ml", "reml" (default of linear mixed models), "laplace" (of generalized ones), AGQ(10), "mean_br",
-        "median_br", "jeffreys", GEE(cluster="mouseID").
+        "median_br", "jeffreys", GEE(cluster="mouseID"), REML(residual=VarIdent("treatment")).
     backend: a name of `fn.backends()`; the best that can fit is chosen otherwise. A name never falls back.
     weights: prior weights: a column's name or one number a row; the trials, for a binomial share.
     offset: a column's name, an expression of columns, or one number a row, added to the linear predictor.

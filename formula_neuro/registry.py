@@ -73,6 +73,7 @@ class Backend:
     requires: tuple[str, ...] = ()
     extra: str = ""
     structures: frozenset[str] = frozenset({"us"})
+    residuals: frozenset[str] = frozenset()  # residual structures, "VarIdent", "AR1"
     spatial: bool = False  # takes s(...), terms with a map of their own
     max_random: int | None = None
     rank: int = 0
@@ -81,7 +82,7 @@ class Backend:
     help: str = ""
 
     def __post_init__(self) -> None:
-        for field in ("models", "families", "estimators", "structures"):
+        for field in ("models", "families", "estimators", "structures", "residuals"):
             object.__setattr__(self, field, frozenset(getattr(self, field)))
 
     def unready(self) -> str | None:
@@ -103,6 +104,9 @@ class Backend:
             return f"has no {family} family (has {', '.join(sorted(self.families))})"
         if word not in self.estimators:
             return f"does not know estimator {word!r} (knows {', '.join(sorted(self.estimators))})"
+        unknown = sorted(request.residuals - self.residuals)
+        if unknown:
+            return f"has no {unknown[0]} of residuals (has {', '.join(sorted(self.residuals)) or 'no such structure'})"
         if request.spatial and not self.spatial:
             return "has no s(...): it marks terms with a map of their own, and this backend makes no maps"
         strange = sorted(request.structures - self.structures)

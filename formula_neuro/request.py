@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .design import Design
-from .estimator import Estimator
+from .estimator import ML, Estimator
 from .family import Array, Family
 from .syntax.bars import HOMOGENEOUS
 
@@ -44,6 +44,11 @@ class Request:
         )
 
     @property
+    def residuals(self) -> frozenset[str]:
+        """Kinds of the residual structures asked for: "VarIdent", "AR1"."""
+        return frozenset(type(structure).__name__ for structure in getattr(self.estimator, "residual", ()))
+
+    @property
     def spatial(self) -> bool:
         """Whether terms have a map of their own."""
         return bool(self.design.formula.spatial)
@@ -69,3 +74,7 @@ class Request:
 
     def with_estimator(self, estimator: Estimator) -> Request:
         return replace(self, estimator=estimator)
+
+    def by_ml(self) -> Request:
+        """The same model by maximum likelihood, a structure of its residuals kept."""
+        return self.with_estimator(ML(getattr(self.estimator, "residual", ())))

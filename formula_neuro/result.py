@@ -133,6 +133,12 @@ class Fit:
         return pd.Series(mu, index=self.request.design.index, name="fitted")
 
     @property
+    def residual_weights(self) -> Array:
+        """What sigma squared is divided by for each row's residual variance, (n,): prior weights, and varIdent's."""
+        own = getattr(self.engine, "residual_weights", None)
+        return self.request.weights if own is None else np.asarray(own)
+
+    @property
     def aliased(self) -> tuple[str, ...]:
         """Columns that are linear combinations of earlier ones; their coefficients are NaN."""
         return tuple(name for name, b in zip(self.names, self.beta, strict=True) if np.isnan(b))

@@ -71,6 +71,7 @@ LMM = {
     "sigma": Tolerance(1e-3, RELATIVE, NEAR),
     "random-effect sds": Tolerance(3e-3, SPREAD, NEAR + " (2e-3 seen)"),
     "random-effect covariances": Tolerance(6e-3, SPREAD, "a product of two sds, so twice their tolerance"),
+    "residual parameters": Tolerance(1e-3, "absolute, or relative above 1", "lme takes turns between them and theta"),
     "log-likelihood": Tolerance(5e-6, "absolute", "lmer may stop 1e-5 above the smallest criterion", worse=1e-6),
     "fitted values": Tolerance(3e-3, RESPONSE, "the random effects shrink as their sd does"),
     "degrees of freedom": Tolerance(

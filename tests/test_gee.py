@@ -195,7 +195,7 @@ def test_separated_responses_are_refused_by_name(cells):
         ({"cluster": 3}, ValueError, "name of a column"),
         ({"order": "day"}, ValueError, "order= does nothing with corr='exchangeable'"),
         ({"corr": "ar1", "order": "x"}, DataError, "whole numbers"),
-        ({"corr": "ar1", "order": "dose"}, DataError, "a time occurs once in a cluster"),
+        ({"corr": "ar1", "order": "dose"}, DataError, "a time occurs once in a mouse"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_words(cells, change, error, words):

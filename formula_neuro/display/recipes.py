@@ -10,6 +10,7 @@ import numpy as np
 
 from ..estimator import AGQ, BIAS_REDUCED, GEE, REML, Jeffreys
 from ..family import NBinom2, Quasi
+from .residual_words import lme_code, structures_in_python
 from ..syntax.expression import quoted
 from ..values import Contrast
 
@@ -41,6 +42,8 @@ def python_code(fit: Fit, data: str = "data.csv") -> str:
     elif request.estimator.word in BIAS_REDUCED:
         power = f"({number:g})" if (number := _power(fit)) else ""
         arguments.append(f'estimator="{request.estimator.word}{power}"')
+    elif residual := structures_in_python(fit):
+        arguments.append(f"estimator=fn.{type(request.estimator).__name__}(residual={residual})")
     elif request.model == "lmm" and not isinstance(request.estimator, REML):
         arguments.append('estimator="ml"')
     if not fit.backend.startswith("native-"):
@@ -61,6 +64,8 @@ def r_code(fit: Fit, data: str = "data.csv") -> str:
     m <- lm(dff ~ lick, data = d)
     summary(m)
     """
+    if structures_in_python(fit):
+        return lme_code(fit, data)
     request = fit.request
     arguments = [str(request.design.formula), "data = d", *_r_family(fit), *_r_estimator(fit)]
     arguments += [f"{name} = {text or '...'}" for name, text in _extras(fit)]

@@ -15,6 +15,7 @@ from . import digits
 from .fit_tables import coefficient_columns, correlations, random_table, ratio_table
 from .gee_words import gee_parts
 from .grouping_words import grouping_notes
+from .residual_words import residual_words
 
 if TYPE_CHECKING:
     from ..family import Array
@@ -141,6 +142,7 @@ def _mixed(fit: Fit) -> list[str]:
         _criteria(fit),
         f"Scaled residuals:\n{_quantiles(residuals)}",
         f"Random effects:\n{random_table(fit)}\n{_sizes(fit)}",
+        residual_words(fit),
         _coefficients(fit),
         correlations(fit),
     ]
@@ -149,7 +151,7 @@ def _mixed(fit: Fit) -> list[str]:
 def _mixed_head(fit: Fit) -> str:
     request = fit.request
     if request.model == "lmm":
-        how = "REML" if request.estimator == REML() else "maximum likelihood"
+        how = "REML" if isinstance(request.estimator, REML) else "maximum likelihood"
         tests = ". t-tests use Satterthwaite's method" if fit.tidy()["p_value"].notna().any() else ""
         lines = [f"Linear mixed model fit by {how}{tests}"]
     else:
@@ -161,7 +163,7 @@ def _mixed_head(fit: Fit) -> str:
 
 
 def _criteria(fit: Fit) -> str:
-    if fit.request.estimator == REML():
+    if isinstance(fit.request.estimator, REML):
         return f"REML criterion at convergence: {fit.criterion:.1f}"
     values = [fit.aic, fit.bic, fit.loglik, -2 * fit.loglik, fit.nobs - fit.n_parameters]
     words = digits.aligned([round(v, 1) for v in values])

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from ..errors import DataError, Unable
-from ..estimator import AGQ, BIAS_REDUCED, ML, REML
+from ..estimator import AGQ, BIAS_REDUCED, REML
 from ..request import Request
 from ..result import Fit, ability
 from . import variance_tests
@@ -151,7 +151,7 @@ def by_ml(fit: Fit, messages: list[str]) -> Fit:
         return fit
     messages.append("REML fits were refitted by maximum likelihood for the comparison")
     refit = ability(fit, "refit", "comparing REML fits by likelihood")
-    refitted: Fit = refit(fit.request.with_estimator(ML()))
+    refitted: Fit = refit(fit.request.by_ml())
     return refitted
 
 

@@ -159,6 +159,8 @@ def _names(fits: tuple[Fit, ...], covariances: list[Any]) -> tuple[str, ...]:
 def _estimator(fit: Fit) -> str:
     """ "ml", "jeffreys(0.3)": the word, with its number where that is not the default."""
     how = fit.request.estimator
+    if fit.request.model == "gee" or fit.request.residuals:
+        return repr(how)
     return how.word if how == type(how)() else f"{how.word}({', '.join(f'{v:g}' for v in vars(how).values())})"
 
 

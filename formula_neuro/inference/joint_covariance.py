@@ -19,6 +19,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from ..design import RandomTerm
+from ..errors import Unable
 from ..family import Array
 from ..result import Fit
 
@@ -73,7 +74,12 @@ def joint(fit: Fit, covariance: Array | None = None) -> Joint:
 
 def working_weights(fit: Fit) -> Array:
     """W (n,): prior weights over sigma^2 of a linear model; w mu1^2 / V over the dispersion at the modes of others."""
-    family, w = fit.request.family, fit.request.weights
+    if "AR1" in fit.request.residuals:
+        raise Unable(
+            "standard errors that include random effects are not offered beside AR1 residuals; predict(..., "
+            "random=False) gives those of the population"
+        )
+    family, w = fit.request.family, fit.residual_weights
     if fit.request.model in ("lm", "lmm"):
         return np.asarray(w / fit.sigma**2)
     mu, slope = family.link.inverse(fit.eta), family.link.derivative(fit.eta)

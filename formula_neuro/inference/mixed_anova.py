@@ -11,7 +11,7 @@ from scipy import stats
 
 from ..design import TermColumns
 from ..errors import Unable
-from ..estimator import ML, REML
+from ..estimator import REML
 from ..family import Array
 from ..request import Request
 from ..result import Fit, ability
@@ -130,7 +130,7 @@ def _by_ml(fit: Fit, request: Request, columns: Collection[int]) -> Fit:
         return fit
     smaller = hold(request, dict.fromkeys(columns, 0.0)) if columns else request
     refit = ability(fit, "refit", "a likelihood-ratio test of single terms")
-    found: Fit = refit(smaller.with_estimator(ML()) if by_reml else smaller)
+    found: Fit = refit(smaller.by_ml() if by_reml else smaller)
     return found
 
 

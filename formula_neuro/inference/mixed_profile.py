@@ -17,7 +17,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from ..errors import FitError, Unable
-from ..estimator import ML, REML
+from ..estimator import REML
 from ..result import Fit, ability
 from .held import Held, Profiler
 from .restrict import hold
@@ -70,7 +70,7 @@ def mixed_profile(fit: Fit, parm: str | Sequence[str] | None, conf_level: float)
 
 def _check(fit: Fit) -> None:
     if fit.request.residuals:
-        raise Unable("profiles of a model with a residual structure are not offered; take method='bootstrap', or 'wald'")
+        raise Unable("profiles beside a residual structure are not offered; take method='bootstrap', or 'wald'")
     odd = next((term.structure for term in fit.request.design.random if term.structure not in ("us",)), None)
     if odd is not None:
         raise Unable(f"profiles of {odd}(...) terms are not offered; take method='bootstrap', or 'wald'")

@@ -84,7 +84,8 @@ def residual_variance(fit: Fit, between: float) -> float:
     family, request = fit.request.family, fit.request
     link = family.link.name
     if family.name == "gaussian" and link == "identity":
-        return fit.sigma**2
+        used = request.weights > 0  # a residual structure's variances are averaged
+        return float(fit.sigma**2 * (request.weights[used] / fit.residual_weights[used]).mean())
     if family.name == "binomial" and link in BINARY:
         return BINARY[link]
     if link == "log" and (family.name in LOGARITHMIC):

@@ -49,6 +49,11 @@ def ranova(
     if method not in ("lrt", "exact"):
         raise ValueError(f"method={method!r} is not known; there are 'lrt' and 'exact'")
     dropped = _reductions(fit.request, reduce)
+    if fit.request.residuals and not all(one.request.design.random for one in dropped):
+        raise Unable(
+            "a residual structure is fitted beside random effects only, so the last of them cannot be tested; compare "
+            "by AIC, or without the structure"
+        )
     if method == "exact":
         _check_exact(fit)
     logliks = [fit.loglik, *(_loglik(fit, one) for one in dropped)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 
 from ..design import RandomTerm
 from ..errors import Unable
+from ..estimator import Estimator
 from ..family import Array
 from ..request import Request
+from ..residual_structure import AR1
 from ..result import Fit
+from ..values import Categorical, Value, as_factor, keep
 from .clusters import clusters_of
 from .simulation import fixed_part
 from .working import working
@@ -71,8 +75,26 @@ def of_clusters(request: Request, clusters: Clusters, drawn: NDArray[np.intp]) -
         rows=design.rows[rows],
         index=pd.RangeIndex(len(rows)),
         data=design.data.iloc[rows],
+        beside=_beside(request, rows, copy),
     )
     return replace(request, design=new, y=request.y[rows], weights=request.weights[rows])
+
+
+def _beside(request: Request, rows: Rows, copy: Rows) -> dict[str, Value]:
+    """Columns beside the formula on these rows; in those that tell clusters apart each copy is one of its own."""
+    how = request.estimator
+    apart = {getattr(how, "cluster", None), *(getattr(s, "group", None) for s in _series(how))}
+    found = {name: keep(value, rows) for name, value in request.design.beside.items()}
+    for name in found.keys() & apart:
+        factor = as_factor(request.design.beside[name])
+        both = copy * len(factor.levels) + factor.codes[rows]
+        left, codes = np.unique(both, return_inverse=True)
+        found[name] = Categorical(codes.astype(np.intp), tuple(f"copy {place}" for place in left))
+    return found
+
+
+def _series(how: Estimator) -> list[Any]:
+    return [structure for structure in getattr(how, "residual", ()) if isinstance(structure, AR1)]
 
 
 def _copied(term: RandomTerm, rows: Rows, copy: Rows) -> RandomTerm:
@@ -104,6 +126,8 @@ def pool(fit: Fit) -> Pool:
             "residuals can be drawn again in linear models only: those of a generalized one have no common "
             "distribution; take resample='parametric' or 'cases'"
         )
+    if fit.request.residuals:
+        raise Unable("residuals of a structure are not exchangeable; take resample='parametric' or 'cases'")
     w = fit.request.weights
     used = w > 0
     e = (fit.request.y - fit.eta)[used] * np.sqrt(w[used])

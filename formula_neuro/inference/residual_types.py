@@ -66,7 +66,7 @@ def _response(fit: Fit) -> Array:
 
 def _pearson(fit: Fit) -> Array:
     variance = fit.request.family.variance(fit.request.family.link.inverse(fit.eta))
-    return np.asarray(_response(fit) * np.sqrt(fit.request.weights / variance))
+    return np.asarray(_response(fit) * np.sqrt(fit.residual_weights / variance))
 
 
 def _deviance(fit: Fit) -> Array:
@@ -112,7 +112,7 @@ Distribution = Callable[[Array], tuple[Array, Array]]  # of responses: P(Y <= y)
 
 
 def _conditional(fit: Fit, used: NDArray[np.bool_]) -> Distribution:
-    family, w = fit.request.family, fit.request.weights[used]
+    family, w = fit.request.family, fit.residual_weights[used]
     mu = family.link.inverse(fit.eta[used])
     return lambda y: family.cdf(y, mu, w, fit.dispersion)
 
@@ -120,5 +120,5 @@ def _conditional(fit: Fit, used: NDArray[np.bool_]) -> Distribution:
 def _marginal(fit: Fit, used: NDArray[np.bool_]) -> Distribution:
     design = fit.request.design
     eta = (design.matrix @ np.nan_to_num(fit.beta) + design.offset)[used]
-    s, w = spread(fit)[used], fit.request.weights[used]
+    s, w = spread(fit)[used], fit.residual_weights[used]
     return lambda y: marginal_cdf(fit, y, eta, s, w)

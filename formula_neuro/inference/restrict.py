@@ -85,8 +85,8 @@ def check_linear(fit: Fit, what: str) -> None:
     """Raise Unable unless the fit is of a linear or generalized linear model, without random effects."""
     if fit.request.model == "gee":
         raise Unable(
-            f"{what} needs a likelihood, and GEE has none; tidy(), contrast() and anova() test by Wald's statistic with "
-            "robust standard errors"
+            f"{what} needs a likelihood, and GEE has none; tidy(), contrast() and anova() test by Wald's statistic "
+            "with robust standard errors"
         )
     if fit.request.model not in ("lm", "glm"):
         raise Unable(

@@ -18,7 +18,7 @@ def simulate(fit: Fit, n: int = 1, seed: int | np.random.Generator | None = None
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n is the number of simulations, 1 or more; got {n!r}")
     if fit.request.model == "gee":
-        raise Unable("simulate() draws from a distribution, and a GEE states means and correlations only; a mixed model can")
+        raise Unable("simulate() needs a distribution, and a GEE states means and correlations only")
     try:
         rng = np.random.default_rng(seed)
     except (TypeError, ValueError):
@@ -53,6 +53,9 @@ def draw_response(fit: Fit, rng: np.random.Generator, fixed: Array, new_effects:
             f"the fitted model simulates means outside the range of {request.family} ({mu.min():.3g} to "
             f"{mu.max():.3g}); a link that keeps them inside would not"
         )
+    noise = getattr(fit.engine, "residual_noise", None)
+    if noise is not None:
+        return np.asarray(mu + fit.sigma * noise(rng))
     return request.family.draw(mu, request.weights, fit.sigma**2, rng)
 
 

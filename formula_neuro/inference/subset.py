@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..design import RandomTerm
 from ..request import Request
+from ..values import keep
 
 
 def on_rows(request: Request, kept: NDArray[np.bool_]) -> Request:
@@ -28,6 +29,7 @@ def on_rows(request: Request, kept: NDArray[np.bool_]) -> Request:
         rows=design.rows[kept],
         index=design.index[kept],
         data=design.data[kept],
+        beside={name: keep(value, np.flatnonzero(kept)) for name, value in design.beside.items()},
     )
     return replace(request, design=smaller, y=request.y[kept], weights=request.weights[kept])
 

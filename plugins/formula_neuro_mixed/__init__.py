@@ -45,6 +45,7 @@ LMM = LinearMixedBackend(
     models=frozenset({"lmm"}),
     families=frozenset({"gaussian"}),
     estimators=frozenset({"reml", "ml"}),
+    residuals=frozenset({"VarIdent", "AR1"}),
     target="formula_neuro_mixed.lmm:fit",
     rank=10,
     help="linear mixed models by Newton's method with exact derivatives",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from formula_neuro.errors import DataError
@@ -57,21 +58,42 @@ def clusters_of(request: Request) -> tuple[Clusters, tuple[str, ...]]:
     how = request.estimator
     assert isinstance(how, GEE)
     used = np.flatnonzero(request.weights > 0)
-    factor = as_factor(request.design.beside[how.cluster])
-    levels, codes = np.unique(factor.codes[used], return_inverse=True)
-    if len(levels) < 2:
+    codes = as_factor(request.design.beside[how.cluster]).codes[used]
+    if len(np.unique(codes)) < 2:
         raise DataError(
             f"GEE: all rows used are in one cluster of {how.cluster}, but standard errors come from what differs "
             "between clusters; name the column that tells them apart"
         )
-    if how.order is None:
-        times, labels, words = _positions(codes), (), _by_rows(how)
-    else:
-        (times, labels), words = _times(request.design.beside[how.order], how.order, used), ()
+    time = None if how.order is None else request.design.beside[how.order]
+    found = blocks_in_time("GEE", how.cluster, codes, time, how.order, used, request.design.index)
+    return found, _by_rows(how)
+
+
+def blocks_in_time(
+    who: str,
+    name: str,
+    codes: NDArray[np.intp],
+    time: Value | None,
+    time_name: str | None,
+    rows: NDArray[np.intp],
+    index: pd.Index,
+) -> Clusters:
+    """Rows in blocks of equal codes (m,) of the factor `name`, sorted by a time or left in their order.
+
+    rows (m,) are their places in the design, index the design's row labels; DataError where a time occurs twice.
+    """
+    codes = np.unique(codes, return_inverse=True)[1]
+    times, labels = (_positions(codes), ()) if time is None else _times(time, who, time_name, rows)
     order = np.lexsort([times, codes])
-    found = Clusters(used[order], codes[order], times[order], labels, len(levels))
-    _check_times(found, how, factor, request)
-    return found, words
+    found = Clusters(rows[order], codes[order], times[order], labels, int(codes.max()) + 1)
+    same = np.flatnonzero((np.diff(found.codes) == 0) & (np.diff(found.times) == 0))
+    if len(same):
+        first, second = (index[row] for row in found.rows[same[0] : same[0] + 2])
+        raise DataError(
+            f"{who}: rows {first} and {second} are of one {name} and one {time_name}, but a time occurs once in a "
+            f"{name} ({len(same)} such pairs)"
+        )
+    return found
 
 
 def _positions(codes: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -84,7 +106,7 @@ def _positions(codes: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _by_rows(how: GEE) -> tuple[str, ...]:
-    if how.corr not in ("ar1", "unstructured"):
+    if how.order is not None or how.corr not in ("ar1", "unstructured"):
         return ()
     return (
         f"GEE: corr={how.corr!r} takes the rows of each cluster in the data's order, one step apart; "
@@ -92,26 +114,17 @@ def _by_rows(how: GEE) -> tuple[str, ...]:
     )
 
 
-def _times(value: Value, name: str, used: NDArray[np.intp]) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+def _times(
+    value: Value, who: str, name: str | None, rows: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     """Times (m,) as whole numbers, the levels' places of a factor; and the names of these."""
     if isinstance(value, Categorical):
-        return value.codes[used] + 1, value.levels
-    numbers = np.asarray(value)[used]
+        return value.codes[rows] + 1, value.levels
+    numbers = np.asarray(value)[rows]
     odd = numbers != np.round(numbers)
     if odd.any():
         raise DataError(
-            f"GEE: order={name!r} holds {numbers[odd][0]:g}, but times are whole numbers (their distance is the power "
-            "of an AR1 correlation); round them, count in a smaller unit, or take their ranks"
+            f"{who}: {name} holds {numbers[odd][0]:g}, but times are whole numbers (their distance is the power of the "
+            "AR1 correlation); round them, count in a smaller unit, or take their ranks"
         )
     return numbers.astype(np.intp), ()
-
-
-def _check_times(clusters: Clusters, how: GEE, factor: Categorical, request: Request) -> None:
-    same = np.flatnonzero((np.diff(clusters.codes) == 0) & (np.diff(clusters.times) == 0))
-    if len(same):
-        first, second = clusters.rows[same[0]], clusters.rows[same[0] + 1]
-        index = request.design.index
-        raise DataError(
-            f"GEE: cluster {factor.levels[factor.codes[first]]} of {how.cluster} has two rows ({index[first]} and "
-            f"{index[second]}) of the same {how.order}; a time occurs once in a cluster ({len(same)} such pairs)"
-        )

@@ -73,6 +73,7 @@ def formula_neuro_backends() -> list[Backend]:
             families=frozenset({"gaussian"}),
             estimators=frozenset({"reml", "ml"}),
             structures=frozenset({"us", "diag"}),
+            residuals=frozenset({"VarIdent", "AR1"}),
             target=f"{fits}:nlme",
             rank=-1,  # a second opinion, by name
             help="lme() of nlme: nested grouping factors, degrees of freedom by containment",

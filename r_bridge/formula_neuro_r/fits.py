@@ -20,6 +20,7 @@ from .asked import arguments, first_coefficients, going_on
 from .engine import call
 from .nested import nested_groups
 from .received import fit_from
+from .residual_structure import structures
 
 ENGINES = {"r-glm": Iterating, "lme4": GoingOn, "lmerTest": Testing, "nlme": Containing}
 
@@ -83,7 +84,7 @@ def lmertest(request: Request) -> Fit:
 
 def nlme(request: Request) -> Fit:
     """lme() of nlme."""
-    return _fit(request, "nlme", "fit_nlme", ("nlme",), {"groups": nested_groups(request)})
+    return _fit(request, "nlme", "fit_nlme", ("nlme",), {"groups": nested_groups(request), **structures(request)})
 
 
 def glmmtmb(request: Request) -> Fit:

@@ -51,6 +51,7 @@ def fit_from(request: Request, backend: str, answer: Answer, seconds: float, eng
         iterations=int(number["iterations"]),
         engine=replace(engine, order=tuple(order)),
         null_deviance=number.get("null_deviance", float("nan")),
+        residual=dict(zip(value.get("residual_names", ()), map(float, value.get("residual", ())), strict=True)),
     )
 
 

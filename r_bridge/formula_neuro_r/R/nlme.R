@@ -11,6 +11,8 @@ fit_nlme <- function(arguments) {
   own <- X[, colnames(X) != "(Intercept)", drop = FALSE]  # the intercept's degrees of freedom are special to lme
   frame <- c(list(.fn_y = parts$y), as_columns(own, ".fn_x"), nested_columns(arguments))
   if (!is.null(arguments$weights)) frame$.fn_inverse <- 1 / arguments$weights
+  if (!is.null(arguments$spread)) frame$.fn_spread <- factor(arguments$spread$codes)
+  if (!is.null(arguments$series)) frame[c(".fn_series", ".fn_time")] <- arguments$series[c("codes", "times")]
   frame <- structure(frame, row.names = .set_row_names(length(parts$y)), class = "data.frame")
   fixed <- sums(if (ncol(own) < ncol(X)) "1" else "0", paste0(".fn_x", seq_len(ncol(own)))[seq_len(ncol(own))])
   call <- list(
@@ -20,10 +22,44 @@ fit_nlme <- function(arguments) {
     control = nlme::lmeControl(maxIter = 500, msMaxIter = 500, msMaxEval = 2000, apVar = FALSE)
   )
   if (!is.null(arguments$weights)) call$weights <- nlme::varFixed(~.fn_inverse)
-  model <- eval(as.call(call))
+  model <- eval(as.call(with_structure(call, arguments)))
   names <- c(colnames(X)[colnames(X) == "(Intercept)"], colnames(own))
   if (isTRUE(arguments$freedom)) return(list(names = names, df = as.double(model$fixDF$X)))
-  list_of_lme(model, arguments, parts$X, X, names)
+  with_residual(list_of_lme(model, arguments, parts$X, X, names), model, arguments)
+}
+
+# varIdent and corAR1; the series lie within the innermost grouping factor.
+with_structure <- function(call, arguments) {
+  if (is.null(arguments$spread) && is.null(arguments$series)) return(call)
+  call$control <- nlme::lmeControl(maxIter = 500, msMaxIter = 500, msMaxEval = 5000, apVar = FALSE,
+                                   tolerance = 1e-10, msTol = 1e-12)
+  if (!is.null(arguments$spread)) {
+    spread <- nlme::varIdent(form = ~1 | .fn_spread)
+    call$weights <- if (is.null(call$weights)) spread else nlme::varComb(spread, call$weights)
+  }
+  if (!is.null(arguments$series)) {
+    groups <- paste(c(names(arguments$groups), ".fn_series"), collapse = "/")
+    call$correlation <- nlme::corAR1(form = stats::as.formula(paste("~ .fn_time |", groups), baseenv()))
+    call$random <- c(call$random)
+  }
+  call
+}
+
+# Ratios to our first level, where nlme takes the first that it meets, with sigma to match; and phi.
+with_residual <- function(answer, model, arguments) {
+  found <- numeric()
+  if (!is.null(arguments$spread)) {
+    own <- model$modelStruct$varStruct
+    if (inherits(own, "varComb")) own <- own[[1]]
+    ratios <- stats::coef(own, unconstrained = FALSE, allCoef = TRUE)
+    ratios <- ratios[order(as.integer(names(ratios)))]
+    answer$sigma <- answer$sigma * ratios[[1]]
+    found <- structure(ratios[-1] / ratios[[1]], names = arguments$spread$names)
+  }
+  if (!is.null(arguments$series)) {
+    found <- c(found, phi = stats::coef(model$modelStruct$corStruct, unconstrained = FALSE)[[1]])
+  }
+  c(answer, list(residual = as.double(found), residual_names = named(found)))
 }
 
 list_of_lme <- function(model, arguments, all, X, names) {
