@@ -41,6 +41,8 @@ class NBinom1(Poisson):
 
     def rows(self, y: Array, mu: Array) -> Array:
         """Each row's log-likelihood, a negative binomial of size mu / phi."""
+        if self.phi == 0:
+            return np.asarray(special.xlogy(y, mu) - mu - special.gammaln(y + 1))
         size = mu / self.phi
         ways = -special.betaln(size, y + 1) - np.log(size + y)
         return np.asarray(ways - size * np.log1p(self.phi) - special.xlogy(y, 1 + 1 / self.phi))
@@ -49,14 +51,20 @@ class NBinom1(Poisson):
         return float((w * self.rows(y, mu)).sum())
 
     def deviance(self, y: Array, mu: Array, w: Array) -> Array:
+        if self.phi == 0:
+            return super().deviance(y, mu, w)
         some = y > 0  # a count of 0 is likeliest at mean 0, with probability 1
         best = _highest(lambda m: self.rows(y, m), np.full_like(mu, 1e-12), np.maximum(2 * y, 1.0))
         return 2 * w * np.where(some, np.maximum(best - self.rows(y, mu), 0.0), -self.rows(y, mu))
 
     def draw(self, mu: Array, w: Array, dispersion: float, rng: np.random.Generator) -> Array:
+        if self.phi == 0:
+            return super().draw(mu, w, dispersion, rng)
         return rng.negative_binomial(drawable(mu) / self.phi, 1 / (1 + self.phi)).astype(float)
 
     def cdf(self, y: Array, mu: Array, w: Array, dispersion: float) -> tuple[Array, Array]:
+        if self.phi == 0:
+            return super().cdf(y, mu, w, dispersion)
         k, size, share = np.maximum(y, 0.0) + 1, mu / self.phi, 1 / (1 + self.phi)
         below, above = special.betainc(size, k, share), special.betaincc(size, k, share)
         return np.where(y < 0, 0.0, below), np.where(y < 0, 1.0, above)
@@ -132,21 +140,29 @@ class BetaBinomial(Binomial):
 
     def rows(self, y: Array, mu: Array, trials: Array) -> Array:
         """Each row's log-likelihood."""
+        if np.isinf(self.phi):
+            return super().rows(y, mu, trials)
         a, b = mu * self.phi, (1 - mu) * self.phi
         successes, failures = trials * y, trials * (1 - y)
         choose = special.gammaln(trials + 1) - special.gammaln(successes + 1) - special.gammaln(failures + 1)
         return np.asarray(choose + special.betaln(successes + a, failures + b) - special.betaln(a, b))
 
     def deviance(self, y: Array, mu: Array, w: Array) -> Array:
+        if np.isinf(self.phi):
+            return super().deviance(y, mu, w)
         edge = (y <= 0) | (y >= 1)  # likeliest at mean 0 or 1, with probability 1
         best = _highest(lambda m: self.rows(y, m, w), np.full_like(mu, 1e-12), np.full_like(mu, 1 - 1e-12))
         return 2 * np.maximum(np.where(edge, 0.0, best) - self.rows(y, mu, w), 0.0)
 
     def draw(self, mu: Array, w: Array, dispersion: float, rng: np.random.Generator) -> Array:
+        if np.isinf(self.phi):
+            return super().draw(mu, w, dispersion, rng)
         trials = np.round(w).astype(int)
         return rng.binomial(trials, rng.beta(mu * self.phi, (1 - mu) * self.phi)) / np.maximum(trials, 1)
 
     def cdf(self, y: Array, mu: Array, w: Array, dispersion: float) -> tuple[Array, Array]:
+        if np.isinf(self.phi):
+            return super().cdf(y, mu, w, dispersion)
         from scipy.stats import betabinom
 
         law = betabinom(np.round(w), mu * self.phi, (1 - mu) * self.phi)

@@ -15,6 +15,7 @@ from . import glmm_quadrature as quadrature
 from .glmm_modes import Mode, Model, modes
 
 LARGEST_THETA = 50.0  # on a logit or log scale: effects of e^50 mean that the variance is infinite
+LARGEST_LOG_SHAPE = 16.0  # beyond, the digits of a shape's derivatives are lost, and it is as good as its limit
 LARGEST_TAU = 100.0  # beyond e^100 and e^-100 there is no number left
 UNLIMITED = ("identity", "sqrt", "inverse", "1/mu^2")  # links whose linear predictor has units of the response
 
@@ -83,7 +84,8 @@ class Marginal:
     def beyond(self, psi: Array) -> bool:
         """Whether a standard deviation or a shape has left all sense."""
         theta, _, tau = self.model.parts(psi)
-        return bool(np.abs(theta).max() > self.limit or (self.model.rows.shaped and abs(tau) > LARGEST_TAU))
+        widest = LARGEST_TAU if self.model.rows.family.dispersed else LARGEST_LOG_SHAPE
+        return bool(np.abs(theta).max() > self.limit or (self.model.rows.shaped and abs(tau) > widest))
 
     def value(self, psi: Array) -> float:
         """F alone; infinite where there are no modes, and where parameters are beyond any sense."""
@@ -92,14 +94,15 @@ class Marginal:
         known = self._at(psi)
         if known.mode is None:
             return float("inf")
-        F = self._plain(known) + self._penalty(psi)
+        F = self._plain(known) + self.penalised(psi)
         return F if np.isfinite(F) else float("inf")
 
     def _plain(self, known: _Known) -> float:
         assert known.mode is not None
         return known.mode.criterion if known.nodes is None else known.nodes.value
 
-    def _penalty(self, psi: Array) -> float:
+    def penalised(self, psi: Array) -> float:
+        """The prior's part of F."""
         b = self.model.parts(psi)[1]
         return 0.0 if self.penalty is None else float(b @ self.penalty.Q @ b)
 
@@ -130,7 +133,7 @@ class Marginal:
             own = slice(len(theta), len(theta) + len(b))
             g[own] += 2 * self.penalty.Q @ b
             H[own, own] += 2 * self.penalty.Q
-        found = (self._plain(known) + self._penalty(psi), g, H)
+        found = (self._plain(known) + self.penalised(psi), g, H)
         self._derived = (known.key, found, known)
         return found
 
