@@ -94,7 +94,7 @@ def _upper(t: Array, df: Array, method: str, q: int, V: Array, means: int) -> Ar
     if method == "sidak":
         return _sidak(single, q)
     if method == "tukey":
-        return _range(t, df, means)
+        return np.maximum(_range(t, df, means), single)  # where the range's tail is below its quadrature's
     if method == "scheffe":
         rank = np.linalg.matrix_rank(_correlation(V), tol=1e-8)
         with np.errstate(invalid="ignore"):

@@ -68,6 +68,8 @@ class Grid:
 def _weights(counts: Array, rest: int, word: str) -> Array:
     """Weights of all cells, of which the first `rest` axes are averaged over."""
     own = tuple(range(rest, counts.ndim))
+    if rest == 0:  # each mean is one cell
+        return np.ones(counts.shape)
     if word == "cells":
         return counts
     if word == "flat":  # empty cells left out
