@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,17 @@ from .comparison import Compared, compare
 from .errors import FitError, NoBackend, RFailed, RMissing, Unable
 from .request import Request
 from .result import Fit
+from .unfinished import standing, unfinished
+
+Verdict = Literal["agrees", "disagrees", "unfinished"]
 
 
 @dataclass(frozen=True)
 class Agreement:
     """How far a fit and its refit by another backend lie apart; print it for the verdict.
 
-    `native` and `reference` name what was compared, `seconds` are the two fits' times.
+    `native` and `reference` name what was compared, `seconds` are the two fits' times. `unfinished` says what shows
+    that the reference has no answer that could confirm or contradict the fit; it is empty where it has one.
     """
 
     native: str
@@ -27,6 +32,7 @@ class Agreement:
     compared: tuple[Compared, ...]
     seconds: tuple[float, float]
     notes: tuple[str, ...] = ()
+    unfinished: str = ""
 
     @property
     def worst(self) -> tuple[Compared, ...]:
@@ -35,9 +41,20 @@ class Agreement:
         return tuple(max((c for c in self.compared if c.quantity == q), key=lambda c: c.share) for q in quantities)
 
     @property
-    def ok(self) -> bool:
-        """Whether every number agrees within its tolerance."""
-        return all(c.agrees for c in self.compared)
+    def verdict(self) -> Verdict:
+        """ "agrees": every number, within its tolerance; "disagrees"; or "unfinished", where R has no answer."""
+        same = all(c.agrees for c in self.compared)
+        if self.unfinished and not (same and self.compared):
+            return "unfinished"
+        return "agrees" if same else "disagrees"
+
+    @property
+    def ok(self) -> bool | None:
+        """True where every number agrees within its tolerance, False where one does not, None where R did not finish.
+
+        None is no confirmation: `if check.ok:` and `assert check.ok` take it as they take False.
+        """
+        return {"agrees": True, "disagrees": False, "unfinished": None}[self.verdict]
 
     @property
     def table(self) -> pd.DataFrame:
@@ -51,17 +68,21 @@ class Agreement:
         return _frame(self.compared)
 
     def __str__(self) -> str:
-        right = sum(c.agrees for c in self.worst)
-        verb = "agrees" if self.ok else "DISAGREES"
-        lines = [f"{self.native} {verb} with {self.reference}: {right} of {len(self.worst)} quantities", *_grid(self)]
-        lines += [f"{c.quantity}: more than {c.tolerance.allowed:g} apart ({c.tolerance.unit})" for c in self._off]
+        count = f": {sum(c.agrees for c in self.worst)} of {len(self.worst)} quantities" if self.compared else ""
+        lines = [self.sentence + count, *(_grid(self) if self.compared else ())]
+        if self.verdict == "disagrees":
+            off = [c for c in self.worst if not c.agrees]
+            lines += [f"{c.quantity}: more than {c.tolerance.allowed:g} apart ({c.tolerance.unit})" for c in off]
         return "\n".join([*lines, *self.notes])
 
     __repr__ = __str__
 
     @property
-    def _off(self) -> list[Compared]:
-        return [c for c in self.worst if not c.agrees]
+    def sentence(self) -> str:
+        """The verdict in words: "native-lmm agrees with lme4 1.1-31 (R 4.2.2 by rpy2)"."""
+        if self.verdict == "unfinished":
+            return f"{self.native} can be neither confirmed nor contradicted: {self.reference} did not finish"
+        return f"{self.native} {'agrees' if self.ok else 'DISAGREES'} with {self.reference}"
 
 
 def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
@@ -71,9 +92,13 @@ def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
     values and, where both have them, Satterthwaite's degrees of freedom; each tolerance has its reason in
     the table. A log-likelihood above R's by more than rounding means that R stopped short of the optimum:
     that is said, and agrees up to R's own tolerance. Where a mixed model or a GLM disagrees, R is asked to go on from
-    both answers, and the better of what it then finds is the reference. Raises RMissing, with the command that
-    installs it, where R or one of its packages is missing; NoBackend where no R backend can fit the model;
-    Unable where R would fit another model, as with rows of weight 0 whose means lie outside the family's range.
+    both answers, and the better of what it then finds is the reference. Where R did not converge, stopped with an
+    error or found no numbers of the model (a negative dispersion), the verdict is "unfinished" and `.ok` is None,
+    unless all agrees or R's likelihood is the higher one.
+
+    Raises RMissing, with the command that installs it, where R or one of its packages is missing; NoBackend where
+    no R backend can fit the model; Unable where R would fit another model, as with rows of weight 0 whose means lie
+    outside the family's range.
 
     >>> import formula_neuro as fn
     >>> check = fn.crosscheck(fn.fit("dff ~ lick", fn.datasets.waterlick()))  # doctest: +SKIP
@@ -83,15 +108,37 @@ def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
     backend = _reference(fit, reference)
     if backend.language == "R":
         _check_comparable(fit)
-    other = registry.run(backend, fit.request)
-    version = getattr(other.engine, "version", "")
-    named = f"{backend.name} {version}" if version and backend.name not in version else version or backend.name
+    try:
+        other = registry.run(backend, fit.request)
+    except RFailed as error:
+        return _stopped(fit, backend.name, str(error))
     compared, notes = compare(fit, other)
+    better = None
     if not all(c.agrees for c in compared) and (better := _closely(fit, other)) is not None:
         first = max(compared, key=lambda c: c.share)
         compared, notes = compare(fit, better)
         notes = (_second_look(fit, other, first), *notes)
-    return Agreement(fit.backend, named, compared, (fit.seconds, other.seconds), notes)
+    return _judged(fit, better or other, compared, notes, (fit.seconds, other.seconds))
+
+
+def _judged(
+    fit: Fit, other: Fit, compared: tuple[Compared, ...], notes: tuple[str, ...], seconds: tuple[float, float]
+) -> Agreement:
+    """The verdict on two fits; where the reference did not finish, with how good both answers are."""
+    version = getattr(other.engine, "version", "")
+    named = f"{other.backend} {version}" if version and other.backend not in version else version or other.backend
+    why = unfinished(fit, other)
+    if why and not all(c.agrees for c in compared):
+        said = f"{other.backend} did not converge."  # among the reasons
+        notes = (f"{other.backend} did not finish: {why}.", *standing(fit, other), *(n for n in notes if n != said))
+    return Agreement(fit.backend, named, compared, seconds, notes, why)
+
+
+def _stopped(fit: Fit, name: str, error: str) -> Agreement:
+    """The verdict where the reference stopped with an error."""
+    height = () if np.isnan(fit.loglik) else (f"Log-likelihood: {fit.loglik:.7g} here, none there.",)
+    notes = (f"{name} stopped with an error: {error}", *height)
+    return Agreement(fit.backend, name, (), (fit.seconds, float("nan")), notes, "it stopped with an error")
 
 
 def _closely(fit: Fit, other: Fit) -> Fit | None:
@@ -139,8 +186,9 @@ def _reference(fit: Fit, name: str | None) -> registry.Backend:
             f"the fit was made in R (by {fit.backend}), so that R cannot check it; "
             "name a native backend, as in reference='native-lmm'"
         )
+    only = "glmmTMB" if fit.request.like_glmmtmb else None  # lme4 maximises something else there
     try:
-        return known.choose(fit.request, language="R")
+        return known.choose(fit.request, only, language="R")
     except NoBackend as refused:
         raise _missing(fit.request, known) or refused from None
 

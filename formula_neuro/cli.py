@@ -1,7 +1,8 @@
 """The command line: `formula-neuro fit`, `demo`, `backends`, `tasks`, `doctor`.
 
 Results go to stdout, everything else to stderr. Exit status: 0 ok, 1 failed, 2 usage (a formula, file,
-column or option that cannot be used), 3 disagrees with R, 4 R or an R package missing.
+column or option that cannot be used), 3 disagrees with R, 4 R or an R package missing. A fit that R could not
+finish is no disagreement: that is printed, and in JSON `ok` is null.
 Only typer is imported here, so that --help answers at once.
 """
 

@@ -145,7 +145,7 @@ def _finish(m: Fit, options: FitOptions, as_json: bool) -> None:
     if missing:
         say(f"formula-neuro: {missing}")
         raise typer.Exit(R_MISSING)
-    if check is not None and not check.ok:
+    if check is not None and check.ok is False:  # None: R did not finish
         raise typer.Exit(DISAGREES)
 
 
@@ -209,7 +209,7 @@ def demo(out: Path, as_json: bool) -> None:
     say(f"\nwrote {path}: open it in a browser")
     if missing:
         say(f"not checked against R: {missing}")
-    if check is not None and not check.ok:
+    if check is not None and check.ok is False:  # None: R did not finish
         raise typer.Exit(DISAGREES)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from . import compared_tests
 from .estimator import BIAS_REDUCED
 from .family import Array, NBinom2
 from .result import Fit, RandomEffect
@@ -36,6 +37,7 @@ class Compared:
         return float(np.nan_to_num(abs(self.difference) / limit, nan=np.inf))
 
 
+Step = Callable[[Fit, Fit], Iterator[tuple[str, float, float, float]]]
 POISSON_FROM = 1e3  # where glm.nb's theta stops says little from here on
 LEAST_VARIANCE = 1e-5  # of a response: means within 1e-5 of 0 or 1 need not agree in relative terms
 
@@ -49,7 +51,7 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
     if _poisson(fit, other):  # so does theta, and what it moves with it; ours may be the better one
         rules = {q: r for q, r in rules.items() if q not in ("theta", "deviance", "null deviance")}
         rules |= {"log-likelihood": replace(rules["log-likelihood"], allowed=0.1)}
-    steps: list[tuple[str, Callable[[Fit, Fit], Iterator[tuple[str, float, float, float]]]]] = [
+    steps: list[tuple[str, Step]] = [
         ("coefficients", _coefficients),
         ("standard errors", _standard_errors),
         ("sigma", _sigma),
@@ -62,6 +64,10 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
         ("log-likelihood", _loglik),
         ("fitted values", _fitted),
         ("degrees of freedom", _degrees),
+        ("F tests of terms", _where_seen(compared_tests.f_tests)),
+        ("df of F tests", _where_seen(compared_tests.f_freedom)),
+        ("Kenward-Roger F tests", compared_tests.scaled_f_tests),
+        ("Kenward-Roger df", compared_tests.scaled_f_freedom),
     ]
     left_out = _left_out(other)
     steps = [(q, step) for q, step in steps if q in rules and q not in left_out]
@@ -109,7 +115,8 @@ def _sigma(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
 def _perfect(fit: Fit) -> bool:
     """Whether the residuals are rounding, and all that is made of them too; without degrees of freedom sigma is NaN."""
     seen = np.abs(fit.fitted.to_numpy()[fit.request.weights > 0])  # others' means may be anything
-    return bool(fit.request.family.dispersed and not fit.sigma > 1e-10 * seen.max())
+    none = fit.df_resid <= 0 and np.isnan(fit.sigma)
+    return bool(fit.request.family.dispersed and (none or fit.sigma <= 1e-10 * seen.max()))
 
 
 def _spread(fit: Fit) -> float:
@@ -160,22 +167,23 @@ def _without_weight(fit: Fit, other: Fit) -> bool:
 
 
 def _theta(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
-    """Theta of the negative binomial, where it was estimated."""
+    """Theta of the negative binomial, phi of other families, where it was estimated."""
     if pair := _thetas(fit, other):
         yield "", *pair, _apart(*pair, pair[1])
 
 
 def _thetas(fit: Fit, other: Fit) -> tuple[float, float] | None:
     a, b = fit.request.family, other.request.family
-    if isinstance(a, NBinom2) and isinstance(b, NBinom2) and not a.fixed:
-        return a.theta, b.theta
-    return None
+    if a.shape is None or b.shape is None or a.name != b.name:
+        return None
+    return a.shape[1], b.shape[1]
 
 
 def _poisson(fit: Fit, other: Fit) -> bool:
-    """Whether an estimated theta is on its way to infinity."""
+    """Whether an estimated theta is on its way to infinity: here as well, as glm.nb() sometimes runs away alone."""
     pair = _thetas(fit, other)
-    return pair is not None and max(pair) >= POISSON_FROM
+    known = isinstance(fit.request.family, NBinom2)
+    return known and pair is not None and max(pair) >= POISSON_FROM and pair[0] >= POISSON_FROM / 10
 
 
 def _deviance(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
@@ -209,6 +217,11 @@ def _degrees(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     kept = [name for name, b in zip(fit.names, fit.beta, strict=True) if not np.isnan(b)]
     for name, a, b in zip(kept, *pair, strict=True):
         yield name, float(a), float(b), _apart(a, b, abs(b))
+
+
+def _where_seen(step: Step) -> Step:
+    """Only where lmerTest's numerical derivatives have a meaning."""
+    return lambda fit, other: step(fit, other) if not _singular(other) and _within_reach(other) else iter(())
 
 
 def _have_degrees(fit: Fit, other: Fit) -> bool:

@@ -99,7 +99,8 @@ class Fit:
     @property
     def se(self) -> pd.Series:
         """The standard errors of the coefficients, (p,): roots of the diagonal of `vcov`."""
-        return pd.Series(np.sqrt(np.diag(self.covariance)), index=list(self.names), name="std_error")
+        with np.errstate(invalid="ignore"):  # R sometimes finds a negative dispersion: NaN
+            return pd.Series(np.sqrt(np.diag(self.covariance)), index=list(self.names), name="std_error")
 
     @property
     def nobs(self) -> int:
@@ -147,9 +148,11 @@ class Fit:
     def infinite(self) -> Mapping[str, float]:
         """The coefficients of this estimate that separation makes infinite, with their signs (0: undetermined).
 
-        Bias-reduced estimates are finite where those of maximum likelihood, which `separated` names, are not.
+        Bias-reduced estimates, and those with a prior, are finite where those of maximum likelihood, which `separated`
+        names, are not.
         """
-        return {} if self.request.estimator.word in BIAS_REDUCED else self.separated
+        finite = self.request.estimator.word in BIAS_REDUCED or getattr(self.request.estimator, "prior", None)
+        return {} if finite else self.separated
 
     # ---- tables ----------------------------------------------------------------------------------
     def tidy(

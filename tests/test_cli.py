@@ -177,6 +177,17 @@ def test_a_disagreement_is_status_3(trials, monkeypatch):
     assert done.exit_code == 3 and "DISAGREES" in done.stdout
 
 
+def test_a_reference_that_did_not_finish_is_status_0_and_null(trials, monkeypatch):
+    from formula_neuro.agreement import Agreement
+
+    check = Agreement("a", "b", (), (0.1, 0.2), ("b did not finish: it did not converge.",), "it did not converge")
+    monkeypatch.setattr("formula_neuro.agreement.crosscheck", lambda fit: check)
+    done = run("fit", "dff ~ lick", trials, "--crosscheck")
+    assert done.exit_code == 0 and "a can be neither confirmed nor contradicted: b did not finish" in done.stdout
+    record = json.loads(run("fit", "dff ~ lick", trials, "--crosscheck", "--json").stdout)["crosscheck"]
+    assert record["ok"] is None and record["verdict"] == "unfinished"
+
+
 @pytest.mark.r
 def test_a_crosscheck_with_r_agrees(trials):
     done = run("fit", MIXED, trials, "--family", "binomial", "--crosscheck", "--json")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import formula_neuro as fn
+from formula_neuro import registry
 from formula_neuro.agreement import Agreement
 from formula_neuro.comparison import compare
-from formula_neuro.errors import DataError, NoBackend, RMissing, Unable
+from formula_neuro.errors import DataError, NoBackend, RFailed, RMissing, Unable
 from formula_neuro.tolerances import TOLERANCES
 
 TRIALS = fn.datasets.waterlick()
@@ -116,6 +119,102 @@ def test_every_tolerance_is_positive_and_has_a_unit():
 def test_a_disagreement_is_printed_in_capitals_with_its_row(linear):
     text = str(verdict(replace(linear, sigma=2 * linear.sigma), linear))
     assert "DISAGREES" in text.splitlines()[0] and "<- too far apart" in text
+
+
+# ---- a reference that did not finish ---------------------------------------------------------------
+def asked(monkeypatch, fit, answer):
+    """crosscheck() with a reference, here named lme4, that gives this answer, or raises it."""
+
+    def run(backend, request):
+        if isinstance(answer, Exception):
+            raise answer
+        return replace(answer, backend=backend.name)
+
+    monkeypatch.setattr(
+        "formula_neuro.agreement._reference", lambda fit, name: SimpleNamespace(name="lme4", language="R")
+    )
+    monkeypatch.setattr(registry, "run", run)
+    return fn.crosscheck(fit)
+
+
+def stuck(fit, **change):
+    """The fit as of a reference that says that it did not converge, at coefficients two standard errors off."""
+    return replace(fit, beta=fit.beta + 2 * fit.se.to_numpy(), engine=None, converged=False, **change)
+
+
+def test_a_reference_that_did_not_converge_neither_agrees_nor_disagrees(monkeypatch, linear):
+    check = asked(monkeypatch, linear, stuck(linear, loglik=linear.loglik - 3))
+    assert (check.verdict, check.ok) == ("unfinished", None)
+    assert str(check).startswith("native-lmm can be neither confirmed nor contradicted: lme4 did not finish")
+    assert "DISAGREES" not in str(check) and str(check).count("did not converge") == 1
+
+
+def test_the_likelihoods_of_both_are_shown_where_the_reference_did_not_finish(monkeypatch, linear):
+    check = asked(monkeypatch, linear, stuck(linear, loglik=linear.loglik - 3))
+    assert f"{linear.loglik:.7g} here, {linear.loglik - 3:.7g} there (3 higher here)" in str(check)
+
+
+def test_a_reference_with_the_higher_likelihood_contradicts_though_it_did_not_converge(monkeypatch, linear):
+    check = asked(monkeypatch, linear, stuck(linear, loglik=linear.loglik + 3))
+    assert (check.verdict, check.ok) == ("disagrees", False)
+
+
+def test_a_reference_that_did_not_converge_and_says_the_same_agrees(monkeypatch, linear):
+    check = asked(monkeypatch, linear, replace(linear, engine=None, converged=False))
+    assert check.ok is True and "lme4 did not converge." in check.notes
+
+
+def test_a_reference_that_converged_elsewhere_disagrees(monkeypatch, linear):
+    assert asked(monkeypatch, linear, replace(stuck(linear), converged=True)).ok is False
+
+
+def test_a_dispersion_that_is_no_number_is_no_answer(monkeypatch):
+    m = fn.fit("dff ~ lick", TRIALS.assign(dff=TRIALS["dff"].abs() + 1), family="Gamma(log)")
+    check = asked(monkeypatch, m, replace(m, engine=None, sigma=float("nan")))
+    assert check.ok is None and "its dispersion is no positive number" in str(check)
+
+
+def test_means_outside_the_range_are_no_answer(monkeypatch):
+    m = fn.fit("dff ~ lick", TRIALS.assign(dff=TRIALS["dff"].abs() + 1), family="Gamma(inverse)")
+    check = asked(monkeypatch, m, replace(m, engine=None, eta=np.r_[-1.0, m.eta[1:]]))
+    assert check.ok is None and "1 of its means is outside the range of the family" in str(check)
+
+
+def test_an_error_of_the_reference_is_shown_as_it_is(monkeypatch, linear):
+    check = asked(monkeypatch, linear, RFailed("R stopped: Downdated VtV is not positive definite"))
+    assert check.ok is None and check.table.empty
+    assert "lme4 stopped with an error: R stopped: Downdated VtV" in str(check)
+    assert f"Log-likelihood: {linear.loglik:.7g} here" in str(check)
+
+
+@pytest.mark.r
+def test_glm_nb_on_a_wild_theta_did_not_finish():
+    rng = np.random.default_rng(9)
+    n = int(rng.choice([12, 20, 40]))
+    frame = pd.DataFrame({"x": rng.normal(size=n), "g": rng.choice(list("ab"), n)})
+    frame["y"] = rng.poisson(3, n) * rng.choice([1, 50], n)
+    check = fn.crosscheck(fn.fit("y ~ x + g", frame, family="nbinom2"))
+    assert check.verdict == "unfinished" and "iteration limit reached" in str(check)
+    assert "(9.1e+02 higher here)" in str(check)
+
+
+@pytest.mark.r
+def test_a_negative_dispersion_of_brglm2_is_no_answer_and_both_scores_are_shown():
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"x": rng.normal(size=8), "z": rng.normal(size=8), "y": rng.gamma(50.0, 1, 8)})
+    m = fn.fit("y ~ x + z", frame, family="Gamma(inverse)", estimator="jeffreys(1)")
+    check = fn.crosscheck(m)
+    assert check.verdict == "unfinished" and "its dispersion is no positive number" in str(check)
+    assert "From a root of the adjusted score" in str(check)
+
+
+def test_the_adjusted_score_is_zero_at_the_estimate_and_a_standard_error_away_from_it():
+    m = fn.fit("lick ~ dff", TRIALS, family="binomial", estimator="mean_br")
+    moved = m.beta + np.array([0.0, 1e-3 * m.se["dff"]])
+    assert m.engine.distance(m.request, m.beta) < 1e-8
+    # of a step along one coefficient, in standard errors given the others; a thousandth, so that scoring is linear
+    conditional = 1 / np.sqrt(np.linalg.inv(m.covariance)[1, 1])
+    assert m.engine.distance(m.request, moved) == pytest.approx(1e-3 * m.se["dff"] / conditional, rel=0.01)
 
 
 # ---- asking --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
+from formula_neuro.agreement import Agreement
 from formula_neuro.display.recipes import python_code, r_code
 from formula_neuro.display.report import coefficient_table, html, report
 from formula_neuro.display.separation_words import separation_words
@@ -147,6 +148,13 @@ def test_a_disagreement_is_on_the_page(logistic):
     check = fn.crosscheck(logistic)
     off = replace(check.compared[0], difference=1.0)
     assert "DISAGREES" in html(logistic, replace(check, compared=(off, *check.compared[1:])))
+
+
+def test_a_reference_without_an_answer_is_on_the_page_in_words(logistic):
+    check = Agreement("native-glmm", "lme4", (), (0.1, 0.2), ("lme4 stopped with an error: R stopped",), "an error")
+    page = html(logistic, check)
+    assert "neither confirmed nor contradicted: lme4 did not finish." in page and "DISAGREES" not in page
+    assert "lme4 stopped with an error" in page and 'aria-label="Cross-check"' not in page
 
 
 # ---- separation, bias reduction, families --------------------------------------------------------

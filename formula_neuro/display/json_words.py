@@ -30,11 +30,12 @@ def fit_record(m: Fit) -> dict[str, Any]:
 
 
 def agreement_record(check: Agreement | None) -> dict[str, Any] | None:
-    """R's verdict with its table, or None where it was not asked for."""
+    """R's verdict with its table, or None where it was not asked for; `ok` is null where R did not finish."""
     if check is None:
         return None
     record = {
         "ok": check.ok,
+        "verdict": check.verdict,
         "native": check.native,
         "reference": check.reference,
         "table": check.table.to_dict("records"),

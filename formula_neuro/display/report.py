@@ -238,8 +238,8 @@ def _check(crosscheck: Agreement | None) -> dict[str, Any] | None:
         for row in crosscheck.worst
     ]
     return {
-        "ok": crosscheck.ok,
-        "native": crosscheck.native,
+        "class": {"agrees": "yes", "disagrees": "no", "unfinished": "open"}[crosscheck.verdict],
+        "sentence": crosscheck.sentence,
         "reference": crosscheck.reference,
         "rows": rows,
         "notes": list(crosscheck.notes),

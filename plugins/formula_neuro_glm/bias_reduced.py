@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from formula_neuro.errors import FitError
+from formula_neuro.family import Array
 from formula_neuro.kernels.rank import aliased, orthonormal_basis
 from formula_neuro.kernels.separation import Separation, classify, in_words
 from formula_neuro.request import Request
@@ -39,6 +40,10 @@ class Engine:
         so that `criterion` compares with the full fit's.
         """
         return fit(request, fixed)
+
+    def distance(self, request: Request, beta: Array) -> float:
+        """How many standard errors one scoring step goes from coefficients (p,): 0 at a root of the adjusted score."""
+        return distance(request, beta)
 
 
 def fit(request: Request, fixed: Mapping[int, float] | None = None) -> Fit:
@@ -88,6 +93,14 @@ def fit(request: Request, fixed: Mapping[int, float] | None = None) -> Fit:
         separation=apart.kind,
         null_deviance=null_deviance(request, family),
     )
+
+
+def distance(request: Request, beta: Array) -> float:
+    """sqrt(f'I^-1 f) of the adjusted score f at coefficients beta (p,); NaN where means leave their range."""
+    basis = orthonormal_basis(request.design.matrix[request.weights > 0])
+    b = basis.R @ beta[basis.kept]
+    point = Problem.of(request, basis, {}).point(b) if np.isfinite(b).all() else None
+    return float("nan") if point is None else point.decrement
 
 
 def _solved(problem: Problem) -> tuple[Search, State]:

@@ -22,7 +22,9 @@ fit_glm_nb <- function(arguments) {
   }
   first <- once(arguments$start_beta, NULL)
   model <- again(first, arguments$rounds, function(model) once(known(model), model$theta))
-  c(linear(model, 1), list(nb_theta = model$theta, nb_theta_se = model$SE.theta))
+  answer <- linear(model, 1)
+  answer$converged <- answer$converged && is.null(model$th.warn)  # set where the last search for theta did not end
+  c(answer, list(nb_theta = model$theta, nb_theta_se = model$SE.theta))
 }
 
 # Each round starts where the last one ended. A smaller epsilon would do as well, but glm() lowers the tolerance of its
