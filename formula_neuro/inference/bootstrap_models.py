@@ -12,6 +12,11 @@ def nested_by_ml(small: Fit, large: Fit) -> tuple[Fit, Fit, list[str]]:
     for fit in (small, large):
         if not isinstance(fit, Fit):
             raise TypeError(f"bootstrap_test takes two fits, got {type(fit).__name__}")
+        if fit.request.model == "gee":
+            raise Unable(
+                "bootstrap_test needs a likelihood to simulate from and to compare, and GEE has none; "
+                "fn.anova(small, large) is Wald's test of the same"
+            )
         if not fit.request.family.likelihood:
             raise Unable(
                 f"bootstrap_test needs a likelihood to simulate from and to compare, and {fit.request.family.name} has "

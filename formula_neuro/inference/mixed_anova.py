@@ -81,6 +81,8 @@ def _method(word: str, df: str | None) -> str:
 
 # ---- Wald ----------------------------------------------------------------------------------------
 def _joint(tested: Precision, L: Array) -> Joint:
+    if not len(L):  # all columns of the term are aliased: nothing is lost with it
+        return Joint(np.nan, 0, np.nan, np.nan)
     return tested.jointly(L, L @ np.nan_to_num(tested.fit.beta))
 
 

@@ -1,0 +1,32 @@
+"""Mixed models and GEE where something is odd: aliased columns, wild scales, odd groups, verbs that do not fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import formula_neuro as fn
+from formula_neuro import errors
+
+
+def cells(n=60, seed=4) -> pd.DataFrame:
+    """Rows in 8 groups of unequal size, with a copy of x."""
+    rng = np.random.default_rng(seed)
+    g = np.append(np.arange(8), rng.integers(0, 8, n - 8))
+    t = pd.DataFrame({"g": [f"g{i}" for i in g], "x": rng.normal(size=n), "f": rng.choice(list("pqr"), n)})
+    y = 0.5 * t["x"] + rng.normal(size=8)[g] + rng.normal(size=n)
+    return t.assign(twin=2 * t["x"] - 1, y=y)
+
+
+def test_a_term_of_aliased_columns_loses_nothing_when_dropped():
+    table = fn.drop1(fn.fit("y ~ x + twin + f + (1|g)", cells())).set_index("term")
+    assert table.loc["twin", "df"] == 0
+    assert np.isnan(table.loc["twin", "p_value"])
+    assert table.loc["f", "p_value"] > 0
+
+
+def test_bootstrap_tests_of_gee_are_refused_by_name():
+    gee = fn.GEE("g")
+    with pytest.raises(errors.Unable, match="GEE has none"):
+        fn.bootstrap_test(fn.fit("y ~ x", cells(), estimator=gee), fn.fit("y ~ x + f", cells(), estimator=gee), n=5)
