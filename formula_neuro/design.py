@@ -21,7 +21,7 @@ from .family import Array
 from .formula import Formula, Part, all_variables, parse
 from .syntax import expression
 from .syntax.expression import Node, label
-from .table import as_table
+from .table import as_table, plain, some_columns
 from .values import Categorical, Contrast, Matrix, Value, as_numbers
 from .words.transforms import States, evaluate
 
@@ -162,7 +162,7 @@ def model_matrix(
     (('(Intercept)', 'x', 'fb'), ('1', '2'))
     """
     whole = as_table(data)
-    index, table = whole.index, whole.reset_index(drop=True).rename(columns=str)
+    index, table = whole.index, plain(whole)
     parsed = formula if isinstance(formula, Formula) else parse(formula, list(table.columns))
     if not isinstance(contrasts, Mapping | None):
         raise DataError(f"contrasts= maps factors to contrasts, as {{'group': 'contr.sum'}}; got {contrasts!r}")
@@ -190,6 +190,7 @@ def model_matrix(
     matrix = fill(blocks, kept, len(rows))
     named = dict.fromkeys(n.text for node in nodes.values() for n in expression.names(node))
     used = [name for name in named if name in table.columns]
+    columns = some_columns(table, used)
     recipe = Recipe(
         tuple(nodes.items()),
         tuple((k, v.levels) for k, v in kept.items() if isinstance(v, Categorical)),
@@ -212,7 +213,7 @@ def model_matrix(
         weights=row_rules.checked_weights(extras["weights"], rows),
         rows=rows,
         index=index[rows],
-        data=table[used].iloc[rows].reset_index(drop=True) if len(rows) < len(table) else table[used],
+        data=columns.iloc[rows].reset_index(drop=True) if len(rows) < len(table) else columns,
         dropped=dropped,
         messages=(
             *notes.about_rows(int(chosen.sum()), len(rows), dropped),
@@ -241,7 +242,7 @@ def apply(design: Design, newdata: Any, random: bool | Collection[int] = True) -
     """
     recipe: Recipe = design.recipe
     table = as_table(newdata)
-    index, table = table.index, table.reset_index(drop=True).rename(columns=str)
+    index, table = table.index, plain(table)
     states, n = dict(recipe.states), len(table)
     if recipe.free_offset:
         raise DataError("the fit had an offset given as an array; refit with the offset as a column to predict from")

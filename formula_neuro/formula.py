@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .errors import FormulaError
 from .syntax import expression
@@ -50,6 +51,12 @@ def parse(text: str, columns: Sequence[str] = ()) -> Formula:
     """
     if not isinstance(text, str):
         raise FormulaError(f"a formula is a text such as 'y ~ x + (1|g)', got {type(text).__name__}")
+    return _parsed(text, tuple(columns) if "." in text else ())
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, columns: tuple[str, ...]) -> Formula:
+    """`parse` once: refits and bootstraps read the same text again and again."""
     response, right = _sides(text)
     right, offsets = _cut_offsets(right, text)
     right, spatial = _cut_spatial(right, text)

@@ -163,11 +163,11 @@ class Registry:
         """
         if name is not None:
             return self._named(name, request)
-        asked = [(b, b.refuses(request)) for b in self.backends if language in (None, b.language)]
-        willing = [b for b, reason in asked if reason is None]
-        if willing:
-            return min(willing, key=lambda b: (-b.rank, b.name))
-        lines = [f"  {b.name}: {reason}" for b, reason in asked]
+        able = [b for b in self.backends if language in (None, b.language)]
+        for b in sorted(able, key=lambda b: (-b.rank, b.name)):
+            if b.refuses(request) is None:
+                return b
+        lines = [f"  {b.name}: {b.refuses(request)}" for b in able]
         lines += [f"  {p.name}: could not be loaded: {p.failure}" for p in self.failures]
         raise NoBackend("\n".join([f"no backend can fit {request.describe()}", *(lines or ["  none is installed"])]))
 

@@ -40,6 +40,19 @@ def as_table(data: Any) -> pd.DataFrame:
         raise DataError(f"data of type {type(data).__name__} is no table ({error}); {EXPECTED}") from None
 
 
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with rows 0, 1, ... and texts as column names; itself where they are."""
+    index = table.index
+    if not (isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None):
+        table = table.reset_index(drop=True)
+    return table if all(type(name) is str for name in table.columns) else table.rename(columns=str)
+
+
+def some_columns(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """These columns; without any work where they are all."""
+    return table.copy(deep=False) if names == list(table.columns) else table[names]
+
+
 EXPECTED = "a DataFrame, a dict of columns, a record array, or the path of a csv, tsv, txt or parquet file is expected"
 
 

@@ -77,6 +77,7 @@ class DenseInformation:
     terms: tuple[Term, ...]
     H: Array
 
+    @property
     def diagonal(self) -> list[Array]:
         return [diagonal_blocks(term, self.H).sum(axis=0) for term in self.terms]
 

@@ -12,7 +12,6 @@ T is P for REML and V^-1 for ML.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,34 +41,31 @@ def slopes(products: Products, theta: Array, at: Solution) -> Slopes:
     """First and second derivatives in theta of the deviance with s2 held at r2/df."""
     s2, factors = at.r2 / products.df, products.factors
     changes = [factor.slopes(factor.template(theta)) for factor in factors]
-    H = at.reduced.information()
-    found = moments_of(at, H, [(f, D) for f, stack in enumerate(changes) for D in stack])
+    found = moments_of(at, [(f, D) for f, stack in enumerate(changes) for D in stack])
     trace, traces = found.projected(at.C) if products.reml else (found.trace, found.traces)
-    second = 2 * found.quadratic / s2 - traces
+    first, second = trace - found.linear / s2, 2 * found.quadratic / s2 - traces
     start = 0
-    for factor, D in zip(factors, _in_S(products, at, H.diagonal(), s2), strict=True):
+    for f, factor in enumerate(factors):
         same = factor.columns[:, None] == factor.columns  # E_i E_j' is not 0 for elements of one column of L
+        D = _in_S(products, at, f, s2)
         own = slice(start, start + len(factor.theta))
-        second[own, own] += np.where(same, 2 * D[np.ix_(factor.rows, factor.rows)], 0.0)
+        second[own, own] += np.where(same, 2 * D[factor.rows][:, factor.rows], 0.0)
         start = own.stop
+    second = (second + second.T) / 2
+    if len(factors) == 1:
+        return Slopes(first, second, found.linear)
     back = np.argsort(np.concatenate([factor.theta for factor in factors]))
-    first = trace - found.linear / s2
-    return Slopes(first[back], ((second + second.T) / 2)[np.ix_(back, back)], found.linear[back])
+    return Slopes(first[back], second[back][:, back], found.linear[back])
 
 
-def _in_S(products: Products, at: Solution, diagonal: Sequence[Array], s2: float) -> list[Array]:
-    """The derivative (K, K) in every factor's S: the sums over levels of T's blocks - k k' / s2."""
-    r = len(at.b)
-    scale = np.zeros((r + 1, r + 1))
-    scale[r, r] = 1 / s2
-    if products.reml:
-        scale[:r, :r] = at.C
-    out = []
-    for H, W in zip(diagonal, at.Gk, strict=True):
-        K = W.shape[1]
-        columns = W.transpose(1, 0, 2).reshape(K, -1)
-        out.append(H - columns @ (W @ scale).transpose(1, 0, 2).reshape(K, -1).T)
-    return out
+def _in_S(products: Products, at: Solution, f: int, s2: float) -> Array:
+    """The derivative (K, K) in a factor's S: the sum over levels of T's blocks - k k' / s2."""
+    W = at.Gk[f]
+    columns = W.transpose(1, 0, 2).reshape(W.shape[1], -1)
+    scaled = np.empty_like(W)
+    scaled[..., :-1] = W[..., :-1] @ at.C if products.reml else 0.0
+    scaled[..., -1] = W[..., -1] / s2
+    return np.asarray(at.H.diagonal[f] - columns @ scaled.transpose(1, 0, 2).reshape(W.shape[1], -1).T)
 
 
 def derivatives(products: Products, theta: Array, at: Solution | None = None) -> tuple[float, Array, Array]:

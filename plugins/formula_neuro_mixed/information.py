@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -70,6 +71,7 @@ class Information:
     H1: Array  # (L, K, K) R Z1'Z1
     remainder: Remainder | None
 
+    @cached_property
     def diagonal(self) -> list[Array]:
         """The sum over levels of the diagonal blocks (K, K), of every factor."""
         first = self.H1.sum(axis=0)
@@ -97,23 +99,22 @@ class Information:
 
     def traces(self, directions: Sequence[OnFactor]) -> Array:
         """tr(H D_i H D_j) (m, m), where D_i repeats a direction's matrix for every level of its factor."""
+        if self.remainder is None:
+            DH = times(np.array([D for _, D in directions])[:, None], self.H1)
+            return _paired(DH, DH)
         out = np.zeros((len(directions), len(directions)))
         own = [i for i, (f, _) in enumerate(directions) if f == 0]
-        D = np.array([directions[i][1] for i in own])
-        if own:
-            DH = times(D[:, None], self.H1)
-            out[np.ix_(own, own)] = _paired(DH, DH)
-        if self.remainder is None:
-            return out
         others = [i for i, (f, _) in enumerate(directions) if f > 0]
         out[np.ix_(others, others)] = self.remainder.traces([directions[i] for i in others])
         if own:
+            D = np.array([directions[i][1] for i in own])
+            DH = times(D[:, None], self.H1)
             mixed = _paired(DH, times(D[:, None], self.remainder.shared))
             folded = [self.remainder.rest.pairs.fold(self.R.transpose(0, 2, 1) @ one @ self.R) for one in D]
             N = [self.remainder.RT @ one for one in folded]  # RT F'D_iF
             TN = [self.remainder.rest.layout.apply(self.remainder.S, one) for one in N]
             squares = [[np.einsum("bxy,byx->", one, two) for two in TN] for one in TN]
-            out[np.ix_(own, own)] += np.array(squares) - mixed - mixed.T
+            out[np.ix_(own, own)] = _paired(DH, DH) + np.array(squares) - mixed - mixed.T
             across = np.array([self.remainder.across(one, [directions[i] for i in others]) for one in N])
             out[np.ix_(own, others)], out[np.ix_(others, own)] = across, across.T
         return out

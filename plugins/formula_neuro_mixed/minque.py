@@ -33,7 +33,7 @@ def minque_theta(products: Products, prior: Array) -> Array:
             gamma.append(S[i, j])
             places.append(place)
     at, g = solve(products, prior), np.array(gamma)
-    found = moments_of(at, at.reduced.information(), directions)
+    found = moments_of(at, directions)
     single, double = found.projected(at.C)
     edge = single - double @ g  # tr(P B_i P)
     corner = products.n - products.rank - g @ single - g @ edge  # tr(P P)

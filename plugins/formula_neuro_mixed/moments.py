@@ -17,7 +17,7 @@ import numpy as np
 from formula_neuro.family import Array
 
 from .information import OnFactor
-from .profiled import Information, Products, Solution, solve
+from .profiled import Products, Solution, solve
 from .stacks import times
 
 Direction = tuple[int, Array]  # index of the term, symmetric (K, K) change of its S, in inner coordinates
@@ -38,14 +38,14 @@ class Moments:
         """tr(P B_i) (m,) and tr(P B_i P B_j) (m, m)."""
         m, CP = len(self.trace), C @ self.P
         flat, turned = CP.reshape(m, -1), CP.transpose(0, 2, 1).reshape(m, -1)
-        trace = self.trace - np.trace(CP, axis1=1, axis2=2)
+        trace = self.trace - self.P.reshape(m, -1) @ C.ravel()
         return trace, self.traces - 2 * self.Q.reshape(m, m, -1) @ C.ravel() + flat @ turned.T
 
 
 def moments(products: Products, theta: Array, directions: Sequence[Direction], at: Solution | None = None) -> Moments:
     """The moments at theta in the given directions; `at` saves solving the model there again."""
     at = solve(products, theta) if at is None else at
-    return moments_of(at, at.reduced.information(), [_on_factor(products, *d) for d in directions])
+    return moments_of(at, [_on_factor(products, *d) for d in directions])
 
 
 def _on_factor(products: Products, term: int, D: Array) -> OnFactor:
@@ -59,10 +59,9 @@ def _on_factor(products: Products, term: int, D: Array) -> OnFactor:
     raise IndexError(f"term {term} of {len(products.terms)}")
 
 
-def moments_of(at: Solution, H: Information, directions: Sequence[OnFactor]) -> Moments:
-    """The moments of a solution with its H, in directions of factors."""
-    m, r, diagonal = len(directions), len(at.b), H.diagonal()
-    W = at.Gk
+def moments_of(at: Solution, directions: Sequence[OnFactor]) -> Moments:
+    """The moments of a solution, in directions of factors."""
+    m, r, H, W = len(directions), len(at.b), at.H, at.Gk
     moved = _moved(W, directions)  # D_i [G k]: one (L, K, m (r + 1)) array a factor
     first, second = np.zeros((r + 1, m * (r + 1))), np.zeros((m * (r + 1), m * (r + 1)))
     for own, change, product in zip(W, moved, H.product(moved), strict=True):
@@ -73,7 +72,7 @@ def moments_of(at: Solution, H: Information, directions: Sequence[OnFactor]) -> 
     double = second.reshape(m, r + 1, m, r + 1).transpose(0, 2, 1, 3)
     a = single[:, :r, r]
     return Moments(
-        trace=np.array([np.vdot(D, diagonal[f]) for f, D in directions]),
+        trace=np.array([np.vdot(D, H.diagonal[f]) for f, D in directions]),
         traces=H.traces(directions),
         P=single[:, :r, :r],
         Q=double[:, :, :r, :r],
@@ -84,6 +83,8 @@ def moments_of(at: Solution, H: Information, directions: Sequence[OnFactor]) -> 
 
 def _moved(W: Sequence[Array], directions: Sequence[OnFactor]) -> list[Array]:
     """D_i W side by side; zero where the direction is another factor's."""
+    if len(directions) == 1 and len(W) == 1:
+        return [times(directions[0][1], W[0])]
     out = []
     for f, own in enumerate(W):
         L, K, c = own.shape

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ NO_RESIDUAL = (
 class Information(Protocol):
     """H = Z'V^-1Z."""
 
+    @property
     def diagonal(self) -> list[Array]: ...
     def product(self, parts: Sequence[Array]) -> list[Array]: ...
     def traces(self, directions: Sequence[OnFactor]) -> Array: ...
@@ -79,12 +81,20 @@ class Solution:
     r2: float
     reduced: Reduced
 
-    @property
+    @cached_property
     def Gk(self) -> tuple[Array, ...]:
         """[G k], Z'V^-1X and Z'V^-1(y - Xb), one (L, K, r + 1) array a factor."""
-        turn = np.eye(len(self.b) + 1)
-        turn[:-1, -1] = -self.b
-        return tuple(part @ turn for part in self.reduced.ZVW)
+        out = []
+        for part in self.reduced.ZVW:
+            part = part.copy()
+            part[..., -1] -= part[..., :-1] @ self.b
+            out.append(part)
+        return tuple(out)
+
+    @cached_property
+    def H(self) -> Information:
+        """Z'V^-1Z."""
+        return self.reduced.information()
 
 
 def solve(products: Products, theta: Array) -> Solution:

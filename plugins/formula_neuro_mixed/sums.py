@@ -65,5 +65,5 @@ def _squares(codes: Index, levels: int, basis: Array) -> Array:
 def _sum(codes: Index, levels: int, left: Array, right: Array) -> Array:
     """Of the products by level; an intercept's column costs no product."""
     if (left == left[0]).all():
-        return left[0] * np.bincount(codes, right, levels)
-    return np.bincount(codes, left * right, levels)
+        return np.asarray(left[0] * np.bincount(codes, right, levels), dtype=np.float64)
+    return np.asarray(np.bincount(codes, left * right, levels), dtype=np.float64)
