@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .inference.ranova import ranova
     from .refitting import refit
     from .residual_structure import AR1, VarIdent
+    from .syntax.nlme import from_nlme
     from .registry import backends, tasks
 
 __version__ = "0.1.0.dev0"
@@ -62,6 +63,7 @@ _PUBLIC = {
     "GEE": "estimator",
     "AR1": "residual_structure",
     "VarIdent": "residual_structure",
+    "from_nlme": "syntax.nlme",
     "MeanBR": "estimator",
     "MedianBR": "estimator",
     "Normal": "estimator",
@@ -94,6 +96,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "emmeans",
     "errors",
     "fit",
+    "from_nlme",
     "icc",
     "model_matrix",
     "r2",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..estimator import REML
 from ..residual_structure import AR1, VarIdent
+from ..syntax.nlme_random import random_in_nlme
+from ..syntax.updating import text_of
 from . import digits
 
 if TYPE_CHECKING:
@@ -45,20 +48,14 @@ def structures_in_python(fit: Fit) -> str:
 
 
 def lme_code(fit: Fit, data: str) -> str:
-    """The model in nlme, whose random= is left to the reader where terms do not nest."""
+    """The model in nlme, whose random= is left open where grouping factors are crossed."""
     request = fit.request
-    formula = str(request.design.formula)
-    bars = "list(" + ", ".join(f"{term.group} = ~{_columns(term.columns)}" for term in request.design.random) + ")"
-    fixed = formula.partition("+ (")[0].strip() if "+ (" in formula else formula
-    arguments = [fixed, "data = d", f"random = {bars}", *_structures_in_r(fit)]
+    formula = request.design.formula
+    random = random_in_nlme(formula) or "..."
+    arguments = [text_of(replace(formula, bars=())), "data = d", f"random = {random}", *_structures_in_r(fit)]
     if not isinstance(request.estimator, REML):
         arguments.append('method = "ML"')
     return f'd <- read.csv("{data}")\nm <- nlme::lme({", ".join(arguments)})\nsummary(m)'
-
-
-def _columns(names: tuple[str, ...]) -> str:
-    own = [name for name in names if name != "(Intercept)"]
-    return " + ".join(["1" if "(Intercept)" in names else "0", *own])
 
 
 def _structures_in_r(fit: Fit) -> list[str]:
