@@ -93,12 +93,24 @@ class Fit:
 
     @property
     def vcov(self) -> pd.DataFrame:
-        """The covariance of the coefficients' estimates, (p, p); NaN for aliased ones."""
+        """The covariance of the coefficients' estimates, (p, p); NaN for aliased ones.
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+        >>> m.vcov.round(3).values.tolist()
+        [[2.025, -0.675], [-0.675, 0.27]]
+        """
         return pd.DataFrame(self.covariance, index=list(self.names), columns=list(self.names))
 
     @property
     def se(self) -> pd.Series:
-        """The standard errors of the coefficients, (p,): roots of the diagonal of `vcov`."""
+        """The standard errors of the coefficients, (p,): roots of the diagonal of `vcov`.
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+        >>> m.se.round(3).to_dict()
+        {'(Intercept)': 1.423, 'x': 0.52}
+        """
         with np.errstate(invalid="ignore"):  # R sometimes finds a negative dispersion: NaN
             return pd.Series(np.sqrt(np.diag(self.covariance)), index=list(self.names), name="std_error")
 
@@ -179,7 +191,13 @@ class Fit:
         return tidy(self, df=df, vcov=vcov, conf_level=conf_level, exponentiate=exponentiate, test=test)
 
     def glance(self) -> pd.DataFrame:
-        """One row on the whole fit: nobs, sigma, loglik, aic, bic, deviance, df_resid, converged, ..."""
+        """One row on the whole fit: nobs, sigma, loglik, aic, bic, deviance, df_resid, converged, ...
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("lick ~ dff", fn.datasets.waterlick(), family="binomial")
+        >>> m.glance()[["nobs", "aic", "df_resid"]].round(1).values.tolist()
+        [[512.0, 688.3, 510.0]]
+        """
         from .inference.coefficients import glance
 
         return glance(self)
@@ -188,6 +206,11 @@ class Fit:
         """Variances and covariances of the random effects, as lme4's as.data.frame(VarCorr(m)).
 
         Columns: group, term, term2 (None for a variance), covariance, sd_or_correlation; the residual last.
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("dff ~ lick + (1|mouseID)", fn.datasets.waterlick())
+        >>> m.varcorr()[["group", "sd_or_correlation"]].round(2).values.tolist()
+        [['mouseID', 1.66], ['Residual', 4.68]]
         """
         from .inference.random import varcorr
 
@@ -197,13 +220,24 @@ class Fit:
         """Conditional modes of the random effects: group, level, term, estimate, sd.
 
         `sd` is "conditional" (given the coefficients, as lme4's condVar) or "prediction" (with their uncertainty).
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("dff ~ lick + (1|mouseID)", fn.datasets.waterlick())
+        >>> m.ranef().head(2)[["level", "term", "estimate", "sd"]].round(1).values.tolist()
+        [['1', '(Intercept)', 1.7, 0.6], ['2', '(Intercept)', -1.2, 0.5]]
         """
         from .inference.random import ranef
 
         return ranef(self, sd)
 
     def augment(self, newdata: Any = None) -> pd.DataFrame:
-        """The rows used (or new ones) with fitted, residual, hat, sigma, cooks_distance, std_residual, se_fit."""
+        """The rows used (or new ones) with fitted, residual, hat, sigma, cooks_distance, std_residual, se_fit.
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+        >>> m.augment()[["y", "fitted", "hat"]].round(1).head(2).values.tolist()
+        [[1.0, 1.1, 0.7], [3.0, 2.2, 0.3]]
+        """
         from .inference.augmented import augment
 
         return augment(self, newdata)
@@ -214,6 +248,11 @@ class Fit:
         With `groups` ("mouseID") each cluster is left out instead, of any model: rows, cooks_distance, dfbeta_...,
         dfbetas_..., and words on which cluster moves what. `exact` refits a GLM, or a model without each cluster,
         instead of one step at the variances of the fit; see inference.influence and inference.cluster_influence.
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+        >>> m.influence()["cooks_distance"].round(2).tolist()
+        [0.03, 0.15, 0.38, 1.04]
         """
         if groups is not None:
             from .inference.cluster_influence import cluster_influence
@@ -284,6 +323,11 @@ class Fit:
 
         R's default for the model; "partial" is a DataFrame, a column a term; `seed` and `random` belong to "quantile":
         of a mixed model it is over new random effects, with `random=True` given those estimated.
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+        >>> m.residuals().round(2).tolist(), m.residuals("studentized").round(2).tolist()
+        ([-0.1, 0.8, -1.3, 0.6], [-0.11, 0.72, -2.91, 0.89])
         """
         from .inference.residual_types import residuals
 
@@ -291,7 +335,17 @@ class Fit:
 
     # ---- words and pictures ----------------------------------------------------------------------
     def summary(self) -> Summary:
-        """What R's summary() prints, in R's order and words."""
+        """What R's summary() prints, in R's order and words.
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+        >>> print(m.summary())
+        Call:
+        lm(formula = y ~ x)
+        ...
+        Residual standard error: 1.162 on 2 degrees of freedom
+        ...
+        """
         from .display.summary import summary
 
         return Summary(summary(self))
@@ -300,6 +354,12 @@ class Fit:
         """Effect, coefficients, residuals, quantiles, influence and random effects in one figure, or one kind of them.
 
         `which` is "effects", "coefficients", "residuals", "qq", "calibration", "influence" or "random".
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+        >>> m.plot("residuals").savefig("residuals.png")  # doctest: +SKIP
+        >>> [axes.get_xlabel() for axes in m.plot("effects").axes]
+        ['x']
         """
         from .display.plot import plot
 
@@ -309,6 +369,14 @@ class Fit:
         """Write one self-contained HTML page (no request leaves it); returns the path written.
 
         `crosscheck`, the answer of fn.crosscheck(fit), adds R's verdict to the page.
+
+        >>> import pathlib, tempfile
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     page = pathlib.Path(m.report(f"{folder}/fit.html")).read_text(encoding="utf-8")
+        >>> page.count("<img"), page.count("<table") > 0, "https://" in page
+        (5, True, False)
         """
         from .display.report import report
 
