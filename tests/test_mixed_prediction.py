@@ -11,6 +11,7 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import FormulaError, NewLevels, Unable
+from formula_neuro.inference import joint_covariance
 
 
 def crossed(seed=0, n=90):
@@ -64,6 +65,12 @@ def test_standard_errors_with_random_effects_are_hendersons(lmm):
     C, T = henderson(lmm, lmm.request.weights / lmm.sigma**2)
     se = lmm.predict(se=True)["std_error"]
     np.testing.assert_allclose(se, np.sqrt(np.einsum("ni,ij,nj->n", T, C, T)), rtol=1e-9)
+
+
+def test_standard_errors_are_the_same_from_small_blocks(lmm, monkeypatch):
+    whole = lmm.predict(se=True)["std_error"]
+    monkeypatch.setattr(joint_covariance, "BLOCK", 50)  # two levels at a time
+    np.testing.assert_allclose(lmm.predict(se=True)["std_error"], whole, rtol=1e-12)
 
 
 def test_the_sd_of_modes_as_predictions_is_hendersons(lmm):

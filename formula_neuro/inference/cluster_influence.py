@@ -109,15 +109,26 @@ class Rows:
     z: Array
     M: sparse.csr_array
 
-    def moments(self, rows: Any = slice(None), columns: Any = slice(None)) -> tuple[Array, Array]:
-        """X'V^-1X (k, k) and X'V^-1z (k,) of some rows, which have random effects in these columns only."""
-        Xz = np.column_stack([self.X[rows], self.z[rows]])
-        M = self.M[rows][:, columns].tocsc()
+    def moments(self, rows: Any = slice(None)) -> tuple[Array, Array]:
+        """X'V^-1X (k, k) and X'V^-1z (k,) of these rows and no others."""
+        Xz, M = np.column_stack([self.X[rows], self.z[rows]]), self.M[rows].tocsc()
         total = Xz.T @ Xz
         if M.shape[1]:
             A = (M.T @ M + sparse.eye_array(M.shape[1])).tocsc()
             across = M.T @ Xz
             total -= across.T @ splu(A, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(across)
+        return total[:-1, :-1], total[:-1, -1]
+
+    def share(self, rows: NDArray[np.intp]) -> tuple[Array, Array]:
+        """As `moments` of a cluster's rows, which have few random effects: dense."""
+        Xz, own = np.column_stack([self.X[rows], self.z[rows]]), self.M[rows]
+        touched, places = np.unique(own.indices, return_inverse=True)
+        total = Xz.T @ Xz
+        if len(touched):
+            M = np.zeros((len(rows), len(touched)))
+            M[np.repeat(np.arange(len(rows)), np.diff(own.indptr)), places] = own.data
+            across = M.T @ Xz
+            total -= across.T @ np.linalg.solve(M.T @ M + np.eye(len(touched)), across)
         return total[:-1, :-1], total[:-1, -1]
 
 
@@ -143,8 +154,7 @@ def _downdated(fit: Fit, clusters: Clusters, used: NDArray[np.bool_], kept: NDAr
     own = np.split(order, np.cumsum(np.bincount(clusters.codes, minlength=clusters.count))[:-1])
     for c, rows in enumerate(own):
         if apart:
-            touched = np.unique(data.M[rows].indices)
-            share = data.moments(rows, touched)
+            share = data.share(rows)
             left = XVX - share[0], XVz - share[1]
         else:
             left = data.moments(clusters.codes != c)

@@ -11,10 +11,11 @@ The variances of the random effects are taken as known; a level that the fit has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
@@ -23,7 +24,7 @@ from ..errors import Unable
 from ..family import Array
 from ..result import Fit
 
-BLOCK = 4096  # right sides solved at a time
+BLOCK = 2e7  # numbers in a block of columns of A^-1
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,29 +33,62 @@ class Joint:
 
     covariance: Array  # (k, k) of the k coefficients that are not aliased
     factors: tuple[Array, ...]  # (K, K) L of each term
+    modes: tuple[Array, ...]  # (levels, K, K) of each term, conditional covariances of its modes
     solved: Callable[[Array], Array]  # A^-1 times (q, m)
     ZWX: Array  # (q, k) L'Z'WX
 
-    def variance(self, X: Array, basis: sparse.csr_array) -> Array:
-        """Variances (n,) of x'b + z'u for rows X (n, k) and Z L (n, q)."""
-        found = np.empty(len(X))
-        for start in range(0, len(X), BLOCK):
-            rows = slice(start, start + BLOCK)
-            right = basis[rows].T.toarray()
-            through = self.solved(right)
-            found[rows] = (right * through).sum(axis=0) + _quadratic(X[rows] - through.T @ self.ZWX, self.covariance)
-        return found
+    def variance(self, X: Array, terms: Sequence[RandomTerm]) -> Array:
+        """Variances (n,) of x'b + z'u for rows X (n, k) and terms on these rows; unseen levels count as 0."""
+        seen = [term.codes >= 0 for term in terms]
+        bases = [term.basis * known[:, None] for term, known in zip(terms, seen, strict=True)]
+        codes = [np.where(known, term.codes, 0) for term, known in zip(terms, seen, strict=True)]
+        found = np.zeros(len(X))
+        for Z, g, C in zip(bases, codes, self.modes, strict=True):
+            found += np.einsum("nk,nkl,nl->n", Z, C[g], Z)
+        inner = [Z @ F for Z, F in zip(bases, self.factors, strict=True)]
+        for t, s in self._pairs():
+            found += 2 * self._between(t, s, inner, codes)
+        half, left = self.solved(self.ZWX), X.copy()
+        for start, Z, g in zip(self._starts(), inner, codes, strict=True):
+            left -= np.einsum("nk,nkp->np", Z, half[_columns(start, Z, g)])
+        return np.asarray(found + np.einsum("np,pq,nq->n", left, self.covariance, left, optimize=True))
 
-    def added(self, term: int, start: int, stop: int) -> Array:
+    def added(self, term: int) -> Array:
         """(levels, K, K) of one term: H Cov(b) H', what not knowing b adds to the covariances of its modes."""
-        factor = self.factors[term]
-        half = self.solved(self.ZWX)[start:stop].reshape(-1, len(factor), len(self.covariance))
-        H = factor @ half
+        factor, start = self.factors[term], self._starts()[term]
+        half = self.solved(self.ZWX)[start : start + self.modes[term].shape[0] * len(factor)]
+        H = factor @ half.reshape(-1, len(factor), half.shape[1])
         return np.asarray(H @ self.covariance @ np.swapaxes(H, 1, 2))
 
+    def _starts(self) -> list[int]:
+        """Where each term's effects start among the q of all."""
+        sizes = [C.shape[0] * C.shape[1] for C in self.modes]
+        return [int(start) for start in np.cumsum([0, *sizes[:-1]])]
 
-def _quadratic(rows: Array, V: Array) -> Array:
-    return np.asarray(np.einsum("np,pq,nq->n", rows, V, rows, optimize=True))
+    def _pairs(self) -> Iterator[tuple[int, int]]:
+        """Pairs of terms, the one with fewer effects second."""
+        order = sorted(range(len(self.modes)), key=lambda t: -self.modes[t].shape[0] * self.modes[t].shape[1])
+        return ((t, s) for i, s in enumerate(order) for t in order[:i])
+
+    def _between(self, t: int, s: int, inner: Sequence[Array], codes: Sequence[NDArray[np.intp]]) -> Array:
+        """z_t' (A^-1)_ts z_s (n,), a block of the columns of s at a time."""
+        start, K, levels = self._starts()[s], len(self.factors[s]), self.modes[s].shape[0]
+        rows_of_t, found = _columns(self._starts()[t], inner[t], codes[t]), np.zeros(len(codes[s]))
+        step = max(1, int(BLOCK // (len(self.ZWX) * K)))
+        for first in range(0, levels, step):
+            last = min(first + step, levels)
+            rows = np.flatnonzero((codes[s] >= first) & (codes[s] < last))
+            right = np.zeros((len(self.ZWX), (last - first) * K))
+            right[start + first * K + np.arange(right.shape[1]), np.arange(right.shape[1])] = 1.0
+            columns = _columns(0, inner[s][rows], codes[s][rows] - first)
+            block = self.solved(right)[rows_of_t[rows][:, :, None], columns[:, None, :]]
+            found[rows] = np.einsum("nk,nkl,nl->n", inner[t][rows], block, inner[s][rows])
+        return found
+
+
+def _columns(start: int, Z: Array, codes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(n, K) places among the effects."""
+    return np.asarray(start + codes[:, None] * Z.shape[1] + np.arange(Z.shape[1]))
 
 
 def joint(fit: Fit, covariance: Array | None = None) -> Joint:
@@ -62,6 +96,11 @@ def joint(fit: Fit, covariance: Array | None = None) -> Joint:
 
     One sparse factorisation; nothing n x n or q x q is made dense.
     """
+    if "AR1" in fit.request.residuals:
+        raise Unable(
+            "standard errors that include random effects are not offered beside AR1 residuals; predict(..., "
+            "random=False) gives those of the population"
+        )
     request, kept = fit.request, ~np.isnan(fit.beta)
     factors = tuple(root_of(effect.covariance) for effect in fit.random)
     root = np.sqrt(working_weights(fit))
@@ -69,16 +108,12 @@ def joint(fit: Fit, covariance: Array | None = None) -> Joint:
     A = (M.T @ M + sparse.eye_array(M.shape[1])).tocsc()
     solver = splu(A, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
     V = (fit.covariance if covariance is None else covariance)[np.ix_(kept, kept)]
-    return Joint(V, factors, solver.solve, M.T @ (request.design.matrix[:, kept] * root[:, None]))
+    modes = tuple(effect.mode_covariance for effect in fit.random)
+    return Joint(V, factors, modes, solver.solve, M.T @ (request.design.matrix[:, kept] * root[:, None]))
 
 
 def working_weights(fit: Fit) -> Array:
     """W (n,): prior weights over sigma^2 of a linear model; w mu1^2 / V over the dispersion at the modes of others."""
-    if "AR1" in fit.request.residuals:
-        raise Unable(
-            "standard errors that include random effects are not offered beside AR1 residuals; predict(..., "
-            "random=False) gives those of the population"
-        )
     family, w = fit.request.family, fit.residual_weights
     if fit.request.model in ("lm", "lmm"):
         return np.asarray(w / fit.sigma**2)
@@ -96,9 +131,3 @@ def scaled_basis(random: Sequence[RandomTerm], factors: Sequence[Array]) -> spar
     """Z L (n, q) of all terms, sparse; rows of unseen levels are empty."""
     parts = [replace(term, basis=term.basis @ factor).Z for term, factor in zip(random, factors, strict=True)]
     return sparse.csr_array(sparse.hstack(parts, format="csr"))
-
-
-def places(fit: Fit) -> list[tuple[int, int]]:
-    """Where each term's effects start and stop among the q of all."""
-    stops = np.cumsum([effect.modes.size for effect in fit.random])
-    return [(int(stop - effect.modes.size), int(stop)) for stop, effect in zip(stops, fit.random, strict=True)]

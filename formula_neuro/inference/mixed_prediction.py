@@ -17,7 +17,7 @@ from ..errors import Unable
 from ..family import Array
 from ..result import Fit
 from .conditioning import Conditioned
-from .joint_covariance import joint, scaled_basis
+from .joint_covariance import joint
 from .precision import precision
 from .prediction_intervals import Wish
 
@@ -37,8 +37,7 @@ def uncertainty(fit: Fit, design: Design, chosen: Conditioned, wish: Wish) -> tu
     known = np.isfinite(X).all(axis=1) & np.all([np.isfinite(term.basis).all(axis=1) for term in terms], axis=0)
     se = np.full(len(X), np.nan)
     whole = joint(fit, own.covariance)
-    seen = scaled_basis([_rows(term, known) for term in terms], whole.factors)
-    variance = whole.variance(X[known], seen)
+    variance = whole.variance(X[known], [_rows(term, known) for term in terms])
     new, unseen = _of_new_levels(fit, terms, chosen)
     se[known] = np.sqrt(variance + new[known])
     notes = (GIVEN, UNSEEN) if unseen else (GIVEN,)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..result import Fit
-from .joint_covariance import joint, places
+from .joint_covariance import joint
 
 
 def varcorr(fit: Fit) -> pd.DataFrame:
@@ -49,9 +49,9 @@ def ranef(fit: Fit, sd: str = "conditional") -> pd.DataFrame:
     if not fit.random:
         return pd.DataFrame(columns=columns)
     parts, whole = [], joint(fit) if sd == "prediction" else None
-    for i, (effect, place) in enumerate(zip(fit.random, places(fit), strict=True)):
+    for i, effect in enumerate(fit.random):
         n, k = effect.modes.shape
-        covariances = effect.mode_covariance if whole is None else effect.mode_covariance + whole.added(i, *place)
+        covariances = effect.mode_covariance if whole is None else effect.mode_covariance + whole.added(i)
         variances = np.diagonal(covariances, axis1=1, axis2=2)
         parts.append(
             pd.DataFrame(
