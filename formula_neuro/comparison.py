@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import compared_tests
+from .compared_tests import Tables
 from .estimator import BIAS_REDUCED
 from .family import Array, NBinom2
 from .result import Fit, RandomEffect
@@ -51,6 +51,8 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
     if _poisson(fit, other):  # so does theta, and what it moves with it; ours may be the better one
         rules = {q: r for q, r in rules.items() if q not in ("theta", "deviance", "null deviance")}
         rules |= {"log-likelihood": replace(rules["log-likelihood"], allowed=0.1)}
+    seen = bool(other.random) and not _singular(other) and _within_reach(other)
+    tables = Tables(fit, other, seen)
     steps: list[tuple[str, Step]] = [
         ("coefficients", _coefficients),
         ("standard errors", _standard_errors),
@@ -64,10 +66,10 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
         ("log-likelihood", _loglik),
         ("fitted values", _fitted),
         ("degrees of freedom", _degrees),
-        ("F tests of terms", _where_seen(compared_tests.f_tests)),
-        ("df of F tests", _where_seen(compared_tests.f_freedom)),
-        ("Kenward-Roger F tests", compared_tests.scaled_f_tests),
-        ("Kenward-Roger df", compared_tests.scaled_f_freedom),
+        ("F tests of terms", lambda *_: tables.statistics("satterthwaite")),
+        ("df of F tests", lambda *_: tables.freedom("satterthwaite")),
+        ("Kenward-Roger F tests", lambda *_: tables.statistics("kenward-roger")),
+        ("Kenward-Roger df", lambda *_: tables.freedom("kenward-roger")),
     ]
     left_out = _left_out(other)
     steps = [(q, step) for q, step in steps if q in rules and q not in left_out]
@@ -217,11 +219,6 @@ def _degrees(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     kept = [name for name, b in zip(fit.names, fit.beta, strict=True) if not np.isnan(b)]
     for name, a, b in zip(kept, *pair, strict=True):
         yield name, float(a), float(b), _apart(a, b, abs(b))
-
-
-def _where_seen(step: Step) -> Step:
-    """Only where lmerTest's numerical derivatives have a meaning."""
-    return lambda fit, other: step(fit, other) if not _singular(other) and _within_reach(other) else iter(())
 
 
 def _have_degrees(fit: Fit, other: Fit) -> bool:

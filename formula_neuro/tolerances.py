@@ -27,6 +27,7 @@ ERROR = "standard errors"
 ROUNDED = "standard errors, or relative where the coefficient is larger"
 RELATIVE = "relative"
 SPREAD = "relative, or in residual sds (of the term's own columns) where the sd is smaller"
+LARGE = "relative, or absolute where it is below 1"
 RESPONSE = "standard deviations of the response"
 
 DEVIANCE = "relative, or absolute where it is below 0.1"
@@ -77,6 +78,12 @@ LMM = {
     "degrees of freedom": Tolerance(
         1e-2, RELATIVE, "lmerTest differentiates numerically, at variances that lmer leaves short of the optimum"
     ),
+}
+LMM |= {
+    "F tests of terms": Tolerance(2e-3, LARGE, NEAR + ", twice as much as a standard error"),
+    "df of F tests": LMM["degrees of freedom"],
+    "Kenward-Roger F tests": Tolerance(2e-3, LARGE, NEAR + ", twice as much as a standard error"),
+    "Kenward-Roger df": Tolerance(1e-2, RELATIVE, NEAR + "; the formulas agree to 1e-6 at one theta"),
 }
 GLMM = {
     "coefficients": Tolerance(1e-2, ERROR, LOOSE),

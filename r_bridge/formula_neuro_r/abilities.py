@@ -130,3 +130,8 @@ class Testing(GoingOn):
     def kenward_roger(self, fit: Fit) -> Pbkrtest:
         """The adjusted covariance of the coefficients, and the tests that go with it, by pbkrtest."""
         return kenward_roger(fit, self.start)
+
+    def anova(self, fit: Fit, df: str = "satterthwaite") -> pd.DataFrame:
+        """lmerTest's own anova of type III: term, df, df_resid, sum_sq, mean_sq, statistic, p_value."""
+        value = call("anova_of_terms", {**arguments(fit.request), **self.start, "method": METHODS[df]}).value
+        return pd.DataFrame({name: list(column) for name, column in value.items()})

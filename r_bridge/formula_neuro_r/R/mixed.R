@@ -83,6 +83,15 @@ kenward_roger_test <- function(arguments) {
   list(statistic = as.double(found[["F value"]]), df = as.double(found[["DenDF"]]))
 }
 
+# lmerTest's table of the terms, by type III.
+anova_of_terms <- function(arguments) {
+  model <- tested_model(arguments, c("lmerTest", if (arguments$method == "Kenward-Roger") "pbkrtest"))
+  found <- stats::anova(model, type = "III", ddf = arguments$method)
+  column <- function(name) as.double(found[[name]])
+  list(term = rownames(found), df = column("NumDF"), df_resid = column("DenDF"), sum_sq = column("Sum Sq"),
+       mean_sq = column("Mean Sq"), statistic = column("F value"), p_value = column("Pr(>F)"))
+}
+
 # Degrees of freedom of each row of `contrasts` (q, p), whose columns are named.
 degrees <- function(arguments) {
   model <- tested_model(arguments, c("lmerTest", if (arguments$method == "Kenward-Roger") "pbkrtest"))

@@ -1,0 +1,84 @@
+"""Tests of two fits of one linear mixed model beside one another: F tests of terms, Kenward and Roger's numbers.
+
+The reference must have the ability `anova(fit, df)`, its own table of terms, which lmerTest's fits have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from .errors import RFailed
+from .estimator import REML
+from .inference.anova import anova
+from .result import Fit
+
+FEW = 600  # rows: pbkrtest inverts matrices of rows by rows
+Row = tuple[str, float, float]  # a term, our number, the reference's
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """anova() of both fits, by type III; rows are empty where either has none that means the same.
+
+    `seen` is whether the reference's numerical derivatives have a meaning.
+    """
+
+    fit: Fit
+    other: Fit
+    seen: bool
+
+    def statistics(self, df: str) -> Iterator[tuple[str, float, float, float]]:
+        """F of every term; the difference is relative, or absolute below 1."""
+        for term, a, b in self._rows(df, "statistic"):
+            yield term, a, b, abs(a - b) / max(abs(b), 1.0)
+
+    def freedom(self, df: str) -> Iterator[tuple[str, float, float, float]]:
+        """Their denominators' degrees of freedom."""
+        for term, a, b in self._rows(df, "df_resid"):
+            yield term, a, b, abs(a - b) / abs(b)
+
+    def _rows(self, df: str, column: str) -> Iterator[Row]:
+        pair = self._satterthwaite if df == "satterthwaite" else self._kenward_roger
+        if pair is None:
+            return
+        ours, theirs = (dict(zip(t["term"], t[column].astype(float), strict=True)) for t in pair)
+        for term, place in zip(ours, _matched(list(ours), list(theirs)), strict=True):
+            if place is not None and np.isfinite(theirs[place]):
+                yield term, ours[term], theirs[place]
+
+    @cached_property
+    def _satterthwaite(self) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+        return self._both("satterthwaite") if self.seen else None
+
+    @cached_property
+    def _kenward_roger(self) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+        """Where pbkrtest can say it quickly: few rows, by REML, no prior weights, of which it takes no account."""
+        fit = self.fit
+        by_reml = isinstance(fit.request.estimator, REML)
+        quick = by_reml and fit.nobs <= FEW and bool((fit.request.weights == 1).all())
+        return self._both("kenward-roger") if quick else None
+
+    def _both(self, df: str) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+        terms = [term for term in self.fit.request.design.terms if term.variables]
+        if self.fit.request.model != "lmm" or not terms or self.fit.aliased or not hasattr(self.other.engine, "anova"):
+            return None
+        try:
+            theirs: pd.DataFrame = self.other.engine.anova(self.other, df)
+        except RFailed:  # of a model that is fitted all the same: nothing to compare with
+            return None
+        return anova(self.fit, df=df), theirs
+
+
+def _matched(ours: list[str], theirs: list[str]) -> list[str | None]:
+    """R's name of each term: the same but for blanks and the order of what is crossed."""
+    known = {_key(name): name for name in theirs}
+    return [known.get(_key(name)) for name in ours]
+
+
+def _key(name: str) -> tuple[str, ...]:
+    return tuple(sorted(name.replace(" ", "").split(":")))
