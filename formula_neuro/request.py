@@ -59,6 +59,13 @@ class Request:
         rows, columns = self.design.matrix.shape
         return rows, columns
 
+    @property
+    def like_glmmtmb(self) -> bool:
+        """Whether it asks for what glmmTMB maximises and lme4 does not: a dispersion or shape among the parameters of a
+        GLMM, or observed weights."""
+        shaped = self.family.shape is not None or self.family.name in ("Gamma", "inverse.gaussian", "gaussian")
+        return self.model == "glmm" and (shaped or getattr(self.estimator, "weights", None) == "observed")
+
     def describe(self) -> str:
         """In words: "glmm (Gamma, 1 random term)"."""
         n = self.n_random

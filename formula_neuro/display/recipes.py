@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..estimator import AGQ, BIAS_REDUCED, GEE, REML, Jeffreys
+from ..estimator import AGQ, BIAS_REDUCED, GEE, REML, Jeffreys, Laplace
 from ..family import NBinom2, Quasi
-from .residual_words import lme_code, structures_in_python
 from ..syntax.expression import quoted
 from ..values import Contrast
+from .residual_words import lme_code, structures_in_python
 
 if TYPE_CHECKING:
     from ..result import Fit
@@ -37,8 +37,9 @@ def python_code(fit: Fit, data: str = "data.csv") -> str:
         how = request.estimator
         given = [f'{f.name}="{getattr(how, f.name)}"' for f in fields(how) if getattr(how, f.name) != f.default]
         arguments.append(f"estimator=fn.GEE({', '.join(given)})")
-    if isinstance(request.estimator, AGQ):
-        arguments.append(f"estimator=fn.AGQ({request.estimator.nodes})")
+    if isinstance(request.estimator, (AGQ, Laplace)) and request.estimator != Laplace():
+        shown = repr(request.estimator).replace("prior=", "prior=fn.").replace("nodes=", "")
+        arguments.append(f"estimator=fn.{shown}")
     elif request.estimator.word in BIAS_REDUCED:
         power = f"({number:g})" if (number := _power(fit)) else ""
         arguments.append(f'estimator="{request.estimator.word}{power}"')
@@ -87,8 +88,12 @@ def _sorted(fit: Fit) -> str:
 
 
 def _r_function(fit: Fit) -> str:
+    if fit.request.model == "glmm" and getattr(fit.request.estimator, "prior", None):
+        return "blme::bglmer"
+    if fit.request.like_glmmtmb and fit.request.family.name != "inverse.gaussian":  # which glmmTMB has not
+        return "glmmTMB::glmmTMB"
     if isinstance(fit.request.family, NBinom2) and not fit.request.family.fixed:
-        return "MASS::glm.nb" if fit.request.model == "glm" else "lme4::glmer.nb"
+        return "MASS::glm.nb"
     if fit.request.estimator.word in BIAS_REDUCED:
         return "glm"  # lm() knows no other method
     return {"lm": "lm", "glm": "glm", "lmm": "lmerTest::lmer", "glmm": "lme4::glmer", **GEEGLM}[fit.request.model]
@@ -98,6 +103,9 @@ def _r_family(fit: Fit) -> list[str]:
     family = fit.request.family
     if fit.request.model not in ("glm", "glmm", "gee"):
         return []
+    if family.shape is not None and fit.request.like_glmmtmb:
+        name = "beta_family" if family.name == "beta" else family.name
+        return [f'family = glmmTMB::{name}(link = "{family.link.name}")']
     if isinstance(family, NBinom2):
         given = f'family = MASS::negative.binomial(theta = {family.theta:.10g}, link = "{family.link.name}")'
         return [given] if family.fixed else [f"link = {family.link.name}"]
@@ -112,8 +120,12 @@ def _r_estimator(fit: Fit) -> list[str]:
     if isinstance(how, GEE):
         waves = [f"waves = {how.order}"] if how.order else []
         return [f"id = {how.cluster}", f'corstr = "{how.corr}"', *waves]  # of rows sorted by cluster
+    prior = getattr(how, "prior", None)
+    weak = [f"fixef.prior = normal(sd = c({prior.intercept:g}, {prior.sd:g}))"] if prior else []
     if isinstance(how, AGQ):
-        return [f"nAGQ = {how.nodes}"]
+        return [f"nAGQ = {how.nodes}", *weak]
+    if weak:
+        return weak
     if how.word not in BRGLM2:
         return []
     power = [f"a = {number:g}"] if (number := _power(fit)) else []

@@ -142,6 +142,7 @@ def _mixed(fit: Fit) -> list[str]:
         _criteria(fit),
         f"Scaled residuals:\n{_quantiles(residuals)}",
         f"Random effects:\n{random_table(fit)}\n{_sizes(fit)}",
+        _shape(fit),
         residual_words(fit),
         _coefficients(fit),
         correlations(fit),
@@ -157,9 +158,22 @@ def _mixed_head(fit: Fit) -> str:
     else:
         nodes = request.estimator.nodes if isinstance(request.estimator, AGQ) else 1
         how = f"Adaptive Gauss-Hermite Quadrature, nAGQ = {nodes}" if nodes > 1 else "Laplace Approximation"
-        lines = [f"Generalized linear mixed model fit by maximum likelihood ({how})"]
+        weights = getattr(request.estimator, "weights", None)
+        how += f", {weights} weights" if weights else ""
+        prior = getattr(request.estimator, "prior", None)
+        what = f"maximum a posteriori, prior of the coefficients {prior}" if prior else "maximum likelihood"
+        lines = [f"Generalized linear mixed model fit by {what} ({how})"]
         lines.append(f" Family: {request.family.name}  ( {request.family.link.name} )")
     return "\n".join([*lines, f"Formula: {request.design.formula}", f"Backend: {fit.backend}"])
+
+
+def _shape(fit: Fit) -> str:
+    """The shape of a mixed model's family with its standard error."""
+    shape = fit.family.shape
+    if shape is None:
+        return ""
+    name, value, error = shape
+    return f"Dispersion parameter {name} of the {fit.family.name} family: {value:.4g} (standard error {error:.3g})"
 
 
 def _criteria(fit: Fit) -> str:
@@ -227,7 +241,7 @@ def model_words(fit: Fit) -> str:
     how = {
         "ml": "quasi-likelihood" if request.family.name.startswith("quasi") else "maximum likelihood",
         "reml": "REML",
-        "laplace": "maximum likelihood (Laplace)",
+        "laplace": f"maximum {'a posteriori' if getattr(request.estimator, 'prior', None) else 'likelihood'} (Laplace)",
         "agq": f"maximum likelihood ({request.estimator})",
         "mean_br": "mean bias reduction",
         "median_br": "median bias reduction",

@@ -110,6 +110,9 @@ def glance(fit: Fit) -> pd.DataFrame:
         row["null_deviance"] = fit.null_deviance
     if isinstance(fit.family, NBinom2):
         row |= {"theta": fit.family.theta, "theta_se": fit.family.theta_se}
+    elif fit.family.shape is not None:
+        name, value, error = fit.family.shape
+        row |= {name: value, f"{name}_se": error}
     about = getattr(fit.engine, "about", None)
     row |= {**(about(fit) if about else {}), **fit.residual}
     return pd.DataFrame([row])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = ("std_error", "conf_int", "statistic", "p_value", "none")
-FITTED = ("nobs", "sigma", "dispersion", "theta", "loglik", "aic", "bic", "r_squared", "adj_r_squared")
+FITTED = ("nobs", "sigma", "dispersion", "theta", "phi", "loglik", "aic", "bic", "qic", "r_squared", "adj_r_squared")
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +159,11 @@ def _names(fits: tuple[Fit, ...], covariances: list[Any]) -> tuple[str, ...]:
 def _estimator(fit: Fit) -> str:
     """ "ml", "jeffreys(0.3)": the word, with its number where that is not the default."""
     how = fit.request.estimator
-    if fit.request.model == "gee" or fit.request.residuals:
+    chosen = any(getattr(how, name, None) for name in ("prior", "weights"))
+    if fit.request.model == "gee" or fit.request.residuals or chosen:
         return repr(how)
-    return how.word if how == type(how)() else f"{how.word}({', '.join(f'{v:g}' for v in vars(how).values())})"
+    numbers = [f"{value:g}" for value in vars(how).values() if value is not None]
+    return how.word if how == type(how)() else f"{how.word}({', '.join(numbers)})"
 
 
 def _covariance(how: Any) -> str:
@@ -210,8 +212,10 @@ def _whole(fit: Fit) -> pd.DataFrame:
     family = fit.request.family
     row = fit.glance().iloc[0].to_dict() | {"dispersion": fit.dispersion}
     row |= {"theta": family.theta} if isinstance(family, NBinom2) else {}
+    row |= {"phi": family.shape[1]} if family.shape and family.shape[0] == "phi" else {}
     unwanted = {"dispersion"} if family.name == "gaussian" else {"sigma"}
     unwanted |= set() if family.dispersed else {"dispersion", "sigma"}
+    unwanted |= {"loglik", "aic", "bic"} if fit.request.model == "gee" else set()
     pairs = [(name, float(row[name])) for name in FITTED if name in row and name not in unwanted]
     return pd.DataFrame([{"term": name, "estimate": value} for name, value in pairs]).assign(part="fit")
 

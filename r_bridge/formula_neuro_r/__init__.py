@@ -81,7 +81,9 @@ def formula_neuro_backends() -> list[Backend]:
         TemplateBackend(
             name="glmmTMB",
             models=frozenset({"lmm", "glmm"}),
-            families=frozenset({"gaussian", "binomial", "poisson", "Gamma", "nbinom2"}),
+            families=frozenset(
+                {"gaussian", "binomial", "poisson", "Gamma", "nbinom1", "nbinom2", "beta", "betabinomial"}
+            ),
             estimators=frozenset({"reml", "ml", "laplace"}),
             structures=frozenset({"us", "diag", "cs", "ar1"}),
             target=f"{fits}:glmmtmb",

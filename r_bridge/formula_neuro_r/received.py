@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from formula_neuro.design import RandomTerm
 from formula_neuro.errors import FitError
 from formula_neuro.estimator import AGQ
-from formula_neuro.family import Array, NBinom2
+from formula_neuro.family import Array
 from formula_neuro.request import Request
 from formula_neuro.result import Fit, RandomEffect
 
@@ -31,6 +31,7 @@ def fit_from(request: Request, backend: str, answer: Answer, seconds: float, eng
     loglik = number["loglik"] + _constant(request)
     criterion = -2 * loglik
     order, random = _random(request, value.get("random") or ())
+    sigma = number["sigma"] if request.family.dispersed else 1.0  # R's sigma() of other families is their shape
     return Fit(
         request=_with_theta(request, number),
         backend=backend,
@@ -41,13 +42,13 @@ def fit_from(request: Request, backend: str, answer: Answer, seconds: float, eng
         criterion=criterion,
         n_parameters=int(number["n_parameters"]),
         df_resid=number["df_resid"],
-        sigma=number["sigma"] if request.family.dispersed else 1.0,
+        sigma=sigma,
         eta=value["eta"],
         converged=bool(number["converged"]),
         messages=(*request.messages, *answer.messages),
         seconds=seconds,
         random=random,
-        theta=_theta(value.get("theta"), value.get("random") or (), order, random, number["sigma"]),
+        theta=_theta(value.get("theta"), value.get("random") or (), order, random, sigma),
         iterations=int(number["iterations"]),
         engine=replace(engine, order=tuple(order)),
         null_deviance=number.get("null_deviance", float("nan")),
@@ -57,10 +58,11 @@ def fit_from(request: Request, backend: str, answer: Answer, seconds: float, eng
 
 def _with_theta(request: Request, number: Mapping[str, float]) -> Request:
     """The request with the theta that R estimated, if it did."""
-    if "nb_theta" not in number or not isinstance(request.family, NBinom2):
+    shape = request.family.shape
+    if "nb_theta" not in number or shape is None:
         return request
-    family = replace(request.family, theta=number["nb_theta"], theta_se=number["nb_theta_se"])
-    return replace(request, family=family)
+    given: dict[str, Any] = {shape[0]: number["nb_theta"], f"{shape[0]}_se": number["nb_theta_se"]}
+    return replace(request, family=replace(request.family, **given))
 
 
 def _constant(request: Request) -> float:

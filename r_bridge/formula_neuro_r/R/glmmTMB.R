@@ -2,7 +2,9 @@
 
 fit_glmmtmb <- function(arguments) {
   need("glmmTMB")
-  family <- if (arguments$family == "nbinom2") glmmTMB::nbinom2(link = arguments$link) else model_family(arguments)
+  made <- list(nbinom1 = glmmTMB::nbinom1, nbinom2 = glmmTMB::nbinom2, beta = glmmTMB::beta_family,
+               betabinomial = glmmTMB::betabinomial)[[arguments$family]]
+  family <- if (is.null(made)) model_family(arguments) else made(link = arguments$link)
   control <- glmmTMB::glmmTMBControl(rank_check = "adjust", optCtrl = list(iter.max = 1000, eval.max = 2000))
   formula <- str2lang(arguments$formula)
   # its own reading of two bars joins what lme4 keeps apart
@@ -12,15 +14,15 @@ fit_glmmtmb <- function(arguments) {
   kept <- glmmTMB::fixef(model)$cond
   known <- is.finite(kept)
   X <- glmmTMB::getME(model, "X")
-  count <- arguments$family == "nbinom2"
+  shaped <- !is.null(made)
   dispersion <- summary(model$sdr, "fixed")
   c(likelihood(model), list(
     names = named(kept), beta = as.double(kept), kept = names(kept)[known],
     covariance = unname(as.matrix(stats::vcov(model)$cond)[known, known, drop = FALSE]),
     matrix = unname(as.matrix(X)), columns = colnames(X), deviance = -2 * as.double(stats::logLik(model)),
     df_resid = as.double(stats::df.residual(model)), sigma = stats::sigma(model),
-    nb_theta = if (count) stats::sigma(model),
-    nb_theta_se = if (count) stats::sigma(model) * dispersion["betad", "Std. Error"],  # of its logarithm
+    nb_theta = if (shaped) stats::sigma(model),
+    nb_theta_se = if (shaped) stats::sigma(model) * dispersion["betad", "Std. Error"],  # of its logarithm
     eta = as.double(stats::predict(model, type = "link")),
     converged = model$fit$convergence == 0 && isTRUE(model$sdr$pdHess), iterations = as.double(model$fit$iterations),
     random = random_of_tmb(model)
