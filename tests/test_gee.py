@@ -315,6 +315,23 @@ def test_the_word_for_a_command_line_is_read():
     assert as_estimator("gee(mouse, ar1, day)") == fn.GEE("mouse", corr="ar1", order="day")
 
 
+def test_a_bootstrap_draws_whole_clusters_and_counts_a_copy_as_one_of_its_own(cells):
+    from formula_neuro.inference.resampling import clusters_to_draw, of_clusters
+
+    m = gee("y ~ x", cells, corr="ar1", order="day")
+    clusters = clusters_to_draw(m, None)
+    assert clusters.name == "mouse" and len(clusters.members) == 24
+    twice = m.engine.refit(of_clusters(m.request, clusters, np.array([3, 3, 4, 5, 6, 6])))
+    assert twice.glance()["clusters"][0] == 6
+    table = fn.confint(m, "x", method=fn.Bootstrap(n=20, resample="cases", seed=1))
+    assert table["conf_low"][0] < m.coef["x"] < table["conf_high"][0]
+
+
+def test_fits_side_by_side_show_the_qic_in_place_of_a_likelihood(cells):
+    text = str(fn.compare(gee("y ~ x", cells), gee("y ~ x + dose", cells)))
+    assert "QIC" in text and "AIC" not in text
+
+
 # ---- calibration ---------------------------------------------------------------------------------
 @pytest.mark.parametrize("family", ["gaussian", "binomial"])
 def test_corrected_intervals_cover_with_ten_clusters_and_the_plain_sandwich_does_not(family):

@@ -19,6 +19,7 @@ WORDS = {
     "loglik": "log-likelihood",
     "aic": "AIC",
     "bic": "BIC",
+    "qic": "QIC",
     "r_squared": "R²",
     "adj_r_squared": "adjusted R²",
 }

@@ -162,7 +162,7 @@ def _estimator(fit: Fit) -> str:
     chosen = any(getattr(how, name, None) for name in ("prior", "weights"))
     if fit.request.model == "gee" or fit.request.residuals or chosen:
         return repr(how)
-    numbers = [f"{value:g}" for value in vars(how).values() if value is not None]
+    numbers = [f"{value:g}" for value in vars(how).values() if isinstance(value, (int, float))]
     return how.word if how == type(how)() else f"{how.word}({', '.join(numbers)})"
 
 

@@ -39,6 +39,7 @@ def clusters_to_draw(fit: Fit, cluster: str | None) -> Clusters:
     """
     used = np.flatnonzero(fit.request.weights > 0)
     random = fit.request.design.random
+    cluster = getattr(fit.request.estimator, "cluster", None) if cluster is None else cluster  # a GEE's own
     if cluster is None and not random:
         return Clusters("rows", tuple(used[:, None]))
     if cluster is None:

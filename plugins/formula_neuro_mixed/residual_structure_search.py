@@ -57,6 +57,12 @@ class Profile:
         except (FitError, DataError):
             return float("inf")
 
+    def gradient(self, rho: Array) -> tuple[float, Array]:
+        """Value and gradient by central differences."""
+        E = STEP * np.eye(len(rho))
+        up, down = (np.array([self.value(rho + sign * e) for e in E]) for sign in (1, -1))
+        return self.value(rho), (up - down) / (2 * STEP)
+
     def derivatives(self, rho: Array) -> tuple[float, Array, Array]:
         """Value, gradient and Hessian by central differences."""
         m, middle = len(rho), self.value(rho)
@@ -82,9 +88,10 @@ def search(rows: Rows, ordinary: Callable[[Request], Fit]) -> Optimum:
     start = _start(rows, profile.fit(np.zeros(rows.size)))
     target = Target(
         value=profile.value,
-        gradient=lambda rho: profile.derivatives(rho)[:2],
+        gradient=profile.gradient,
         derivatives=profile.derivatives,
         length=lambda point, step: float(np.abs(step).max() / 2),  # a spread changes by e^2 at most
+        secant=rows.size > 2,  # a Hessian takes m (m - 1) fits more than a gradient
     )
     found = minimise(target, start, tolerance=1e-10, iterations=50, enough=ENOUGH)
     _, _, curvature = profile.derivatives(found.point)
