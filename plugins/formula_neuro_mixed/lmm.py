@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from .minque import minque_theta
 from .newton import Minimum, Target, minimise
 from .profile import of_lmm
 from .profiled import NO_RESIDUAL, Products, Solution
-from .satterthwaite import satterthwaite
+from .satterthwaite import Satterthwaite, satterthwaite
 from .sums import sums
 from .terms import inner_terms, start_theta, users_theta
 
@@ -67,7 +67,7 @@ class Engine:
         if method == "residual":
             return np.full(len(L), fit.df_resid)
         if method == "satterthwaite":
-            return satterthwaite(self.products, self.theta, self.basis.contrasts(L))
+            return self._satterthwaite.df(self.basis.contrasts(L))
         if method == "kenward-roger":
             return self.kenward_roger(fit).df(L)
         if method == "containment":
@@ -82,6 +82,14 @@ class Engine:
                 "Kenward and Roger's method is of REML estimates, and this fit is by maximum likelihood; "
                 "refit with estimator='reml'"
             )
+        return self._kenward_roger
+
+    @cached_property
+    def _satterthwaite(self) -> Satterthwaite:
+        return satterthwaite(self.products, self.theta)
+
+    @cached_property
+    def _kenward_roger(self) -> KenwardRoger:
         return kenward_roger(self.products, self.theta, self.basis)
 
 
