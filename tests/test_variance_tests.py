@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -133,6 +135,26 @@ def test_ranova_of_a_binomial_model_compares_with_the_glm():
     large = fn.fit("lick ~ dff + (1|mouseID)", d, family="binomial")
     b = fn.anova(fn.fit("lick ~ dff", d, family="binomial"), large)
     assert fn.ranova(large)["p_value"][1] == pytest.approx(b["p_value"][1], rel=1e-6)
+
+
+@pytest.mark.parametrize("family", ["poisson", "nbinom2"])
+def test_without_its_random_term_a_model_of_counts_is_the_generalized_linear_one(family):
+    # glm.nb estimates theta by maximum likelihood, as the mixed model does
+    rng = np.random.default_rng(6)
+    counts = DATA.assign(n=rng.negative_binomial(2, 2 / (2 + np.exp(0.5 + 0.4 * DATA["y"]))))
+    m = fn.fit("n ~ x + (1|g)", counts, family=family)
+    alone = fn.fit("n ~ x", counts, family=family)
+    assert fn.ranova(m)["loglik"][1] == pytest.approx(alone.loglik, abs=1e-6)
+
+
+def test_fits_that_read_the_formula_only_are_refused():
+    m = replace(fn.fit("y ~ x + (1|g)", DATA), backend="lme4", engine=SimpleNamespace(by_formula=True))
+    with pytest.raises(Unable, match="lme4 does not take; fit the model natively"):
+        fn.ranova(m)
+    with pytest.raises(Unable, match="lme4 does not take"):
+        fn.confint(m, "x", method="profile")
+    with pytest.raises(Unable, match="not offered for fits by lme4"):
+        m.influence(groups="g", exact=True)
 
 
 def test_ranova_has_nothing_to_test_in_a_linear_model():

@@ -25,7 +25,7 @@ from ..errors import DataError, FitError, Unable
 from ..family import Array
 from ..result import Fit, ability
 from .clusters import Clusters, clusters_of
-from .joint_covariance import root_of, scaled_basis, working_weights
+from .joint_covariance import root_of, row_weights, scaled_basis
 from .subset import on_rows
 
 
@@ -39,6 +39,8 @@ def cluster_influence(fit: Fit, groups: Any, exact: bool = False) -> pd.DataFram
     coefficients by more than 2 / sqrt(clusters) standard errors (Belsley, Kuh & Welsch 1980), or change their sign,
     and without which the model cannot be fitted (NaN).
     """
+    if exact and getattr(fit.engine, "by_formula", False):
+        raise Unable(f"refits without a cluster are not offered for fits by {fit.backend}; fit the model natively")
     if fit.request.model == "gee":
         raise Unable("influence() is of models with a likelihood, and this is a GEE; refit it without the cluster")
     used, kept = fit.request.weights > 0, ~np.isnan(fit.beta)
@@ -103,46 +105,48 @@ def _refitted(fit: Fit, clusters: Clusters, used: NDArray[np.bool_]) -> Iterator
 # ---- by taking its share away ----------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows scaled by the roots of their weights: X (m, k), z (m,) and Z L (m, q)."""
+    """X (m, k), W X, W z (m,), Z L (m, q) and W (m,), which may be negative in some rows of some families."""
 
     X: Array
-    z: Array
+    WX: Array
+    Wz: Array
     M: sparse.csr_array
+    W: Array
 
     def moments(self, rows: Any = slice(None)) -> tuple[Array, Array]:
         """X'V^-1X (k, k) and X'V^-1z (k,) of these rows and no others."""
-        Xz, M = np.column_stack([self.X[rows], self.z[rows]]), self.M[rows].tocsc()
-        total = Xz.T @ Xz
+        WXz, M = np.column_stack([self.WX[rows], self.Wz[rows]]), self.M[rows].tocsc()
+        total = self.X[rows].T @ WXz
         if M.shape[1]:
-            A = (M.T @ M + sparse.eye_array(M.shape[1])).tocsc()
-            across = M.T @ Xz
-            total -= across.T @ splu(A, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(across)
-        return total[:-1, :-1], total[:-1, -1]
+            A = (M.T @ M.multiply(self.W[rows][:, None]) + sparse.eye_array(M.shape[1])).tocsc()
+            across = M.T @ WXz
+            solver = splu(A, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+            total -= across[:, :-1].T @ solver.solve(across)
+        return total[:, :-1], total[:, -1]
 
     def share(self, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         """As `moments` of a cluster's rows, which have few random effects: dense."""
-        Xz, own = np.column_stack([self.X[rows], self.z[rows]]), self.M[rows]
+        WXz, own = np.column_stack([self.WX[rows], self.Wz[rows]]), self.M[rows]
         touched, places = np.unique(own.indices, return_inverse=True)
-        total = Xz.T @ Xz
+        total = self.X[rows].T @ WXz
         if len(touched):
             M = np.zeros((len(rows), len(touched)))
             M[np.repeat(np.arange(len(rows)), np.diff(own.indptr)), places] = own.data
-            across = M.T @ Xz
-            total -= across.T @ np.linalg.solve(M.T @ M + np.eye(len(touched)), across)
-        return total[:-1, :-1], total[:-1, -1]
+            across = M.T @ WXz
+            A = M.T @ (M * self.W[rows][:, None]) + np.eye(len(touched))
+            total -= across[:, :-1].T @ np.linalg.solve(A, across)
+        return total[:, :-1], total[:, -1]
 
 
 def _rows(fit: Fit, used: NDArray[np.bool_], kept: NDArray[np.bool_]) -> Rows:
-    request, link = fit.request, fit.request.family.link
-    root = np.sqrt(working_weights(fit)[used])
-    eta = fit.eta[used]
-    z = eta - request.design.offset[used] + (request.y[used] - link.inverse(eta)) / link.derivative(eta)
+    request = fit.request
+    W, score = (values[used] for values in row_weights(fit))
+    X = request.design.matrix[np.ix_(used, kept)]
+    Wz = W * (fit.eta[used] - request.design.offset[used]) + score
+    M = sparse.csr_array((int(used.sum()), 0))
     if fit.random:
-        M = scaled_basis(request.design.random, [root_of(effect.covariance) for effect in fit.random])
-        M = sparse.csr_array(M[used].multiply(root[:, None]))
-    else:
-        M = sparse.csr_array((int(used.sum()), 0))
-    return Rows(request.design.matrix[np.ix_(used, kept)] * root[:, None], z * root, M)
+        M = scaled_basis(request.design.random, [root_of(effect.covariance) for effect in fit.random])[used]
+    return Rows(X, X * W[:, None], Wz, M, W)
 
 
 def _downdated(fit: Fit, clusters: Clusters, used: NDArray[np.bool_], kept: NDArray[np.bool_]) -> Iterator[Without]:

@@ -103,22 +103,29 @@ def joint(fit: Fit, covariance: Array | None = None) -> Joint:
         )
     request, kept = fit.request, ~np.isnan(fit.beta)
     factors = tuple(root_of(effect.covariance) for effect in fit.random)
-    root = np.sqrt(working_weights(fit))
-    M = scaled_basis(request.design.random, factors).multiply(root[:, None]).tocsc()
-    A = (M.T @ M + sparse.eye_array(M.shape[1])).tocsc()
+    W = row_weights(fit)[0][:, None]  # observed ones may be negative in some rows
+    M = scaled_basis(request.design.random, factors)
+    A = (M.T @ M.multiply(W) + sparse.eye_array(M.shape[1])).tocsc()
     solver = splu(A, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
     V = (fit.covariance if covariance is None else covariance)[np.ix_(kept, kept)]
     modes = tuple(effect.mode_covariance for effect in fit.random)
-    return Joint(V, factors, modes, solver.solve, M.T @ (request.design.matrix[:, kept] * root[:, None]))
+    return Joint(V, factors, modes, solver.solve, M.T @ (request.design.matrix[:, kept] * W))
 
 
-def working_weights(fit: Fit) -> Array:
-    """W (n,): prior weights over sigma^2 of a linear model; w mu1^2 / V over the dispersion at the modes of others."""
-    family, w = fit.request.family, fit.residual_weights
-    if fit.request.model in ("lm", "lmm"):
-        return np.asarray(w / fit.sigma**2)
+def row_weights(fit: Fit) -> tuple[Array, Array]:
+    """W (n,), the information of each row on its eta, and its score (n,): eta + score / W is what it calls for.
+
+    Of a linear model weights over sigma^2; of others the backend's own at the modes, or w mu1^2 / V / dispersion.
+    """
+    own = getattr(fit.engine, "row_weights", None)
+    if own is not None:
+        W, score = own(fit)
+        return W, score
+    family, w, linear = fit.request.family, fit.residual_weights, fit.request.model in ("lm", "lmm")
     mu, slope = family.link.inverse(fit.eta), family.link.derivative(fit.eta)
-    return np.asarray(w * slope**2 / family.variance(mu) / fit.dispersion)
+    W = w / fit.sigma**2 if linear else w * slope**2 / family.variance(mu) / fit.dispersion
+    with np.errstate(invalid="ignore"):  # rows of weight 0 may lie outside the family's range
+        return W, np.where(w > 0, W * (fit.request.y - mu) / slope, 0.0)
 
 
 def root_of(covariance: Array) -> Array:

@@ -69,6 +69,8 @@ def mixed_profile(fit: Fit, parm: str | Sequence[str] | None, conf_level: float)
 
 
 def _check(fit: Fit) -> None:
+    if getattr(fit.engine, "by_formula", False):
+        raise Unable(f"profiles refit by changed designs, which {fit.backend} does not take; fit the model natively")
     if fit.request.residuals:
         raise Unable("profiles beside a residual structure are not offered; take method='bootstrap', or 'wald'")
     odd = next((term.structure for term in fit.request.design.random if term.structure not in ("us",)), None)

@@ -46,6 +46,8 @@ def ranova(
         raise Unable(
             f"ranova() tests random terms, and this {fit.request.model} has none; drop1() tests the fixed ones"
         )
+    if getattr(fit.engine, "by_formula", False):
+        raise Unable(f"ranova() refits by changed designs, which {fit.backend} does not take; fit the model natively")
     if method not in ("lrt", "exact"):
         raise ValueError(f"method={method!r} is not known; there are 'lrt' and 'exact'")
     dropped = _reductions(fit.request, reduce)
@@ -151,7 +153,7 @@ def _loglik(fit: Fit, one: Reduced) -> float:
     if not one.request.design.random and one.request.model == "lmm":
         return loglik_without_random(one.request)
     if not one.request.design.random:
-        return float(ability(fit, "loglik_without_random", f"a test of {one.name}, the only random term,")(one.request))
+        return float(ability(fit, "loglik_without_random", f"a test of {one.name}, the only random term,")(fit))
     smaller: Fit = ability(fit, "refit", "ranova()")(one.request)
     return smaller.loglik if smaller.converged else float("nan")
 

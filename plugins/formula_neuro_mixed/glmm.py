@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from formula_neuro.estimator import AGQ, Normal
+from formula_neuro.estimator import Normal
 from formula_neuro.family import Array
 from formula_neuro.inference.held import Profiler
 from formula_neuro.inference.refits import Refits
@@ -16,17 +16,15 @@ from formula_neuro.kernels.rank import Basis, aliased
 from formula_neuro.request import Request
 from formula_neuro.result import Fit, RandomEffect
 
-from . import batch_glmm
+from . import batch_glmm, glmm_again
 from .checks import check_groups, singular_directions
 from .effects import contribution, effects_of_term
-from .fixed_part import loglik_without_random
-from .glmm_inner import Inner, inner, penalty
-from .glmm_marginal import Marginal
+from .glmm_inner import inner
 from .glmm_modes import Mode
 from .glmm_search import Searched, estimated, limiting, polished, search
 from .glmm_start import alone, start
 from .glmm_words import check_response, separated, separation_words, shape_words, unbounded, unfinished
-from .profile import inner_theta, of_glmm
+from .profile import of_glmm
 from .terms import users_theta
 
 
@@ -39,18 +37,20 @@ class Engine:
 
     def profiler(self, fit: Fit) -> Profiler:
         """The deviance with a variance parameter held."""
-        problem = inner(fit.request)
-        marginal = _marginal(fit.request, problem)
-        b = problem.basis.R @ fit.beta[problem.basis.kept] / problem.scale
-        tau = _tau(fit) if problem.model.rows.shaped else []
-        return of_glmm(fit, problem.terms, marginal, np.concatenate([inner_theta(fit, problem.terms), b, tau]))
+        problem, marginal, psi = glmm_again.found(fit)
+        return of_glmm(fit, problem.terms, marginal, psi)
+
+    def row_weights(self, fit: Fit) -> tuple[Array, Array]:
+        """The weights (n,) of the rows in the modes' covariances, and their scores in eta (n,)."""
+        return glmm_again.row_weights(fit)
 
     def batch(self, fit: Fit, near: Fit) -> Callable[[Array], Refits] | None:
         """What refits many responses drawn from `near` at once, or None where this model has no such path."""
         return batch_glmm.batch(fit, near)
 
-    def loglik_without_random(self, request: Request) -> float:
-        return loglik_without_random(request)
+    def loglik_without_random(self, fit: Fit) -> float:
+        """The greatest log-likelihood of the fixed part alone, on the scale of the fit's."""
+        return glmm_again.loglik_without_random(fit)
 
     def df(self, fit: Fit, L: Array, method: str) -> Array:
         """Degrees of freedom (q,) of each row of L (q, p): "residual" only, the tests being z tests."""
@@ -72,7 +72,7 @@ def fit(request: Request) -> Fit:
     # coefficients on their way to infinity are no place to start from
     b = by_itself.b
     b = b * min(1.0, 5.0 / np.abs(problem.model.X @ b).max(initial=1e-300)) if signs else b
-    marginal = _marginal(request, problem)
+    marginal = glmm_again.marginal_of(request, problem)
     at = search(problem, marginal, start(problem.model, problem.terms, b), rescue=not signs)
     at, covariance, uncertain = polished(at, flat=lost)
     too_large = unbounded(at)
@@ -95,11 +95,6 @@ def fit(request: Request) -> Fit:
         separated=signs,
         seconds=time.perf_counter() - began,
     )
-
-
-def _marginal(request: Request, problem: Inner) -> Marginal:
-    nodes = request.estimator.nodes if isinstance(request.estimator, AGQ) else 1
-    return Marginal(problem.model, nodes, penalty(request, problem))
 
 
 def _finished(request: Request, at: Searched, covariance: Array | None) -> Fit:
@@ -152,9 +147,3 @@ def _covariance_of_all(basis: Basis, covariance: Array | None, m: int, scale: fl
     if covariance is None:
         return np.full((basis.columns, basis.columns), np.nan)
     return scale**2 * basis.covariance(covariance[:m, :m])
-
-
-def _tau(fit: Fit) -> list[float]:
-    """What the criterion takes for the shape: its logarithm, or that of the dispersion."""
-    shape = fit.request.family.shape
-    return [2 * float(np.log(fit.sigma)) if shape is None else float(np.log(getattr(fit.request.family, shape[0])))]

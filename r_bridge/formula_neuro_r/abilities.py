@@ -28,6 +28,7 @@ class Refitting:
     `not_compared` names quantities by which this backend means something else than others, with the reason.
     """
 
+    by_formula: ClassVar[bool] = True  # refits read the formula and the data, not the columns of a changed design
     backend: str
     version: str
     order: tuple[int, ...] = ()
