@@ -30,3 +30,15 @@ def test_bootstrap_tests_of_gee_are_refused_by_name():
     gee = fn.GEE("g")
     with pytest.raises(errors.Unable, match="GEE has none"):
         fn.bootstrap_test(fn.fit("y ~ x", cells(), estimator=gee), fn.fit("y ~ x + f", cells(), estimator=gee), n=5)
+
+
+@pytest.mark.parametrize("fixed", ["1", "0"])
+def test_likelihood_ratios_of_no_term_are_refused(fixed):
+    with pytest.raises(errors.Unable, match="nothing to test"):
+        fn.anova(fn.fit(f"y ~ {fixed} + (1|g)", cells()), test="LRT")
+
+
+def test_without_coefficients_the_population_is_known_exactly():
+    m = fn.fit("y ~ 0 + (1|g)", cells())
+    table = m.predict(random=False, interval="confidence", df="kenward-roger")
+    assert (table[["fitted", "std_error", "conf_low", "conf_high"]] == 0).all(axis=None)

@@ -16,7 +16,7 @@ from ..family import Array
 from ..request import Request
 from ..result import Fit, ability
 from . import term_tests as tt
-from .mixed_terms import contains, hypotheses
+from .mixed_terms import contains, hypotheses, tested_terms
 from .precision import Joint, Precision, precision
 from .restrict import hold
 from .term_tables import in_sums
@@ -37,7 +37,7 @@ def mixed_table(fit: Fit, type: str | None = None, test: str | None = None, df: 
         tested = precision(fit, "none" if word == "Wald" else df)
         rows = hypotheses(fit, kind)
         table = _table(fit, [name for name, _ in rows], [_joint(tested, L) for _, L in rows], word)
-    table.attrs["messages"] = (f"Type {kind}, {_method(word, df)}",)
+    table.attrs["messages"] = (f"Type {kind}, {_method(fit, word, df)}",)
     return table
 
 
@@ -53,7 +53,7 @@ def mixed_drop1(fit: Fit, scope: Any, test: str | None, df: str | None = None) -
     known = ~np.isnan(fit.beta)
     rows = [np.eye(len(fit.names))[[j for j in tt.columns_of([term]) if known[j]]] for term in picked]
     table = _table(fit, [term.name for term in picked], [_joint(tested, L) for L in rows], word)
-    table.attrs["messages"] = (f"Single terms left out, {_method(word, df)}",)
+    table.attrs["messages"] = (f"Single terms left out, {_method(fit, word, df)}",)
     return table
 
 
@@ -66,6 +66,8 @@ def _word(fit: Fit, test: str | None, df: str | None, default: str = "Wald") -> 
         word = ("Wald" if df == "none" else "F") if model == "lmm" else default if df is None else "Wald"
     else:
         word = WORDS[test]
+    if model != "lmm" and df not in (None, "none"):
+        raise Unable(f"df={df!r} is for linear mixed models; the tests of a generalized one are chi-squared")
     if word == "F" and model != "lmm":
         raise Unable("an F test is of linear mixed models; a generalized one has test='Wald' and test='LRT'")
     if word == "LRT" and df is not None:
@@ -73,9 +75,10 @@ def _word(fit: Fit, test: str | None, df: str | None, default: str = "Wald") -> 
     return word
 
 
-def _method(word: str, df: str | None) -> str:
+def _method(fit: Fit, word: str, df: str | None) -> str:
     if word == "F":
-        return f"F tests with {METHODS[df or 'satterthwaite']} degrees of freedom"
+        method: str = df or getattr(fit.engine, "default_df", "satterthwaite")
+        return f"F tests with {METHODS[method]} degrees of freedom"
     return "Wald's chi-squared" if word == "Wald" else "likelihood ratios of fits by maximum likelihood"
 
 
@@ -101,7 +104,7 @@ def _table(fit: Fit, names: Sequence[str], joint: Sequence[Joint], word: str) ->
 def _by_refits(fit: Fit, type: str) -> pd.DataFrame:
     """Each term's columns left out: of the whole model in sum-to-zero contrasts (III), of the model without the terms
     that contain it (II), or without all later ones (I)."""
-    terms = tt.terms_of(fit)
+    terms = tested_terms(fit)
     request, gone = fit.request, [_above(fit, terms, k, type) for k in range(len(terms))]
     if type == "III":
         tt.refuse_aliased(fit, "an anova of type III")
@@ -130,6 +133,11 @@ def _by_ml(fit: Fit, request: Request, columns: Collection[int]) -> Fit:
     by_reml = isinstance(request.estimator, REML)
     if not columns and not by_reml:
         return fit
+    if columns and getattr(fit.engine, "by_formula", False):
+        raise Unable(
+            f"{fit.backend} fits formulas, so that columns cannot be left out of one: fit the smaller model too and "
+            "compare them by anova(small, large)"
+        )
     smaller = hold(request, dict.fromkeys(columns, 0.0)) if columns else request
     refit = ability(fit, "refit", "a likelihood-ratio test of single terms")
     found: Fit = refit(smaller.by_ml() if by_reml else smaller)

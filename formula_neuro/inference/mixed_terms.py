@@ -26,14 +26,20 @@ def hypotheses(fit: Fit, type: str) -> list[tuple[str, Array]]:
     """Each term but the intercept with its rows (q, p); a term without an estimable column has none and is left out."""
     if type not in TYPES:
         raise ValueError(f"type={type!r} is not known; there are {', '.join(TYPES)}")
-    terms = tt.terms_of(fit)
-    if not terms:
-        raise Unable("the fixed part has no term but the intercept, so there is nothing to test")
+    terms = tested_terms(fit)
     if type == "III":
         tt.refuse_aliased(fit, "an anova of type III")
         return _averaged(fit)
     found = [(term.name, _adjusted(fit, terms, term, type)) for term in terms]
     return [(name, L) for name, L in found if len(L)]
+
+
+def tested_terms(fit: Fit) -> tuple[TermColumns, ...]:
+    """The terms of the fixed part without the intercept; Unable where there is none."""
+    terms = tt.terms_of(fit)
+    if not terms:
+        raise Unable("the fixed part has no term but the intercept, so there is nothing to test")
+    return terms
 
 
 def contains(design: Design, large: TermColumns, small: TermColumns) -> bool:

@@ -45,6 +45,8 @@ class KenwardRoger:
     def df(self, L: Array) -> Array:
         """Degrees of freedom (q,) of the t test of each row of L (q, p): 2 / A2, NaN where a row is not estimable."""
         rows = self.basis.contrasts(L)
+        if not rows.shape[1]:  # without coefficients nothing is uncertain
+            return np.full(len(rows), np.inf)
         return np.array([np.nan if np.isnan(l).any() else self._f(l[None, :])[1] for l in rows])
 
     def f_test(self, L: Array, e: Array) -> tuple[float, float]:
