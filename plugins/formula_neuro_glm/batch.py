@@ -19,7 +19,7 @@ from formula_neuro.kernels.rank import GLM_TOLERANCE, Basis, orthonormal_basis
 from formula_neuro.result import Fit
 
 LINKS = {"binomial": ("logit", "probit", "cloglog"), "poisson": ("log",)}  # whose means cannot leave the range
-FAR = 9.0  # of a linear predictor: means beyond are within about 1e-4 of their limits
+EDGE = 1e-4  # of a mean from its limit: nearer, a single fit looks for separation
 TOLERANCE = 1e-16  # of the deviance, relative: what one more step would gain at the end
 ITERATIONS = 50
 
@@ -64,7 +64,8 @@ def generalized(fit: Fit, near: Fit) -> Callable[[Array], Refits] | None:
         mu = family.link.inverse(eta)
         loglik = np.array([family.loglik(one, at, w, 1.0) for one, at in zip(y.T, mu.T, strict=True)])
         out = Refits(loglik, coefficients(basis, b), np.empty((len(loglik), 0)), np.ones(len(loglik)), ("",) * len(b.T))
-        sure = done & (np.abs(eta).max(axis=0) < FAR) & np.isfinite(loglik)
+        high = 1 - EDGE if family.name == "binomial" else np.inf
+        sure = done & ((mu > EDGE) & (mu < high)).all(axis=0) & np.isfinite(loglik)
         return out if sure.all() else again(out, fit, Y, np.flatnonzero(~sure))
 
     return refits

@@ -6,7 +6,7 @@ theta, the first elements of every point, is the lower triangle of one K x K tem
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from formula_neuro.kernels.templates import positions
 from .batch_newton import Minima, Which
 
 WEAK = 2.0  # of the deviance: what a variance is worth that may have two minima
+FIRST = 0.1  # of the way from 0 to the minimum found
 SINGULAR = 1e-4  # of the largest standard deviation (at least the residual's)
 
 Search = Callable[[Array, Which], Minima]
@@ -55,21 +56,36 @@ class Template:
 
 
 def settle_many(search: Search, value: Value, template: Template, start: Array, which: Which) -> Minima:
-    """The minimum of each replicate from its start (A, m), with directions of hardly any variance at 0 exactly."""
+    """The minimum of each replicate from its start (A, m), with directions of hardly any variance at 0 exactly.
+
+    A direction at 0 may be a lower minimum, where the way from there to the one found does not lead down. And where the
+    minimum found is on the boundary there may be a lower one inside: it is sought from the identity.
+    """
     found = search(start, which)
+    found = replace(found, point=template.filled(found.point, template.of(found.point)))  # no diagonal negative
     for k in range(template.K):
-        left, values, _ = np.linalg.svd(template.of(found.point))
-        small = values < SINGULAR * np.maximum(1.0, values[:, :1])
+        left, values, small = _directions(template, found.point)
         keep = np.arange(template.K) != k
         point = template.filled(found.point, left * np.where(keep, values, 0.0)[:, None, :])
         asked = ~small[:, k] & np.isfinite(found.value)
-        asked[asked] = value(point[asked], which[asked]) < found.value[asked] + WEAK
+        if asked.any():
+            at_0 = value(point[asked], which[asked])
+            near = value((point + FIRST * (found.point - point))[asked], which[asked])
+            asked[asked] = (at_0 < found.value[asked] + WEAK) & (at_0 <= near)
         found = _better(found, search, point, which, asked, -1e-9)
-    left, values, _ = np.linalg.svd(template.of(found.point))
-    small = values < SINGULAR * np.maximum(1.0, values[:, :1])
+    singular = np.asarray(_directions(template, found.point)[2].any(axis=1))
+    identity = template.filled(found.point, np.tile(np.eye(template.K), (len(start), 1, 1)))
+    found = _better(found, search, identity, which, singular, -1e-9)
+    left, values, small = _directions(template, found.point)
     flat = template.filled(found.point, left * np.where(small, 0.0, values)[:, None, :])
     asked = small.any(axis=1) & (flat != found.point).any(axis=1) & np.isfinite(found.value)
     return _better(found, search, flat, which, asked, 1e-9)
+
+
+def _directions(template: Template, point: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Left singular vectors and values of the templates, and which values count as 0."""
+    left, values, _ = np.linalg.svd(template.of(point))
+    return left, values, values < SINGULAR * np.maximum(1.0, values[:, :1])
 
 
 def _better(

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.estimator import AGQ, Laplace
-from formula_neuro.family import Array
+from formula_neuro.family import Array, Family
 from formula_neuro.inference.refits import Refits, again
 from formula_neuro.inference.simulation import fixed_part
 from formula_neuro.request import Request
@@ -24,7 +25,7 @@ from .batch_newton import minimise_many
 from .batch_problem import Problem, problem_of
 from .batch_quadrature import Quadrature
 
-FAR = 9.0  # of a linear predictor: means beyond are within about 1e-4 of their limits
+EDGE = 1e-4  # of a mean from its limit: nearer, a single fit looks for separation
 SMALLEST_START = 0.3  # of theta: at 0 the gradient vanishes whatever the data
 TOLERANCE = 1e-11  # of the deviance: what one more step would gain at the end
 
@@ -35,6 +36,7 @@ def takes(request: Request) -> bool:
     return (
         len(random) == 1
         and len(random[0].columns) == 1
+        and bool(random[0].basis[request.weights > 0].any())
         and family.link.name in batch_rows.LINKS.get(family.name, ())
         and (request.estimator == Laplace() or request.estimator == AGQ(getattr(request.estimator, "nodes", 1)))
         and (family.name != "binomial" or bool((request.weights == np.round(request.weights)).all()))
@@ -72,8 +74,16 @@ def refits(fit: Fit, problem: Problem, start: Array, Y: Array) -> Refits:
         everyone,
     )
     theta, b = np.abs(found.point[:, 0]), found.point[:, 1:]
-    eta = np.abs(problem.X @ b.T + problem.offset).max(axis=0)
-    sure = found.converged & (theta < batch_laplace.LARGEST / 2) & (eta < FAR)
+    sure = found.converged & (theta < batch_laplace.LARGEST / 2) & (np.ptp(Y[used], axis=0) > 0)
+    sure &= inside(problem.family, problem.X @ b.T + problem.offset)
     loglik = batch_rows.log_constants(problem.family, Y[used], problem.weights) - found.value / 2
     out = Refits(loglik, problem.beta(b), (theta * problem.spread)[:, None], np.ones(B), ("",) * B)
     return out if sure.all() else again(out, fit, Y, np.flatnonzero(~sure))
+
+
+def inside(family: Family, eta: Array) -> NDArray[np.bool_]:
+    """(B,) whether all means of a column of eta (n, B) keep away from their limits."""
+    with np.errstate(over="ignore"):
+        mu = family.link.inverse(eta)
+    high = 1 - EDGE if family.name == "binomial" else np.inf
+    return np.asarray(((mu > EDGE) & (mu < high)).all(axis=0))
