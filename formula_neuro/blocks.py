@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from .coding import Coding, coded_by_contrasts, contrasts, full
 from .family import Array
-from .formula import Part
+from .formula import Formula, Part
 from .syntax.expression import label
-from .values import Categorical, Contrast, Matrix, Value
+from .values import Categorical, Contrast, Matrix, Value, as_numbers
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,12 @@ def fill(blocks: tuple[Block, ...], values: Mapping[str, Value], n: int) -> Arra
                 column *= array[j]
             start += 1
     return matrix
+
+
+def offsets(formula: Formula, values: Mapping[str, Value], n: int) -> Array:
+    """The sum of a formula's offset() terms, (n,)."""
+    each = (as_numbers(values[label(node)], f"offset({label(node)})") for node in formula.offsets)
+    return sum(each, np.zeros(n))
 
 
 class _Columns:
