@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from .errors import RFailed
+from .errors import RFailed, Unable
 from .estimator import REML
 from .inference.anova import anova
 from .result import Fit
@@ -69,9 +69,9 @@ class Tables:
             return None
         try:
             theirs: pd.DataFrame = self.other.engine.anova(self.other, df)
-        except RFailed:  # of a model that is fitted all the same: nothing to compare with
+            return anova(self.fit, df=df), theirs
+        except (RFailed, Unable):  # of a model that is fitted all the same, as with a part of a factor's contrasts
             return None
-        return anova(self.fit, df=df), theirs
 
 
 def _matched(ours: list[str], theirs: list[str]) -> list[str | None]:
