@@ -149,6 +149,8 @@ def test_what_is_not_offered_is_named(lmm, glmm, trials):
         fn.anova(lmm, test="Rao")
     with pytest.raises(Unable, match="an F test is of linear mixed models"):
         fn.anova(glmm, test="F")
+    with pytest.raises(Unable, match="df='satterthwaite' is for linear mixed models; the tests of a generalized one"):
+        fn.anova(glmm, df="satterthwaite")
     with pytest.raises(ValueError, match="has no part in a likelihood ratio"):
         fn.anova(lmm, test="LRT", df="satterthwaite")
     with pytest.raises(Unable, match="no term but the intercept"):

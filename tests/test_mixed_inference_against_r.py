@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
+from formula_neuro.errors import Unable
 
 pytestmark = pytest.mark.r
 
@@ -207,6 +208,11 @@ def test_fits_of_r_have_kenward_and_rogers_tests_too(fits, bridged):
     for ask in (lambda m: m.tidy(df="kenward-roger"), lambda m: fn.anova(m, df="kenward-roger")):
         ours, theirs = (ask(m).select_dtypes("number").drop(columns=["p_value"]) for m in (native, bridged))
         np.testing.assert_allclose(theirs, ours, rtol=5e-3)
+
+
+def test_fits_of_r_are_not_asked_to_leave_columns_out(bridged):
+    with pytest.raises(Unable, match=r"lmerTest fits formulas, so that columns cannot be left out of one: fit the"):
+        fn.drop1(bridged, test="Chisq")
 
 
 def test_a_crosscheck_compares_tests_of_terms(fits):

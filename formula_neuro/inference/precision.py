@@ -123,7 +123,8 @@ def _axes(V: Array) -> tuple[Array, Array]:
 
 def precision(fit: Fit, df: str | None) -> Precision:
     """The fit's own covariance with the degrees of freedom that `df` names, or Kenward and Roger's."""
-    if df != "kenward-roger" or fit.request.model != "lmm":
-        return Precision(fit, df, fit.covariance)
+    word = df or (getattr(fit.engine, "default_df", None) if fit.request.model == "lmm" else None)
+    if word != "kenward-roger" or fit.request.model != "lmm":
+        return Precision(fit, word, fit.covariance)
     adjusted: Adjusted = ability(fit, "kenward_roger", "df='kenward-roger'")(fit)
-    return Precision(fit, df, adjusted.covariance, adjusted)
+    return Precision(fit, word, adjusted.covariance, adjusted)
