@@ -8,7 +8,7 @@ import pytest
 from scipy import optimize
 
 import formula_neuro as fn
-from formula_neuro.errors import DataError, NoBackend, Unable
+from formula_neuro.errors import DataError, NewLevels, NoBackend, Unable
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,24 @@ def test_simulated_residuals_have_the_fitted_covariance(series):
     root = m.sigma * np.column_stack([engine.rows.coloured(column, engine.rho) for column in np.eye(n)])
     effects = m.varcorr()["covariance"][0] * whole.same
     assert np.allclose(root @ root.T, whole.V(p) - effects, atol=1e-9)
+
+
+def test_a_new_response_has_the_spread_of_its_level(series):
+    m = fit("y ~ x + (1|mouse)", series, fn.VarIdent("dose"))
+    rows = {"x": [0.0, 0.0], "mouse": ["m02", "m02"], "dose": ["high", "low"]}
+    told = m.predict(rows, interval="prediction", df="none")
+    half = (told["conf_high"] - told["fitted"]) / 1.959963984540054
+    variance = half**2 - half[0] ** 2 + m.sigma**2  # the first row's residual variance is sigma squared
+    assert variance[1] == pytest.approx((m.sigma * m.residual["sd low / high"]) ** 2, rel=1e-6)
+    with pytest.raises(NewLevels, match="its residual spread is not known"):
+        m.predict({**rows, "dose": ["high", "none"]}, interval="prediction")
+
+
+def test_a_fit_can_be_pickled(series):
+    import pickle
+
+    m = fit("y ~ x + (1|mouse)", series, BOTH)
+    assert np.array_equal(pickle.loads(pickle.dumps(m)).tidy()["df"], m.tidy()["df"])
 
 
 def test_scaled_residuals_have_one_spread_in_all_levels(series):

@@ -85,6 +85,8 @@ def predict(
     if interval == "prediction":
         check_whole(given)
         own, about = _new_weights(fit, newdata, weights, len(eta))
+        if hasattr(fit.engine, "relative_weights"):  # a residual structure gives each row a spread of its own
+            own = own * fit.engine.relative_weights(None if newdata is None else as_table(newdata))
         wish, messages = Wish(interval, conf_level, df, vcov, own), (*messages, *about)
     table = _table(fit, design, eta, type, wish, given)
     _note(table, messages)

@@ -96,7 +96,7 @@ class Engine:
 def fit(request: Request) -> Fit:
     """The model that maximises the (restricted) likelihood; rows of zero weight get a fitted value only."""
     if request.residuals:
-        return residual_structures.fit(request, fit)
+        return residual_structures.fit(request)
     began = time.perf_counter()
     design = request.design
     used = request.weights > 0

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from formula_neuro.design import Design, RandomTerm
-from formula_neuro.errors import DataError, Unable
+from formula_neuro.errors import DataError, NewLevels, Unable
 from formula_neuro.estimator import ML, REML
 from formula_neuro.family import Array
 from formula_neuro.request import Request
 from formula_neuro.residual_structure import AR1, VarIdent
+from formula_neuro.rows import column
 from formula_neuro.values import as_factor
 
 from .gee_clusters import Clusters, blocks_in_time
@@ -44,6 +46,25 @@ class Rows:
         """Prior weights over squared sd ratios, (n,)."""
         ratios = np.exp(np.concatenate([[0.0], rho[: self.n_ratios]]))
         return np.asarray(self.request.weights / ratios[self.codes] ** 2)
+
+    def relative_weights(self, rho: Array, table: pd.DataFrame | None) -> Array:
+        """1 over squared sd ratios of the rows, or of another table's."""
+        ratios = np.exp(np.concatenate([[0.0], rho[: self.n_ratios]]))
+        if table is None:
+            return np.asarray(1 / ratios[self.codes] ** 2)
+        if not self.levels:
+            return np.ones(len(table))
+        name = next(s.group for s in self.request.estimator.residual if isinstance(s, VarIdent))
+        given = as_factor(column(name, table.rename(columns=str)))
+        strange = [level for level in given.levels if level not in self.levels]
+        if strange:
+            raise NewLevels(
+                f"{name}: {', '.join(strange)} did not occur when the model was fitted (known: "
+                f"{', '.join(self.levels)}), so its residual spread is not known"
+            )
+        place = np.array([self.levels.index(level) for level in given.levels] + [-1], dtype=np.intp)
+        weights = np.append(1 / ratios**2, np.nan)  # a missing level has no known spread
+        return np.asarray(weights[place[given.codes]])
 
     def phi(self, rho: Array) -> float:
         return float(np.tanh(rho[-1])) if self.blocks is not None else 0.0

@@ -8,11 +8,11 @@ least; the ordinary fit stands inside, so that theta, sigma and coefficients are
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import numpy as np
+import pandas as pd
 
 from formula_neuro.errors import Unable
 from formula_neuro.family import Array
@@ -34,14 +34,17 @@ class Engine:
     rho: Array
     slopes: Array
     curvature: Array
-    again: Callable[[Request], Fit]
 
     def refit(self, request: Request) -> Fit:
-        return self.again(request)
+        return ordinary(request)
 
     @property
     def residual_weights(self) -> Array:
         return self.rows.weights(self.rho)
+
+    def relative_weights(self, table: pd.DataFrame | None) -> Array:
+        """1 over squared sd ratios, of the rows used (None) or of a new table's; NewLevels for a level not seen."""
+        return self.rows.relative_weights(self.rho, table)
 
     def residual_noise(self, rng: np.random.Generator) -> Array:
         """Residuals (n,) of the fitted structure, drawn for sigma = 1."""
@@ -73,8 +76,15 @@ class Engine:
         return np.asarray(2 * v**2 / (2 * v**2 / inside + more))
 
 
-def fit(request: Request, ordinary: Callable[[Request], Fit]) -> Fit:
-    """The model that maximises the (restricted) likelihood over rho too; `ordinary` fits plain residuals."""
+def ordinary(request: Request) -> Fit:
+    """lmm's own fit, which comes here for requests with a structure: imported late, as the two need one another."""
+    from . import lmm
+
+    return lmm.fit(request)
+
+
+def fit(request: Request) -> Fit:
+    """The model that maximises the (restricted) likelihood over rho too."""
     began = time.perf_counter()
     rows = rows_of(request)
     found = search(rows, ordinary)
@@ -96,7 +106,7 @@ def fit(request: Request, ordinary: Callable[[Request], Fit]) -> Fit:
         messages=(*inner.messages, *rows.words, *_unfinished(found)),
         seconds=time.perf_counter() - began,
         iterations=found.iterations,
-        engine=Engine(inner, rows, found.rho, found.slopes, found.curvature, lambda again: ordinary(again)),
+        engine=Engine(inner, rows, found.rho, found.slopes, found.curvature),
         residual=rows.named(found.rho),
     )
 
