@@ -77,7 +77,7 @@ def _word(fit: Fit, test: str | None, df: str | None, default: str = "Wald") -> 
 
 def _method(fit: Fit, word: str, df: str | None) -> str:
     if word == "F":
-        method: str = df or getattr(fit.engine, "default_df", "satterthwaite")
+        method = df or str(getattr(fit.engine, "default_df", "satterthwaite"))
         return f"F tests with {METHODS[method]} degrees of freedom"
     return "Wald's chi-squared" if word == "Wald" else "likelihood ratios of fits by maximum likelihood"
 
