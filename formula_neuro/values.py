@@ -121,8 +121,8 @@ def from_column(column: pd.Series, name: str) -> Array | Categorical:
         return np.asarray(column.to_numpy(dtype=float, na_value=np.nan), dtype=float)
     if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
         raise DataError(f"{name}: {NO_DATES}")
-    if isinstance(dtype, pd.StringDtype) and not column.isna().all():
-        return _text(column)
+    if isinstance(dtype, pd.StringDtype) and (found := _text(column)).levels:  # none: all is missing
+        return found
     return _from_objects(column, name)
 
 

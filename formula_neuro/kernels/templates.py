@@ -46,6 +46,8 @@ def lower_factor(F: Array) -> Array:
 
     Rounding dust (below 1e-12 of its row) becomes 0, so that a singular template is exactly singular.
     """
+    if F.size == 1:
+        return np.abs(F)
     L = np.linalg.qr(F.T)[1].T
     L = L * np.where(np.diag(L) < 0, -1.0, 1.0)
     length = np.sqrt((L**2).sum(axis=1, keepdims=True))

@@ -10,7 +10,7 @@ import numpy as np
 from formula_neuro.family import Array
 from formula_neuro.kernels.templates import lower_factor, vech
 
-from .checks import small_directions
+from .checks import small
 from .newton import Minimum
 from .terms import Term
 
@@ -47,9 +47,8 @@ def nearby(terms: Sequence[Term], point: Array) -> list[Array]:
     """The point with one direction of one term at 0, for every direction that is not."""
     found = []
     for term in terms:
-        L = term.template(point)
-        left, values, _ = np.linalg.svd(L)
-        for k in np.flatnonzero(np.logical_not(small_directions(L))):
+        left, values, _ = np.linalg.svd(term.template(point))
+        for k in np.flatnonzero(np.logical_not(small(values))):
             out = point.copy()
             out[term.theta] = vech(lower_factor(left * np.where(np.arange(term.K) == k, 0.0, values)))
             found.append(out)
@@ -60,11 +59,9 @@ def flattened(terms: Sequence[Term], point: Array) -> Array | None:
     """The point with its small directions at 0, or None where there are none to change."""
     out = point.copy()
     for term in terms:
-        L = term.template(point)
-        small = small_directions(L)
-        if small.any():
-            left, values, _ = np.linalg.svd(L)
-            out[term.theta] = vech(lower_factor(left * np.where(small, 0.0, values)))
+        left, values, _ = np.linalg.svd(term.template(point))
+        if (lost := small(values)).any():
+            out[term.theta] = vech(lower_factor(left * np.where(lost, 0.0, values)))
     return None if np.array_equal(out, point) else out
 
 

@@ -74,15 +74,19 @@ def singular_directions(terms: Sequence[Term], theta: Array) -> tuple[str, ...]:
     """One message per term whose covariance is on the boundary, naming the direction."""
     messages = []
     for term in terms:
-        if (small := small_directions(term.template(theta))).any():
-            what = " and ".join(_directions(term, theta, int(small.sum())))
+        if (lost := small_directions(term.template(theta))).any():
+            what = " and ".join(_directions(term, theta, int(lost.sum())))
             messages.append(f"singular fit: {what}; the model has more random effects than the data support")
     return tuple(messages)
 
 
 def small_directions(L: Array) -> Array:
     """Which singular values (K,) of a template in inner coordinates count as 0."""
-    values = np.linalg.svd(L, compute_uv=False)
+    return small(np.asarray(np.linalg.svd(L, compute_uv=False), dtype=float) if len(L) > 1 else np.abs(L[0]))
+
+
+def small(values: Array) -> Array:
+    """Which singular values of a template count as 0."""
     return np.asarray(values < SINGULAR * max(1.0, float(values.max())))
 
 

@@ -11,6 +11,8 @@ from scipy.linalg import lapack
 
 from formula_neuro.family import Array
 
+LARGE = 200  # size from which scipy's LAPACK pays: on small matrices its threads cost milliseconds
+
 
 def times(A: Array, M: Array) -> Array:
     """A @ M for stacks of (k, k) and (k, c); numpy's matmul is slow on many products of numbers."""
@@ -56,7 +58,7 @@ class Root(Protocol):
 
 def root_of(M: Array) -> Root:
     """Of symmetric positive definite matrices (B, k, k): many small ones, or a single one that may be large."""
-    if len(M) > 1 or M.shape[-1] < 3:
+    if len(M) > 1 or M.shape[-1] < LARGE:
         return SmallRoots(*inverse_root_and_logdet(M))
     lower, info = lapack.dpotrf(M[0], lower=1, clean=1)
     if info != 0:
