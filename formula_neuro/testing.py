@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,10 @@ from .result import Fit
 
 FORMULAS = {"lm": "y ~ x + f", "glm": "y ~ x + f", "lmm": "y ~ x + f + (1|g)", "glmm": "y ~ x + f + (1|g)"}
 
-# Families from which nothing can be drawn before they are fitted, or at all, and what stands in for them.
-DRAWN_AS = {"quasi": "gaussian", "quasibinomial": "binomial", "quasipoisson": "poisson", "nbinom2": "nbinom2(theta=2)"}
+# Families from which nothing can be drawn at all, and what stands in for them.
+DRAWN_AS = {"quasi": "gaussian", "quasibinomial": "binomial", "quasipoisson": "poisson"}
+SHAPE = 2.0  # of families that have one beside the mean: nothing can be drawn from them before they are fitted
+TRIALS = 12  # of a share, where one success or none would say nothing of its distribution's shape
 
 
 def check_backend(backend: Backend) -> None:
@@ -57,7 +60,7 @@ def small_request(backend: Backend, model: str, family: str) -> Request | None:
         return None
     log = model.startswith("g") and family in ("gaussian", "Gamma", "inverse.gaussian")  # a link that any mean suits
     chosen = as_family(f"{family}(log)" if log else family)
-    design = model_matrix(FORMULAS[model], _data(chosen))
+    design = model_matrix(FORMULAS[model], _data(chosen), weights="trials")
     estimator = _estimator(backend, model)
     return as_request(design, chosen, estimator) if estimator else None
 
@@ -74,9 +77,17 @@ def _data(family: Family) -> pd.DataFrame:
     table = pd.DataFrame({"x": rng.standard_normal(n), "f": np.where(rng.random(n) < 0.5, "a", "b"), "g": g})
     eta = 0.5 + 0.3 * table.x.to_numpy() + 0.3 * rng.standard_normal(groups)[g]
     mu = np.exp(np.clip(eta, -1, 1)) if family.range[1] > 1 else 1 / (1 + np.exp(-eta))
-    table["y"] = as_family(DRAWN_AS.get(family.name, family)).draw(mu, np.ones(n), 0.1, rng)
+    table["trials"] = TRIALS if family.name == "betabinomial" else 1
+    table["y"] = _drawable(family).draw(mu, table["trials"].to_numpy(dtype=float), 0.1, rng)
     table.loc[7, "x"] = np.nan
     return table
+
+
+def _drawable(family: Family) -> Family:
+    """The family or its stand-in, with a shape that is to be estimated set to SHAPE."""
+    if family.shape is None or np.isfinite(family.shape[1]):
+        return as_family(DRAWN_AS.get(family.name, family))
+    return replace(family, **{family.shape[0]: SHAPE})  # type: ignore[arg-type]
 
 
 def _record(backend: Backend) -> Iterator[str]:

@@ -140,7 +140,7 @@ def test_wishes_that_have_no_answer_are_refused_by_name(lm, logit):
         fn.drop1(lm, test="t")
     with pytest.raises(ValueError, match="type='IV' is not known; there are I, II, III"):
         fn.anova(lm, type="IV")
-    with pytest.raises(Unable, match="df='kenward-roger' is not offered by anova yet"):
+    with pytest.raises(Unable, match="df='kenward-roger' belongs to the anova of one linear mixed model"):
         fn.anova(lm, df="kenward-roger")
     with pytest.raises(TypeError, match="anova takes one fit, or several to compare, got none"):
         fn.anova()
@@ -148,11 +148,14 @@ def test_wishes_that_have_no_answer_are_refused_by_name(lm, logit):
         fn.anova(lm, fn.fit("y ~ x", DATA), type="II")
 
 
-def test_mixed_models_are_told_what_compares_them():
-    mixed = fn.fit("y ~ x + (1|f)", DATA)
-    for verb in (fn.anova, fn.drop1):
-        with pytest.raises(Unable, match=r"this is a lmm: fit the smaller model too and compare them by anova\("):
-            verb(mixed)
+def test_a_generalized_mixed_model_has_wald_tests_of_its_terms():
+    counts = DATA.assign(n=np.arange(len(DATA)) % 4)
+    mixed = fn.fit("n ~ x + (1|f)", counts, family="poisson")
+    z = mixed.tidy().set_index("term").loc["x"]
+    row = fn.anova(mixed).iloc[0]
+    assert row["term"] == "x"
+    np.testing.assert_allclose(row["statistic"], z["statistic"] ** 2)
+    np.testing.assert_allclose(row["p_value"], z["p_value"])
 
 
 @pytest.mark.r
