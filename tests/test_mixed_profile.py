@@ -12,6 +12,7 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import Unable
+from formula_neuro.inference.held import Held
 
 
 def grouped(seed=1, groups=12, rows=6, slope=0.6):
@@ -117,11 +118,30 @@ def test_quadrature_is_profiled_as_it_was_fitted():
     m = fn.fit("n ~ x + (1|g)", DATA, family="poisson", estimator="AGQ(9)")
     low, high = fn.confint(m, "sd_(Intercept)|g", method="profile")[["conf_low", "conf_high"]].iloc[0]
     profiler = m.engine.profiler(m)
-    from formula_neuro.inference.held import Held
-
     for end in (low, high):
         rise = profiler.held(Held(0), end, None)[0] - m.criterion
         assert rise == pytest.approx(stats.chi2.ppf(0.95, 1), abs=1e-4)
+
+
+def test_sigma_of_a_gamma_model_is_profiled_on_its_own_scale():
+    rng = np.random.default_rng(2)
+    table = DATA.assign(s=np.exp(0.3 * DATA["x"]) * rng.gamma(4, 0.25, len(DATA)))
+    m = fn.fit("s ~ x + (1|g)", table, family="Gamma(log)")
+    row = fn.confint(m, "sigma", method="profile").iloc[0]
+    assert row["estimate"] == m.sigma and row["conf_low"] < 0.5 < row["conf_high"]  # 1 / sqrt(4)
+    profiler = m.engine.profiler(m)
+    assert profiler.held(Held(None), m.sigma, None)[0] == pytest.approx(m.criterion, abs=1e-6)
+    rise = profiler.held(Held(None), row["conf_low"], None)[0] - m.criterion
+    assert rise == pytest.approx(stats.chi2.ppf(0.95, 1), abs=1e-4)
+
+
+def test_a_correlation_beside_a_variance_of_0_has_no_interval_and_a_reason():
+    m = fn.fit("y ~ x + (x|g)", DATA, estimator="ml")
+    m = replace(m, random=(replace(m.random[0], covariance=np.diag([1.0, 0.0])),))
+    table = fn.confint(m, "cor_x.(Intercept)|g", method="profile")
+    row = table.set_index("term").loc["cor_x.(Intercept)|g"]
+    assert np.isnan(row["conf_low"])
+    assert any("a variance is estimated as 0" in text for text in table.attrs["messages"])
 
 
 def test_other_structures_are_refused_by_name():

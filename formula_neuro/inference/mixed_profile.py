@@ -55,6 +55,8 @@ def mixed_profile(fit: Fit, parm: str | Sequence[str] | None, conf_level: float)
         one = parameters[name]
         if np.isnan(one.estimate):
             ends.append((np.nan, np.nan))
+            why = "a variance is estimated as 0" if isinstance(one.what, Held) else "the column is aliased"
+            messages.append(f"{name}: there is no interval, because {why}")
             continue
         if isinstance(one.what, Held) and profiler is None:
             profiler = ability(best, "profiler", "a profile of variances")(best)
@@ -111,7 +113,7 @@ def _of_random(fit: Fit) -> list[Parameter]:
                 label = f"cor_{effect.columns[j]}.{name}|{effect.group}"
                 step = max(1 - rho**2, 0.05) / np.sqrt(levels)
                 found.append(Parameter(label, Held(t, i, j), float(np.clip(rho, -1, 1)), step, -1.0, 1.0))
-    if fit.request.model == "lmm":
+    if fit.request.family.dispersed:
         found.append(Parameter("sigma", Held(None), fit.sigma, fit.sigma / np.sqrt(2 * fit.nobs), least=0.0))
     return found
 

@@ -45,7 +45,8 @@ class Deviance:
     covariances: tuple[Array, ...]  # at the estimates, in the user's coordinates
     units: tuple[Array, ...]  # (K,) of every term: standard deviations that matter
     rest: Array  # at the estimates
-    sigma: int | None = None  # where log sigma stands in the rest
+    sigma: int | None = None  # where log sigma stands in the rest, times `power`
+    power: float = 1.0
 
     def held(self, what: Held, value: float, start: Place | None) -> tuple[float, Place]:
         """See inference.held.Profiler."""
@@ -127,7 +128,7 @@ class _Space:
 
     def _rest(self, x: Array) -> Array:
         if self.what.kind == "sigma" and self.of.sigma is not None:
-            return np.insert(x, self.of.sigma, np.log(self.at))
+            return np.insert(x, self.of.sigma, self.of.power * np.log(self.at))
         return x
 
     def _sizes(self) -> list[int]:

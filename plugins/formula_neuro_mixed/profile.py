@@ -67,6 +67,8 @@ def of_glmm(fit: Fit, terms: tuple[Term, ...], marginal: Marginal, psi: Array) -
         covariances=covariances,
         units=units_of(terms, 1.0, covariances),
         rest=psi[cut:],
+        sigma=len(psi) - cut - 1 if fit.request.family.dispersed else None,
+        power=2.0,  # tau is the logarithm of sigma^2
     )
 
 
