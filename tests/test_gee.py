@@ -180,6 +180,13 @@ def test_a_coefficient_of_one_cluster_alone_has_no_correction(cells):
     assert gee("y ~ only", d, bias="none").converged
 
 
+def test_means_on_the_edge_of_their_range_have_no_equations_to_solve():
+    d = pd.DataFrame({"mouse": np.repeat(range(12), 4), "x": np.tile(np.arange(4.0), 12)})
+    d["hit"] = (d["x"] + d["mouse"] % 2 > 1).astype(int) | (d["x"] == 3)
+    with pytest.raises(FitError, match="edge of the range of binomial"):
+        gee("hit ~ x", d, "binomial(log)")
+
+
 def test_separated_responses_are_refused_by_name(cells):
     d = cells.assign(z=cells["hit"] * 2.0 + 1)
     with pytest.raises(FitError, match=r"z \(\+infinity\)"):

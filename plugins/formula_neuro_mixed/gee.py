@@ -27,6 +27,8 @@ from .gee_sandwich import naive, sandwich
 
 FEW = 10  # clusters below which even corrected intervals are said to be rough
 TOLERANCE = 1e-11  # of a step, in model-based standard errors
+ENOUGH = 1e-6  # of the same, where more steps bring no more
+LARGEST_MOVE = 5.0  # of a linear predictor in one step, but under the identity link, which has the response's units
 NO_LIKELIHOOD = (
     "GEE has no likelihood: loglik, aic and bic are NaN; anova() compares models by Wald tests, glance() has the QIC"
 )
@@ -44,8 +46,11 @@ class Problem:
     w: Array
     offset: Array
 
-    def state(self, b: Array) -> State:
-        """Everything at coefficients b (r,) of Q."""
+    def state(self, b: Array, held: Working | None = None) -> State:
+        """Everything at coefficients b (r,) of Q, with the working correlation of their residuals or one that is held.
+
+        Raises FitError where numbers overflow.
+        """
         eta = self.Q @ b + self.offset
         mu = self.family.link.inverse(eta)
         root = np.sqrt(self.w / self.family.variance(mu))
@@ -54,8 +59,13 @@ class Problem:
         rest = Residuals(e, self.w, p)
         if not float(e @ e) > 1e-24 * float(((root * self.y) ** 2).sum()):
             raise DataError("GEE: the columns reproduce the response exactly, so that no variance is left to estimate")
-        R = working_correlation(self.how.corr, self.clusters, rest)
         D = (root * self.family.link.derivative(eta))[:, None] * self.Q
+        if not (np.isfinite(e).all() and np.isfinite(D).all()):
+            raise FitError(
+                f"GEE: the steps led out of the numbers that {self.family} can take; try corr='independence', another "
+                "link, or covariates and responses without outliers"
+            )
+        R = working_correlation(self.how.corr, self.clusters, rest) if held is None else held
         return State(b, eta, rest.phi, R, R.whiten(D, self.clusters), R.whiten(e[:, None], self.clusters)[:, 0])
 
 
@@ -77,6 +87,7 @@ class Found:
     iterations: int
     left: float  # length of the last step in model-based standard errors
     converged: bool
+    held: bool  # the working correlation did not settle by itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,25 +202,41 @@ def _problem(request: Request) -> tuple[Problem, Basis, tuple[str, ...]]:
     return problem, basis, words
 
 
-def _solved(problem: Problem, iterations: int = 300) -> Found:
-    """The root of the estimating equations, from the independent fit on."""
+def _solved(problem: Problem, iterations: int = 200) -> Found:
+    """The root of the estimating equations, from the independent fit on.
+
+    Where correlations and coefficients chase one another the correlation is held: any is as valid.
+    """
     began = irls(problem.Q, problem.y, problem.w, problem.offset, problem.family)
-    at = problem.state(began.b)
+    if count := len(began.edge):
+        raise FitError(
+            f"GEE: under independence the fitted means of {count} row{'s' * (count > 1)} lie on the edge of the range "
+            f"of {problem.family}, where the equations have no root; take a link without such limits"
+        )
+    with np.errstate(all="ignore"):  # what overflows is found in state()
+        return _iterated(problem, began.b, iterations)
+
+
+def _iterated(problem: Problem, b: Array, iterations: int) -> Found:
+    at, held = problem.state(b), None
     before, share, left = np.inf, 1.0, np.inf
     for k in range(iterations):
+        held = at.R if k == iterations // 2 else held
         step = np.asarray(np.linalg.lstsq(at.D, at.e, rcond=None)[0])
         left = float(np.linalg.norm(at.D @ step) / np.sqrt(at.phi))
         if left < TOLERANCE or (left < 1e-8 and left > before / 2):  # rounding is what is left
-            return Found(at, k, left, True)
+            return Found(at, k, left, True, held is not None)
         # phi and alpha may run ahead of the coefficients: then shorter steps, and full ones again when that has passed
         share = max(share / 2, 1 / 16) if left > before else min(1.0, 1.5 * share)
         before = left
-        at = problem.state(_inside(problem, at.b, share * step))
-    return Found(at, iterations, left, False)
+        at = problem.state(_inside(problem, at.b, share * step), held)
+    return Found(at, iterations, left, left < ENOUGH, held is not None)
 
 
 def _inside(problem: Problem, b: Array, step: Array) -> Array:
-    """b + step, or as much of the step as keeps the means in the family's range."""
+    """b + step, or as much of the step as keeps the means in the family's range, and their moves within sense."""
+    if problem.family.link.name != "identity":
+        step = step / max(1.0, float(np.abs(problem.Q @ step).max(initial=0.0)) / LARGEST_MOVE)
     for _ in range(40):
         if problem.family.inside(problem.Q @ (b + step) + problem.offset).all():
             return np.asarray(b + step)
@@ -246,6 +273,11 @@ def _few(clusters: Clusters, how: GEE, rank: int) -> tuple[str, ...]:
 
 
 def _unfinished(found: Found) -> tuple[str, ...]:
+    if found.converged and found.held:
+        return (
+            "GEE: the working correlation did not settle beside the coefficients and was held where it was; the "
+            "estimates and standard errors are valid for any, another corr= may fit better",
+        )
     if found.converged:
         return ()
     return (
