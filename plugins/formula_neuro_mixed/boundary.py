@@ -15,7 +15,6 @@ from .newton import Minimum
 from .terms import Term
 
 WEAK = 2.0  # of the deviance: what a variance is worth that may have two minima
-FIRST = 0.1  # of the way from 0 to the minimum found
 
 
 def settle(
@@ -26,13 +25,11 @@ def settle(
     theta comes first in the vectors; what follows it is left alone. At an exact 0 the gradient in that
     direction vanishes by symmetry, so the second search looks at the curvature there, which is twice the
     derivative in the variance: where it is negative the search leaves the boundary again (Karush, Kuhn, Tucker).
-    A variance that hardly matters may be a local minimum beside a lower one at 0: that is looked at too, where
-    the way from 0 does not lead down.
+    A variance that hardly matters may be a local minimum beside a lower one at 0: that is looked at too.
     """
     found = search(start)
     for point in nearby(terms, found.point):
-        at_0 = value(point)
-        if at_0 < found.value + WEAK and at_0 <= value(point + FIRST * (found.point - point)):
+        if value(point) < found.value + WEAK:  # also where the way from 0 leads down: the others may move along 0
             other = search(point)
             better = other.value < found.value - 1e-9 * max(1.0, abs(found.value))
             found = replace(other if better else found, iterations=found.iterations + other.iterations)
