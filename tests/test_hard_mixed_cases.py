@@ -42,3 +42,19 @@ def test_without_coefficients_the_population_is_known_exactly():
     m = fn.fit("y ~ 0 + (1|g)", cells())
     table = m.predict(random=False, interval="confidence", df="kenward-roger")
     assert (table[["fitted", "std_error", "conf_low", "conf_high"]] == 0).all(axis=None)
+
+
+def test_a_shape_at_its_limit_answers_as_the_family_without_one():
+    rng = np.random.default_rng(0)
+    data = cells()
+    data["y"] = rng.poisson(np.exp(0.5 + 0.4 * data["x"] + 0.6 * rng.normal(size=8)[data["g"].str[1:].astype(int)]))
+    limit = fn.fit("y ~ x + (1|g)", data, family="nbinom1")
+    simple = fn.refit(limit, family="poisson")
+    assert limit.family.shape[1] == 0
+    for answer in (
+        lambda m: m.predict(data, interval="confidence"),
+        lambda m: m.ranef("prediction")[["estimate", "sd"]],
+        lambda m: m.influence(groups="g"),
+    ):
+        np.testing.assert_allclose(answer(limit), answer(simple), rtol=1e-5, atol=1e-7)  # two searches for one maximum
+    assert fn.ranova(limit)["p_value"].iloc[-1] == pytest.approx(fn.ranova(simple)["p_value"].iloc[-1], rel=1e-5)

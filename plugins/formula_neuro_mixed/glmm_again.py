@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy import optimize
@@ -14,6 +16,7 @@ from formula_neuro.result import Fit
 
 from .glmm_inner import Inner, inner, penalty
 from .glmm_marginal import Marginal
+from .glmm_search import LIMITS
 from .profile import inner_theta
 
 
@@ -25,10 +28,20 @@ def marginal_of(request: Request, problem: Inner) -> Marginal:
 
 def found(fit: Fit) -> tuple[Inner, Marginal, Array]:
     """The problem, the criterion and psi = (theta, b, tau) where the fit found it least."""
-    problem = inner(fit.request)
+    problem = _as_found(fit)
     b = problem.basis.R @ fit.beta[problem.basis.kept] / problem.scale
     tau = [_tau(fit)] if problem.model.rows.shaped else []
     return problem, marginal_of(fit.request, problem), np.concatenate([inner_theta(fit, problem.terms), b, tau])
+
+
+def _as_found(fit: Fit) -> Inner:
+    """The problem; that of the family without a shape where the fit found the shape at its limit."""
+    problem, shape = inner(fit.request), fit.request.family.shape
+    rows = problem.model.rows
+    if not rows.shaped or shape is None or 0 < shape[1] < np.inf:
+        return problem
+    simple = LIMITS[type(rows.family)](rows.family.link)
+    return replace(problem, model=replace(problem.model, rows=replace(rows, family=simple)))
 
 
 def _tau(fit: Fit) -> float:
@@ -39,7 +52,7 @@ def _tau(fit: Fit) -> float:
 
 def row_weights(fit: Fit) -> tuple[Array, Array]:
     """The weights (n,) of the rows in the modes' covariances, and their scores in eta (n,); 0 in rows not used."""
-    model = inner(fit.request).model
+    model = _as_found(fit).model
     order, rows = model.layout.order, model.rows
     tau, eta = _tau(fit) if rows.shaped else rows.fixed_tau, fit.eta[order]
     near = rows.near(eta, tau)
