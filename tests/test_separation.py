@@ -144,7 +144,10 @@ def test_aliased_columns_stay_out_and_fits_report_kind_and_signs():
         assert m.converged == (estimator == "mean_br")
 
 
-@pytest.mark.parametrize(("family", "y"), [("quasi(logit, mu(1-mu))", [0, 0, 1, 1]), ("quasi(log, mu)", [0, 0, 3, 4])])
+@pytest.mark.parametrize(
+    ("family", "y"),
+    [("quasi(logit, mu(1-mu))", [0, 0, 1, 1]), ("quasi(log, mu)", [0, 0, 3, 4]), ("quasi(log, mu^2)", [0, 0, 3, 4])],
+)
 def test_a_quasi_family_separates_like_the_family_of_its_variance(family, y):
     m = fn.fit("y ~ g", {"g": list("aabb"), "y": np.array(y, dtype=float)}, family=family)
     assert not m.converged and m.separated == {"(Intercept)": -1.0, "gb": 1.0}

@@ -49,15 +49,17 @@ def classify(
     if sides is None or not used.any() or X.shape[1] == 0:
         return Separation()
     X, y, w, sides = X[used], y[used], w[used], sides[used]
+    # zeros gain without end where variances are mu^2, so that other directions may be infinite as well
+    finite = Separation("" if _varies_as(family, "mu^2") else "overlap")
     constant = "all 0" if (y == 0).all() else "all 1" if _of_shares(family) and (y == 1).all() else ""
     if constant:
         signs = _of_constant(names, X, sides)
-        return Separation(constant if signs else "overlap", signs)
+        return Separation(constant, signs) if signs else finite
     if overlaps(X, sides, _score(X, y, w, family) if score is None else score):
-        return Separation("overlap")
+        return finite
     cone = recession_cone(X, sides)
     if cone is None:
-        return Separation("overlap")
+        return finite
     kind = "complete" if cone.moved.all() else "quasi-complete"
     found = zip(names, cone.sign, cone.infinite, strict=True)
     return Separation(kind, {name: float(sign) for name, sign, infinite in found if infinite})
@@ -130,7 +132,7 @@ def _sides(y: Array, family: Family) -> Array | None:
     shares = _of_shares(family)
     if shares and link in SIGMOID:
         return np.where(y == 1, 1.0, np.where(y == 0, -1.0, 0.0))
-    if link == "log" and (shares or isinstance(family, Poisson) or _varies_as(family, "mu")):
+    if link == "log" and (shares or isinstance(family, Poisson) or _varies_as(family, "mu", "mu^2")):
         return np.where(y == 0, -1.0, 0.0)
     return None
 
@@ -140,8 +142,8 @@ def _of_shares(family: Family) -> bool:
     return isinstance(family, Binomial) or _varies_as(family, "mu(1-mu)")
 
 
-def _varies_as(family: Family, variance: str) -> bool:
-    return isinstance(family, Quasi) and family.variance_of == variance
+def _varies_as(family: Family, *variances: str) -> bool:
+    return isinstance(family, Quasi) and family.variance_of in variances
 
 
 def at_the_limits(mu: Array, family: Family, near: float = 1e-4) -> bool:

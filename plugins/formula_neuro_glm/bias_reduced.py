@@ -80,11 +80,8 @@ def fit(request: Request, fixed: Mapping[int, float] | None = None) -> Fit:
         eta=eta,
         converged=found.converged,
         messages=(
-            *request.messages,
-            *aliased(design.names, basis.kept),
-            *_finite(apart),
-            *_unfinished(found),
-            *_without_dispersion(problem),
+            *(*request.messages, *aliased(design.names, basis.kept)),
+            *(*_finite(apart), *_unfinished(found), *_without_dispersion(problem)),
         ),
         seconds=time.perf_counter() - began,
         iterations=found.iterations,

@@ -86,22 +86,27 @@ def fit(request: Request, start: Array | None = None) -> Fit:
         sigma=float(np.sqrt(phi)),
         eta=eta,
         converged=found.converged and not separated,
-        messages=(
-            *request.messages,
-            *aliased(design.names, basis.kept),
-            *separation(separated, _instead(family)),
-            *_unfinished(found, bool(separated)),
-            *words,
-            *_on_the_edge(request, found, used),
-            *_outside(request, eta, used),
-            *_without(family, basis.rank, df),
-        ),
+        messages=(*_messages(request, basis, found, eta, separated), *words, *_without(family, basis.rank, df)),
         seconds=time.perf_counter() - began,
         iterations=found.iterations,
         engine=Engine(None if separated else eta),
         separated=separated,
         separation=apart.kind,
         null_deviance=null_deviance(request, family),
+    )
+
+
+def _messages(
+    request: Request, basis: Basis, found: Scoring, eta: Array, separated: Mapping[str, float]
+) -> tuple[str, ...]:
+    used = request.weights > 0
+    return (
+        *request.messages,
+        *aliased(request.design.names, basis.kept),
+        *separation(separated, _instead(request.family)),
+        *_unfinished(found, bool(separated)),
+        *_on_the_edge(request, found, used),
+        *_outside(request, eta, used),
     )
 
 
