@@ -305,8 +305,12 @@ class Fit:
             weights=weights,
         )
 
-    def simulate(self, n: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
+    def simulate(
+        self, n: int = 1, seed: int | np.random.Generator | None = None, *, random: bool = False
+    ) -> pd.DataFrame:
         """New responses from the fitted model, (rows used, n), with new random effects each time.
+
+        `random=True` takes the random effects as estimated.
 
         >>> import formula_neuro as fn
         >>> fn.fit("lick ~ dff", fn.datasets.waterlick(), family="binomial").simulate(3, seed=1).shape
@@ -314,7 +318,7 @@ class Fit:
         """
         from .inference.simulation import simulate
 
-        return simulate(self, n, seed)
+        return simulate(self, n, seed, random)
 
     def residuals(
         self, type: str | None = None, seed: int | np.random.Generator | None = None, *, random: bool = False

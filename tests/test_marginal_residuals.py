@@ -84,3 +84,11 @@ def test_large_counts_need_many_nodes_and_get_them():
 def test_random_belongs_to_quantile_residuals(fits):
     with pytest.raises(ValueError, match="goes with type='quantile'"):
         fits["lmm"].residuals("pearson", random=True)
+
+
+def test_responses_can_be_simulated_with_the_effects_as_estimated(fits):
+    m = fits["lmm"]
+    given = m.simulate(400, seed=1, random=True)
+    assert np.allclose(given.mean(axis=1), m.fitted, atol=4.5 * m.sigma / np.sqrt(0.5 * 400))
+    new = m.simulate(400, seed=1)  # the means of new groups are the population's, and spread more
+    assert (new.var(axis=1) > given.var(axis=1)).mean() > 0.95

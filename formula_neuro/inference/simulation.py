@@ -10,10 +10,11 @@ from ..family import Array
 from ..result import Fit
 
 
-def simulate(fit: Fit, n: int = 1, seed: int | np.random.Generator | None = None) -> pd.DataFrame:
-    """n new responses from the fitted model, with new random effects, (rows used, n), columns sim_1, sim_2, ...
+def simulate(fit: Fit, n: int = 1, seed: int | np.random.Generator | None = None, random: bool = False) -> pd.DataFrame:
+    """n new responses from the fitted model, (rows used, n), columns sim_1, sim_2, ...
 
-    Binomial responses are shares of the trials. The same seed gives the same numbers.
+    With new random effects each time; random=True takes those estimated (lme4's use.u = TRUE). Binomial responses are
+    shares of the trials. The same seed gives the same numbers.
     """
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n is the number of simulations, 1 or more; got {n!r}")
@@ -24,7 +25,7 @@ def simulate(fit: Fit, n: int = 1, seed: int | np.random.Generator | None = None
     except (TypeError, ValueError):
         raise ValueError(f"seed is a whole number of 0 or more, or a numpy Generator; got {seed!r}") from None
     fixed = fixed_part(fit)
-    columns = {f"sim_{i + 1}": draw_response(fit, rng, fixed) for i in range(n)}
+    columns = {f"sim_{i + 1}": draw_response(fit, rng, fixed, not random) for i in range(n)}
     return pd.DataFrame(columns, index=fit.request.design.index)
 
 
