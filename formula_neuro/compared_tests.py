@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -64,14 +65,41 @@ class Tables:
         return self._both("kenward-roger") if quick else None
 
     def _both(self, df: str) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-        terms = [term for term in self.fit.request.design.terms if term.variables]
-        if self.fit.request.model != "lmm" or not terms or self.fit.aliased or not hasattr(self.other.engine, "anova"):
+        if not comparable(self.fit, self.other) or lacks_margin(self.fit):
             return None
         try:
             theirs: pd.DataFrame = self.other.engine.anova(self.other, df)
             return anova(self.fit, df=df), theirs
         except (RFailed, Unable):  # of a model that is fitted all the same, as with a part of a factor's contrasts
             return None
+
+
+def comparable(fit: Fit, other: Fit) -> bool:
+    """Whether both have tests of the terms at all."""
+    terms = [term for term in fit.request.design.terms if term.variables]
+    return fit.request.model == "lmm" and bool(terms) and not fit.aliased and hasattr(other.engine, "anova")
+
+
+def lacks_margin(fit: Fit) -> bool:
+    """Whether a term stands without one that it contains (a:b without a, b and the intercept).
+
+    lmerTest's type III then depends on the contrasts, where ours averages over levels all the same.
+    """
+    known = {frozenset(term.variables) for term in fit.request.design.terms}
+    crossed = [term for term in known if len(term) > 1]
+    return any(
+        frozenset(part) not in known for term in crossed for k in range(len(term)) for part in combinations(term, k)
+    )
+
+
+def notes(fit: Fit, other: Fit) -> tuple[str, ...]:
+    """What is to be said of tests that are left out."""
+    if not comparable(fit, other) or not lacks_margin(fit):
+        return ()
+    return (
+        "F tests of terms are not compared: where a term stands without its margins, lmerTest's depend on the "
+        "contrasts of the fit; here they average over levels.",
+    )
 
 
 def _matched(ours: list[str], theirs: list[str]) -> list[str | None]:

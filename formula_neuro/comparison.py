@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .compared_tests import Tables
+from . import compared_tests
 from .estimator import BIAS_REDUCED
 from .family import Array, NBinom2
 from .result import Fit, RandomEffect
@@ -52,7 +52,7 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
         rules = {q: r for q, r in rules.items() if q not in ("theta", "deviance", "null deviance")}
         rules |= {"log-likelihood": replace(rules["log-likelihood"], allowed=0.1)}
     seen = bool(other.random) and not _singular(other) and _within_reach(other)
-    tables = Tables(fit, other, seen)
+    tables = compared_tests.Tables(fit, other, seen)
     steps: list[tuple[str, Step]] = [
         ("coefficients", _coefficients),
         ("standard errors", _standard_errors),
@@ -281,6 +281,7 @@ def _notes(fit: Fit, other: Fit) -> tuple[str, ...]:
             "Degrees of freedom are not compared: in the units and origins of these columns a standard deviation is "
             "below 1e-3 or above 1e3, or a correlation nearly 1, where lmerTest's numerical derivatives fail."
         )
+    notes += compared_tests.notes(fit, other)
     notes += [
         f"{name} did not converge." for name, f in ((fit.backend, fit), (other.backend, other)) if not f.converged
     ]

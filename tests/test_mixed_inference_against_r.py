@@ -225,3 +225,9 @@ def test_a_crosscheck_compares_tests_of_terms(fits):
 def test_a_crosscheck_of_a_weighted_fit_leaves_pbkrtest_out(fits):
     seen = set(fn.crosscheck(fits[1]["weighted"]).table["quantity"])
     assert "F tests of terms" in seen and "Kenward-Roger df" not in seen
+
+
+def test_a_crosscheck_says_that_tests_without_margins_are_not_compared(fits):
+    check = fn.crosscheck(fn.fit("y ~ f/h + (1|g)", fits[0]["crossed"]))
+    assert "F tests of terms" not in set(check.table["quantity"])
+    assert any("a term stands without its margins" in note for note in check.notes)

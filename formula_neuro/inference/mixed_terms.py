@@ -3,7 +3,8 @@
 Type I adds terms in turn: rows of the triangle U of X'X = U'DU. Type II puts a term after all that do not contain it
 and before those that do. Type III averages over the levels of other factors, each as often, whatever the contrasts of
 the fit (Goodnight 1976; Kuznetsova, Brockhoff & Christensen 2017). A term contains another if it has all its variables,
-and besides these factors only: a:x contains x, but not a, which is then tested at x = 0.
+and besides these factors only: a:x contains x, but not a, which is then tested at x = 0. Where a margin is left out
+(a + a:b) lmerTest's type III depends on the contrasts; here it averages all the same.
 """
 
 from __future__ import annotations
