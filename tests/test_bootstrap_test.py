@@ -349,3 +349,5 @@ def test_the_tables_have_their_columns(lmm):
 def test_progress_goes_to_standard_error_only_when_asked_for_or_at_a_terminal(glm, capfd):
     fn.bootstrap_test(*glm, n=12, seed=1)
     assert capfd.readouterr().err == ""
+    fn.bootstrap_test(*glm, n=12, seed=1, progress=True)
+    assert "bootstrap" in capfd.readouterr().err

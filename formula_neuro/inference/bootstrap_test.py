@@ -118,7 +118,8 @@ def bootstrap_test(
     and both models fitted to each (pbkrtest's PBmodcomp).
 
     n: replicates. seed: the same seed gives the same numbers, whatever the workers.
-    workers: a number of processes, or an executor or dask client (anything with submit()); None: this process.
+    workers: a number of processes (in a script, under `if __name__ == "__main__":`), or an executor or dask client
+    (anything with submit()); None: this process.
     resume: an earlier result of the same two models: its replicates are kept and the stream continued up to n.
     stop_alpha: stop at the first hundred after which the p value is clear of this level (its 99.9% interval by Clopper
     and Pearson lies on one side); the result says so.

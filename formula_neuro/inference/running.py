@@ -141,6 +141,7 @@ def _bar(total: int, progress: bool | None) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=console.is_terminal) as bar:  # elsewhere only its last state is written
         place = bar.add_task("bootstrap", total=total)
         yield lambda count: bar.advance(place, count)
