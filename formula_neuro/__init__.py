@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from .inference.r_squared import icc, r2
     from .inference.ranova import ranova
     from .refitting import refit
+    from .registry import backends, tasks
     from .residual_structure import AR1, VarIdent
     from .syntax.nlme import from_nlme
-    from .registry import backends, tasks
 
 __version__ = "0.1.0.dev0"
 

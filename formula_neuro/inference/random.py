@@ -28,10 +28,11 @@ def varcorr(fit: Fit) -> pd.DataFrame:
     if fit.request.family.dispersed:
         rows.append(("Residual", None, None, fit.sigma**2, fit.sigma))
     for name, value in fit.residual.items():  # of a residual structure: sds by level after the first's, and phi
-        sd = fit.sigma * value
-        of_level = name.startswith("sd ")
-        term = name[3:].rpartition(" / ")[0] if of_level else name
-        rows.append(("Residual", term, None, sd**2 if of_level else float("nan"), sd if of_level else value))
+        if name.startswith("sd "):
+            level = name[3:].rpartition(" / ")[0]
+            rows.append(("Residual", level, None, (fit.sigma * value) ** 2, fit.sigma * value))
+        else:
+            rows.append(("Residual", name, None, float("nan"), value))
     table = pd.DataFrame(rows, columns=["group", "term", "term2", "covariance", "sd_or_correlation"])
     names = {c: pd.Series([row[i] for row in rows], dtype=object) for i, c in ((1, "term"), (2, "term2"))}
     return table.assign(**names)  # objects, because pandas' text columns turn None into NaN

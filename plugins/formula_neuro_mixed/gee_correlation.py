@@ -8,10 +8,11 @@ pairs, d apart: least squares, in which all distances take part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import brentq
 
@@ -155,7 +156,7 @@ class Unstructured:
 
     R: Array  # (T, T)
     names: tuple[str, ...]  # T
-    seen: Array  # (T, T) pairs that occur in some cluster
+    seen: NDArray[np.bool_]  # (T, T) pairs that occur in some cluster
     words: tuple[str, ...] = ()
 
     @classmethod
@@ -193,7 +194,9 @@ class Unstructured:
 
 
 Working = Independence | Exchangeable | AR1 | Unstructured
-KINDS = {"exchangeable": Exchangeable, "ar1": AR1, "unstructured": Unstructured}
+KINDS: dict[str, Callable[[Clusters, Residuals], Working]] = {
+    "exchangeable": Exchangeable.of, "ar1": AR1.of, "unstructured": Unstructured.of,
+}  # fmt: skip
 
 
 def working_correlation(corr: str, clusters: Clusters, rest: Residuals) -> Working:
@@ -202,7 +205,7 @@ def working_correlation(corr: str, clusters: Clusters, rest: Residuals) -> Worki
         return Independence()
     if not clusters.pairs:
         return Independence((f"every cluster has one row: there is no {corr} correlation to estimate",))
-    return KINDS[corr].of(clusters, rest)
+    return KINDS[corr](clusters, rest)
 
 
 def _definite(R: Array) -> tuple[Array, tuple[str, ...]]:

@@ -54,7 +54,8 @@ class Rows:
             return np.asarray(1 / ratios[self.codes] ** 2)
         if not self.levels:
             return np.ones(len(table))
-        name = next(s.group for s in self.request.estimator.residual if isinstance(s, VarIdent))
+        structures = getattr(self.request.estimator, "residual", ())
+        name = next(s.group for s in structures if isinstance(s, VarIdent))
         given = as_factor(column(name, table.rename(columns=str)))
         strange = [level for level in given.levels if level not in self.levels]
         if strange:
@@ -139,7 +140,8 @@ def rows_of(request: Request) -> Rows:
     """The rows of a request with a residual structure; raises DataError and Unable where it cannot be."""
     n = len(request.y)
     levels: tuple[str, ...] = ()
-    codes, blocks, words = np.zeros(n, dtype=np.intp), None, ()
+    words: tuple[str, ...] = ()
+    codes, blocks = np.zeros(n, dtype=np.intp), None
     for structure in getattr(request.estimator, "residual", ()):
         if isinstance(structure, VarIdent):
             levels, codes = _levels(request, structure)
