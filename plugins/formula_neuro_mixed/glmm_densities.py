@@ -17,6 +17,7 @@ from scipy import special
 
 from formula_neuro.family import Array
 
+STIRLING = 1e3  # from here on the series' next term, 1 / (360 s^3), is below rounding
 Table = list[list[Array]]
 ORDERS = (4, 3, 2)  # the highest i for j = 0, 1, 2
 Density = Callable[[Array, Array, Array, float, tuple[int, ...]], Table]
@@ -95,8 +96,7 @@ def nbinom2(y: Array, w: Array, mu: Array, tau: float, orders: tuple[int, ...]) 
     """Var = mu + mu^2 / theta, theta = exp(tau)."""
     theta = np.exp(tau)
     total, rest = y + theta, mu + theta
-    # log Gamma(y + theta) / Gamma(theta) keeps its digits for large theta as -betaln
-    ways = -special.betaln(theta, y + 1) - np.log(total)
+    ways = _log_rise(y, np.asarray(theta))
     table = [[w * (ways - theta * np.log1p(mu / theta) + special.xlogy(y, mu / rest))]]
     a, factor = w * y, 1.0
     for i in range(1, orders[0] + 1):
@@ -172,10 +172,16 @@ def betabinomial(y: Array, w: Array, mu: Array, tau: float, orders: tuple[int, .
 def _rise(y: Array, s: Array | float, order: int) -> list[Array]:
     """log Gamma(y + s) - log Gamma(s) and its derivatives in s up to `order`."""
     s = np.asarray(s, dtype=float)
-    # by the beta function, whose logarithm keeps its digits for large s
-    value = special.gammaln(y + 1) - special.betaln(s, y + 1) - np.log(y + s)
-    out = [value, special.digamma(y + s) - special.digamma(s)]
+    out = [_log_rise(y, s), special.digamma(y + s) - special.digamma(s)]
     return [*out, *(special.polygamma(k, y + s) - special.polygamma(k, s) for k in range(1, order))]
+
+
+def _log_rise(y: Array, s: Array) -> Array:
+    """log Gamma(y + s) - log Gamma(s), by Stirling's series where s is so large that the difference loses digits."""
+    with np.errstate(all="ignore"):  # the two are each evaluated everywhere
+        plain = special.gammaln(y + 1) - special.betaln(s, y + 1) - np.log(y + s)
+        series = y * np.log(s) + (y + s - 0.5) * np.log1p(y / s) - y + (1 / (y + s) - 1 / s) / 12
+    return np.where(s > STIRLING, series, plain)
 
 
 def _log_gamma(a: Array, order: int) -> list[Array]:

@@ -17,9 +17,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 
 from .terms import Term
+
+MEMORY = 6e9  # bytes of dense work above which a fit is refused
+SQUARES = 8  # arrays of the size of border and corner that are alive at the same time
 
 
 @dataclass(frozen=True)
@@ -179,6 +183,7 @@ def layout_of(terms: Sequence[Term], used: NDArray[np.bool_]) -> Layout:
         columns.append(q + level[:, None] * stride + np.arange(stride))
         place, q = place + stride, q + count * stride
     basis = np.hstack([term.basis[order] for own in groups for term in own])
+    _check_memory(len(starts) * sum(term.K for term in groups[0]), q)
     return Layout(
         terms=tuple(terms),
         slots=tuple(slots[id(term)] for term in terms),
@@ -191,6 +196,17 @@ def layout_of(terms: Sequence[Term], used: NDArray[np.bool_]) -> Layout:
         columns=np.hstack(columns),
         q=q,
     )
+
+
+def _check_memory(q1: int, q: int) -> None:
+    """FitError where the border and the corner are too large."""
+    need = 8.0 * SQUARES * (q - q1) * q
+    if need > MEMORY:
+        raise FitError(
+            f"{q} random effects, {q - q1} of them outside the largest grouping factor, need about "
+            f"{need / 1e9:.0f} GB of dense matrices here (limit {MEMORY / 1e9:.0f} GB); use fewer levels or terms, or "
+            "backend='lme4', whose matrices are sparse"
+        )
 
 
 def _by_group(terms: Sequence[Term]) -> list[list[Term]]:

@@ -15,7 +15,7 @@ from . import glmm_quadrature as quadrature
 from .glmm_modes import Mode, Model, modes
 
 LARGEST_THETA = 50.0  # on a logit or log scale: effects of e^50 mean that the variance is infinite
-LARGEST_LOG_SHAPE = 16.0  # beyond, the digits of a shape's derivatives are lost, and it is as good as its limit
+LARGEST_LOG_SHAPE = 11.0  # over the counts' size; beyond, a shape is as good as its limit, and its derivatives noise
 LARGEST_TAU = 100.0  # beyond e^100 and e^-100 there is no number left
 UNLIMITED = ("identity", "sqrt", "inverse", "1/mu^2")  # links whose linear predictor has units of the response
 
@@ -42,6 +42,7 @@ class Marginal:
     def __init__(self, model: Model, nodes: int = 1, penalty: Penalty | None = None):
         self.model, self.nodes, self.penalty = model, nodes, penalty
         self.limit = np.inf if model.rows.family.link.name in UNLIMITED else LARGEST_THETA
+        self.widest = _widest(model)
         self._start = np.zeros(model.layout.q)
         self._last: _Known | None = None
         self._path: tuple[Array, Array, Array] | None = None  # psi, v, dv/dpsi
@@ -84,8 +85,7 @@ class Marginal:
     def beyond(self, psi: Array) -> bool:
         """Whether a standard deviation or a shape has left all sense."""
         theta, _, tau = self.model.parts(psi)
-        widest = LARGEST_TAU if self.model.rows.family.dispersed else LARGEST_LOG_SHAPE
-        return bool(np.abs(theta).max() > self.limit or (self.model.rows.shaped and abs(tau) > widest))
+        return bool(np.abs(theta).max() > self.limit or (self.model.rows.shaped and abs(tau) > self.widest))
 
     def value(self, psi: Array) -> float:
         """F alone; infinite where there are no modes, and where parameters are beyond any sense."""
@@ -141,3 +141,11 @@ class Marginal:
         """F and dF/dpsi."""
         value, g, _ = self.derivatives(psi)
         return value, g
+
+
+def _widest(model: Model) -> float:
+    """How far the logarithm of a shape may go."""
+    rows = model.rows
+    size = {"nbinom1": 1.0, "nbinom2": float(np.average(rows.y, weights=rows.w)), "betabinomial": float(rows.w.max())}
+    name = rows.family.name
+    return LARGEST_LOG_SHAPE + float(np.log(max(1.0, size[name]))) if name in size else LARGEST_TAU

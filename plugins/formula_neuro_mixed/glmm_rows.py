@@ -143,11 +143,9 @@ def fisher(family: Family, w: Array, mu: Jet) -> list[Array]:
 
 # ---- canonical links: y eta - b(eta) -------------------------------------------------------------
 def _logistic(eta: Array) -> tuple[Array, Array, Array]:
-    """p, 1 - p and log(1 + exp(eta)) by one exponential, each with its digits in both tails."""
-    e = np.exp(-np.abs(eta))
-    above, one = eta >= 0, 1 + e
-    high, low = 1 / one, e / one
-    return np.where(above, high, low), np.where(above, low, high), np.maximum(eta, 0.0) + np.log(one)
+    """p, 1 - p and log(1 + exp(eta)), each with its digits in both tails."""
+    soft = np.maximum(eta, 0.0) + np.log(1 + np.exp(-np.abs(eta)))
+    return np.exp(eta - soft), np.exp(-soft), soft
 
 
 def _logit_near(y: Array, w: Array, eta: Array) -> Near:

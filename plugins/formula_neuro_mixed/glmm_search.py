@@ -16,12 +16,14 @@ from formula_neuro.family import Array, BetaBinomial, Binomial, Family, NBinom1,
 from .boundary import free, settle
 from .glmm_inner import Inner
 from .glmm_marginal import Marginal
+from .glmm_rows import Rows
 from .newton import Minimum, Target, minimise
 from .terms import Term
 
 ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
 SIMPLEX = 400  # evaluations of the rescue; each may be a long search for modes that there are not
-LIKE_ITS_LIMIT = 1e-6  # of the log-likelihood: what a shape near its limit may be worth without being one
+LIKE_ITS_LIMIT = 1e-8  # of the log-likelihood: what a shape near its limit may be worth without being one
+AT_LIMIT = 1e-6
 FAR = 7.0  # of a shape's logarithm: beyond, the family without a shape is tried
 LIMITS: dict[type[Family], type[Family]] = {NBinom2: Poisson, NBinom1: Poisson, BetaBinomial: Binomial}
 
@@ -48,20 +50,24 @@ class Searched:
 def search(problem: Inner, marginal: Marginal, start: Array, *, rescue: bool) -> Searched:
     """The maximum from a start; where a shape runs away, that of the family without it, if that is no lower."""
     at = Searched(problem, marginal, optimise(marginal, problem.terms, start, rescue=rescue))
+    if not running_away(problem.model.rows, at.found.point):
+        return at
     rows = problem.model.rows
-    simple = LIMITS.get(type(rows.family))
-    if not rows.shaped or simple is None:
-        return at
-    tau = float(at.found.point[-1])
-    if (-tau if isinstance(rows.family, NBinom1) else tau) < FAR:
-        return at
+    tau, simple = float(at.found.point[-1]), LIMITS[type(rows.family)]
     model = replace(problem.model, rows=replace(rows, family=simple(rows.family.link)))
     poorer = Marginal(model, marginal.nodes, marginal.penalty)
     found = optimise(poorer, problem.terms, at.found.point[:-1], rescue=rescue)
     limit = Searched(replace(problem, model=model), poorer, found, limited=True)
     there = limit.loglik(limiting(rows.family))
     here = at.loglik(estimated(rows.family, tau, None))
-    return limit if found.converged and there >= here - LIKE_ITS_LIMIT else at
+    return limit if found.converged and there >= here - LIKE_ITS_LIMIT * max(1.0, abs(here)) else at
+
+
+def running_away(rows: Rows, point: Array) -> bool:
+    """Whether a shape is so near its limit that the family without it should be looked at."""
+    if not rows.shaped or type(rows.family) not in LIMITS:
+        return False
+    return float(-point[-1] if isinstance(rows.family, NBinom1) else point[-1]) >= FAR
 
 
 def limiting(family: Family) -> Family:
@@ -86,11 +92,12 @@ def optimise(marginal: Marginal, terms: tuple[Term, ...], start: Array, *, rescu
     cut, stop = model.n_theta, model.n_theta + model.X.shape[1]
 
     def length(point: Array, step: Array) -> float:
-        """At most 5 units of the linear predictor, or a doubling of it or of theta; 2 of the shape's logarithm."""
+        """At most 5 units of the linear predictor, or a doubling of it; 3/4 of theta; 2 of the shape's logarithm."""
         eta = np.abs(model.X @ point[cut:stop]).max(initial=0.0)
         moved = np.abs(model.X @ step[cut:stop]).max(initial=0.0)
         of_theta = np.abs(step[:cut]).max() / max(1.0, np.abs(point[:cut]).max())
-        return float(max(moved / max(5.0, eta), of_theta, np.abs(step[stop:]).max(initial=0.0) / 2))
+        # less than all of theta: exactly 0 is a stationary point, and no place to land on by the way
+        return float(max(moved / max(5.0, eta), of_theta / 0.75, _of_shape(marginal, point[stop:], step[stop:])))
 
     target = Target(marginal.value, marginal.gradient, marginal.derivatives, length)
     search = partial(minimise, target, tolerance=1e-10, enough=ENOUGH)
@@ -98,7 +105,7 @@ def optimise(marginal: Marginal, terms: tuple[Term, ...], start: Array, *, rescu
     starts = [start * np.where(np.arange(len(start)) < cut, size, 1.0) for size in (1.0, 0.1, 0.01)]
     start = next((s for s in starts if np.isfinite(marginal.value(s))), start)
     found = settle(search, marginal.value, terms, start)
-    if found.converged or not rescue:
+    if found.converged or not rescue or running_away(model.rows, found.point):
         return found
     # a likelihood with kinks (a mean that touches 0) stops Newton's method; a simplex walks over them
     with np.errstate(invalid="ignore"):  # corners outside the family's range are infinite
@@ -108,6 +115,17 @@ def optimise(marginal: Marginal, terms: tuple[Term, ...], start: Array, *, rescu
     except FitError:  # at the edge of the family's range: what was found before stays, and says so
         return found
     return again if again.value < found.value else found
+
+
+def _of_shape(marginal: Marginal, tau: Array, step: Array) -> float:
+    """The length of a step of the shape's logarithm in units of 2, or of what is left to its limit; there it ends."""
+    if len(tau) == 0:
+        return 0.0
+    left = marginal.widest - abs(float(tau[0]))
+    outward = bool(tau[0] * step[0] > 0)
+    if outward and left < AT_LIMIT:
+        return np.inf
+    return float(abs(step[0]) / min(2.0, left * (1 - AT_LIMIT) if outward else 2.0))
 
 
 def polished(at: Searched, *, flat: bool) -> tuple[Searched, Array | None, tuple[str, ...]]:
