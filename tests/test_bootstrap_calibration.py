@@ -57,3 +57,33 @@ def test_p_values_are_uniform_under_the_null_hypothesis(family):
 def test_the_chi_squared_test_of_the_same_data_rejects_more_often(family):
     by_bootstrap, by_chi_squared = p_values(family)
     assert (by_chi_squared <= 0.2).mean() > (by_bootstrap <= 0.2).mean()
+
+
+def test_a_variance_that_is_not_there_is_found_as_often_as_the_level_says():
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(8), 5)
+    d = pd.DataFrame({"g": g, "x": rng.standard_normal(len(g)), "y": rng.standard_normal(len(g))})
+    small, large = fn.fit("y ~ x", d), fn.fit("y ~ x + (1|g)", d, estimator="ml")
+    p = []
+    for seed in range(SETS):
+        y = rng.standard_normal(len(g))
+        fits = [m.engine.refit(m.request.with_response(y)) for m in (small, large)]
+        p.append(fn.bootstrap_test(*fits, n=99, seed=seed).p_value)
+    low, high = bounds(0.2)  # at .05 the bounds would reach 0
+    assert low <= (np.array(p) <= 0.2).mean() <= high
+
+
+@pytest.mark.parametrize("interval", ["percentile", "basic", "normal"])
+def test_intervals_of_a_slope_cover_it(interval):
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(12), 6)
+    x = rng.standard_normal(len(g))
+    fit = fn.fit("y ~ x + (1|g)", pd.DataFrame({"g": g, "x": x, "y": x + rng.standard_normal(len(g))}))
+    covered = []
+    for seed in range(SETS):
+        y = 0.5 * x + 0.8 * rng.standard_normal(12)[g] + rng.standard_normal(len(g))
+        how = fn.Bootstrap(n=100, interval=interval, seed=seed)
+        found = fn.confint(fit.engine.refit(fit.request.with_response(y)), "x", method=how, conf_level=0.8).iloc[0]
+        covered.append(found["conf_low"] < 0.5 < found["conf_high"])
+    low, high = bounds(0.8)
+    assert low <= np.mean(covered) <= high

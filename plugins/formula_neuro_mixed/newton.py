@@ -94,7 +94,8 @@ def _next(decrement: float, before: float) -> float:
     """The decrement after one more step, where the last one made `decrement` of `before` (NaN: none); inf far away."""
     if decrement > 1e-6:
         return float("inf")
-    factor = 1.0 if np.isnan(before) else max(decrement / before**2, 1e-4)
+    # before is 0 where a saddle was left
+    factor = 1.0 if np.isnan(before) else max(decrement / max(before**2, 1e-300), 1e-4)
     return factor * decrement**2
 
 
