@@ -58,3 +58,22 @@ def test_a_shape_at_its_limit_answers_as_the_family_without_one():
     ):
         np.testing.assert_allclose(answer(limit), answer(simple), rtol=1e-5, atol=1e-7)  # two searches for one maximum
     assert fn.ranova(limit)["p_value"].iloc[-1] == pytest.approx(fn.ranova(simple)["p_value"].iloc[-1], rel=1e-5)
+
+
+def test_a_random_term_that_the_fixed_part_contains_changes_nothing():
+    # the criterion of REML does not depend on such a variance, on which standard errors and their df would depend
+    data = cells().assign(a=lambda t: t["g"].isin(["g1", "g2", "g3"]).map({True: "p", False: "q"}))
+    both, one = (fn.fit(f"y ~ a * x + {bars}", data) for bars in ("(1|a/g)", "(1|a:g)"))
+    assert "nothing tells its variance" in " ".join(both.messages)
+    for df in ("satterthwaite", "kenward-roger"):
+        numbers = ["estimate", "std_error", "df"]
+        np.testing.assert_allclose(both.tidy(df=df)[numbers], one.tidy(df=df)[numbers], rtol=1e-6)
+    assert fn.fit("y ~ g + (1|g)", data).converged
+
+
+@pytest.mark.parametrize("bars", ["(x + twin|g)", "(1|g) + (1|same)", "(zero|g)"])
+def test_variances_that_the_data_cannot_tell_apart_are_named(bars):
+    data = cells().assign(same=lambda t: t["g"].str.upper(), zero=0.0)
+    for family, response in (("gaussian", "y"), ("binomial", "I(y > 0)")):
+        m = fn.fit(f"{response} ~ x + {bars}", data, family=family)
+        assert any("tell" in message for message in m.messages)

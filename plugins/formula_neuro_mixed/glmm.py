@@ -24,6 +24,7 @@ from .glmm_modes import Mode
 from .glmm_search import Searched, estimated, limiting, polished, search
 from .glmm_start import alone, start
 from .glmm_words import check_response, separated, separation_words, shape_words, unbounded, unfinished
+from .identified import about_identification
 from .profile import of_glmm
 from .terms import users_theta
 
@@ -63,7 +64,7 @@ def fit(request: Request) -> Fit:
     """The model that maximises the approximated likelihood over theta, the coefficients and the shape together."""
     began = time.perf_counter()
     check_response(request)
-    notes = check_groups(request.design.random)
+    notes = (*check_groups(request.design.random), *about_identification(request.design.random))
     problem = inner(request)
     by_itself = alone(problem.model)
     signs = separated(request, problem.basis, by_itself)

@@ -99,7 +99,7 @@ def kenward_roger(products: Products, theta: Array, basis: Basis) -> KenwardRoge
     PPhi = P @ Phi
     QPhi = np.einsum("ijxy,yx->ij", Q, Phi)
     crossed = np.einsum("ixy,jyx->ij", PPhi, PPhi)  # tr(Phi P_i Phi P_j)
-    W = _inverse((traces - 2 * QPhi + crossed) / 2)
+    W = _inverse((traces - 2 * QPhi + crossed) / 2, traces / 2)
     inner = np.einsum("ij,ijxy->xy", W, Q) - np.einsum("ij,ixy,jyz->xz", W, PPhi, P)
     adjusted = Phi + 2 * Phi @ inner @ Phi
     return KenwardRoger(basis, at.r2 / products.df, Phi, (adjusted + adjusted.T) / 2, P, W)
@@ -137,9 +137,13 @@ def with_residual(found: Moments, gamma: Array, at: Solution, n: int) -> tuple[A
     return P, Q, t
 
 
-def _inverse(information: Array) -> Array:
-    """The inverse; components that cannot be told apart (two terms of one group) share what they have."""
-    scale = np.sqrt(np.maximum(np.diag(information), 0.0))
+def _inverse(information: Array, traces: Array) -> Array:
+    """The inverse; components that cannot be told apart (two terms of one group) share what they have.
+
+    `traces` is the information that there would be if the coefficients were known: its diagonal sets the scale, so that
+    a component of which the coefficients leave nothing but rounding has none.
+    """
+    scale = np.sqrt(np.maximum(np.diag(traces), 0.0))
     scale[scale == 0] = 1.0
     values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
     known = values > LEAST * values.max()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -24,11 +24,12 @@ from .checks import check_groups, check_residual, singular_directions
 from .containment import containment, of_rows
 from .derivatives import Solver
 from .effects import contribution, solved_effects
+from .identified import about_absorbed, about_identification, absorbed, whole
 from .kenward_roger import KenwardRoger, kenward_roger
 from .minque import minque_theta
 from .newton import Minimum, Target, minimise
 from .profile import of_lmm
-from .profiled import NO_RESIDUAL, Products, Solution
+from .profiled import NO_RESIDUAL, Products, Solution, solve
 from .satterthwaite import Satterthwaite, satterthwaite
 from .sums import sums
 from .terms import inner_terms, start_theta, users_theta
@@ -101,10 +102,12 @@ def fit(request: Request) -> Fit:
     design = request.design
     used = request.weights > 0
     n = int(used.sum())
-    notes = (*check_groups(design.random), *check_residual(design.random, n))
+    notes = (*check_groups(design.random), *check_residual(design.random, n), *about_identification(design.random))
     products, basis, beta_ols = cross_products(request)
     terms = products.terms
-    found, at = _optimise(products)
+    taken = absorbed(design.random, request.weights, basis) if products.reml else {}
+    gone = whole(design.random, taken)
+    found, at = _optimise_others(request, products, gone) if gone else _optimise(products)
     theta = found.point
     if not found.converged and at.r2 < 1e-9 * products.yy:
         raise FitError(NO_RESIDUAL)
@@ -131,6 +134,7 @@ def fit(request: Request) -> Fit:
             *aliased(design.names, basis.kept),
             *_unweighted(len(used) - n),
             *notes,
+            *about_absorbed(design.random, taken),
             *singular_directions(terms, theta),
             *_unfinished(found),
         ),
@@ -196,6 +200,21 @@ def _optimise(products: Products) -> tuple[Minimum, Solution]:
     start = minque_theta(products, start_theta(products.terms))
     found = settle(search, target.value, products.terms, start)
     return found, solver.solution(found.point)
+
+
+def _optimise_others(request: Request, products: Products, gone: list[int]) -> tuple[Minimum, Solution]:
+    """The same with the variances of some terms at 0, where the criterion does not depend on them."""
+    kept = [i for i in range(len(products.terms)) if i not in gone]
+    point = np.zeros(products.terms[-1].theta.stop)
+    found = Minimum(point, 0.0, point, 0.0, 0, True)
+    if kept:
+        design = replace(request.design, random=tuple(request.design.random[i] for i in kept))
+        others = cross_products(replace(request, design=design))[0]
+        found, _ = _optimise(others)
+        for i, term in zip(kept, others.terms, strict=True):
+            point[products.terms[i].theta] = found.point[term.theta]
+    at = solve(products, point)
+    return replace(found, point=point, value=at.value), at
 
 
 def _unweighted(rows: int) -> tuple[str, ...]:
