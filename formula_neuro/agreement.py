@@ -14,7 +14,7 @@ from .comparison import Compared, compare
 from .errors import FitError, NoBackend, RFailed, RMissing, Unable
 from .request import Request
 from .result import Fit
-from .unfinished import standing, unfinished
+from .unfinished import by_adjusted_score, standing, unfinished
 
 Verdict = Literal["agrees", "disagrees", "unfinished"]
 
@@ -128,9 +128,11 @@ def _judged(
     version = getattr(other.engine, "version", "")
     named = f"{other.backend} {version}" if version and other.backend not in version else version or other.backend
     why = unfinished(fit, other)
-    if why and not all(c.agrees for c in compared):
-        said = f"{other.backend} did not converge."  # among the reasons
+    said = f"{other.backend} did not converge."  # among the reasons
+    if not all(c.agrees for c in compared) and why:
         notes = (f"{other.backend} did not finish: {why}.", *standing(fit, other), *(n for n in notes if n != said))
+    elif not all(c.agrees for c in compared):
+        notes = (*by_adjusted_score(fit, other), *notes)
     return Agreement(fit.backend, named, compared, seconds, notes, why)
 
 

@@ -36,24 +36,27 @@ def _found_better(fit: Fit, other: Fit) -> bool:
 
 
 def standing(fit: Fit, other: Fit) -> tuple[str, ...]:
-    """How good both answers are by the measure that the estimator has: likelihood or deviance, and adjusted score."""
-    return (*_heights(fit, other), *_distances(fit, other))
-
-
-def _heights(fit: Fit, other: Fit) -> tuple[str, ...]:
+    """How good both answers are by the measures that the estimator has: likelihood or deviance, and adjusted score."""
     name = "log-likelihood" if fit.request.family.likelihood else "deviance"
-    a, b = (f.loglik if fit.request.family.likelihood else f.deviance for f in (fit, other))
+    pair = (fit.loglik, other.loglik) if fit.request.family.likelihood else (fit.deviance, other.deviance)
+    return (*_heights(name, *pair), *by_adjusted_score(fit, other))
+
+
+def by_adjusted_score(fit: Fit, other: Fit) -> tuple[str, ...]:
+    """How far both answers are from solving the equations of a bias-reduced estimator, which may have two solutions,
+    and how high they are where these are the derivative of something; nothing for other estimators."""
+    measure = getattr(fit.engine, "standing", None)
+    if measure is None:
+        return ()
+    (here, ours), (there, theirs) = (measure(fit.request, f.beta) for f in (fit, other))
+    far = f"{there:.1e} there" if np.isfinite(there) else "and it cannot be computed there"
+    root = f"From a root of the adjusted score: {here:.1e} standard errors here, {far}."
+    return (root, *(_heights("penalised log-likelihood", ours, theirs) if np.isfinite(ours) else ()))
+
+
+def _heights(name: str, a: float, b: float) -> tuple[str, ...]:
     if np.isnan(a) and np.isnan(b):
         return ()
     seen = np.isfinite(a - b) and abs(a - b) > 1e-7  # less is rounding
     apart = f" ({abs(a - b):.2g} {'higher' if a > b else 'lower'} here)" if seen else ""
     return (f"{name.capitalize()}: {a:.7g} here, {b:.7g} there{apart}.",)
-
-
-def _distances(fit: Fit, other: Fit) -> tuple[str, ...]:
-    distance = getattr(fit.engine, "distance", None)
-    if distance is None:
-        return ()
-    here, there = (distance(fit.request, f.beta) for f in (fit, other))
-    far = f"{there:.1e} there" if np.isfinite(there) else "and it cannot be computed there"
-    return (f"From a root of the adjusted score: {here:.1e} standard errors here, {far}.",)

@@ -208,13 +208,28 @@ def test_a_negative_dispersion_of_brglm2_is_no_answer_and_both_scores_are_shown(
     assert "From a root of the adjusted score" in str(check)
 
 
+@pytest.mark.r
+def test_of_two_maxima_of_a_penalised_likelihood_the_higher_one_is_shown():
+    """brglm2 stops at the lower of two roots; both finished, so that they disagree, and say how high each is."""
+    frame = pd.DataFrame(
+        {
+            "u": [0.33, 1.14, 0.82, 0.58, -0.38, -1.02, 0.38, -0.51],
+            "v": [0, 1, 0, 1, 0, 1, 1, 0],
+            "w": [0.777, -0.839, -0.422, 1.443, -0.064, -0.302, 0.281, -0.094],
+            "y": [0, 1, 1, 1, 0, 0, 1, 0],
+        }
+    )
+    check = fn.crosscheck(fn.fit("y ~ u + v + w", frame, family="binomial(cloglog)", estimator="jeffreys"))
+    assert check.ok is False and "Penalised log-likelihood: " in str(check) and "higher here)" in str(check)
+
+
 def test_the_adjusted_score_is_zero_at_the_estimate_and_a_standard_error_away_from_it():
     m = fn.fit("lick ~ dff", TRIALS, family="binomial", estimator="mean_br")
     moved = m.beta + np.array([0.0, 1e-3 * m.se["dff"]])
-    assert m.engine.distance(m.request, m.beta) < 1e-8
+    assert m.engine.standing(m.request, m.beta)[0] < 1e-8
     # of a step along one coefficient, in standard errors given the others; a thousandth, so that scoring is linear
     conditional = 1 / np.sqrt(np.linalg.inv(m.covariance)[1, 1])
-    assert m.engine.distance(m.request, moved) == pytest.approx(1e-3 * m.se["dff"] / conditional, rel=0.01)
+    assert m.engine.standing(m.request, moved)[0] == pytest.approx(1e-3 * m.se["dff"] / conditional, rel=0.01)
 
 
 # ---- asking --------------------------------------------------------------------------------------

@@ -41,9 +41,9 @@ class Engine:
         """
         return fit(request, fixed)
 
-    def distance(self, request: Request, beta: Array) -> float:
-        """How many standard errors one scoring step goes from coefficients (p,): 0 at a root of the adjusted score."""
-        return distance(request, beta)
+    def standing(self, request: Request, beta: Array) -> tuple[float, float]:
+        """How good other coefficients (p,) are; see `standing`."""
+        return standing(request, beta)
 
 
 def fit(request: Request, fixed: Mapping[int, float] | None = None) -> Fit:
@@ -92,12 +92,19 @@ def fit(request: Request, fixed: Mapping[int, float] | None = None) -> Fit:
     )
 
 
-def distance(request: Request, beta: Array) -> float:
-    """sqrt(f'I^-1 f) of the adjusted score f at coefficients beta (p,); NaN where means leave their range."""
+def standing(request: Request, beta: Array) -> tuple[float, float]:
+    """sqrt(f'I^-1 f) of the adjusted score f at coefficients beta (p,), and the penalised log-likelihood there.
+
+    The first is how many standard errors one scoring step goes, 0 at a root. NaN where means leave their range, and
+    where the adjusted score is no derivative of anything.
+    """
     basis = orthonormal_basis(request.design.matrix[request.weights > 0])
-    b = basis.R @ beta[basis.kept]
-    point = Problem.of(request, basis, {}).point(b) if np.isfinite(b).all() else None
-    return float("nan") if point is None else point.decrement
+    b, problem = basis.R @ beta[basis.kept], Problem.of(request, basis, {})
+    state = problem.state(b) if np.isfinite(b).all() else None
+    point = problem.point(b) if state is not None else None
+    if state is None or point is None:
+        return float("nan"), float("nan")
+    return point.decrement, -problem.criterion(state) / 2
 
 
 def _solved(problem: Problem) -> tuple[Search, State]:
