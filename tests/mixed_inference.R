@@ -46,6 +46,16 @@ marginal <- function(m, spec, df) {
   list(se = means$SE, df = means$df, pairwise = one("pairwise"), control = one("trt.vs.ctrl"))
 }
 
+# The pieces of lmerTest's summary(m, ddf = "Kenward-Roger"), which works pbkrtest's covariance out for every row.
+kenward_roger <- function(m) {
+  V <- vcov(m)
+  adjusted <- vcovAdj(m)
+  rows <- diag(length(fixef(m)))
+  df <- vapply(seq_len(nrow(rows)), function(i) Lb_ddf(rows[i, ], V, adjusted), 0)
+  named <- function(values) setNames(as.list(values), names(fixef(m)))
+  list(se = named(sqrt(diag(as.matrix(adjusted)))), df = named(df))
+}
+
 column <- function(table, j) setNames(as.list(unname(table[, j])), rownames(table))
 
 answer <- function(case) {
@@ -55,8 +65,7 @@ answer <- function(case) {
   out <- list(loglik = as.numeric(logLik(m)), satterthwaite = column(coef(summary(m)), "df"))
   out$anova <- if (case$terms_of_x > 0) anovas(m, "Satterthwaite", c("I", "II", "III"))
   if (is.null(case$weights)) {  # pbkrtest does not take weights into account
-    kr <- coef(summary(m, ddf = "Kenward-Roger"))
-    out$kr <- list(se = column(kr, 2), df = column(kr, 3))
+    out$kr <- kenward_roger(m)
     out$kr_anova <- if (case$terms_of_x > 0) anovas(m, "Kenward-Roger", "III")
   }
   if (!is.null(case$lme)) {
