@@ -191,3 +191,13 @@ def test_glmer_finds_no_more_likelihood_by_tight_settings(from_lme4, index):
     # BOBYQA stops up to 1e-4 short of the maximum where a correlation is near 1
     assert m.loglik == pytest.approx(loglik, abs=5e-4)
     np.testing.assert_allclose(m.coef, coefficients, atol=5e-3 * np.asarray(m.se).max())
+
+
+@pytest.mark.parametrize(
+    ("formula", "family"),
+    [("spread ~ x + (1|g)", "nbinom1"), ("share ~ x + (1|g)", "beta"), ("time ~ x + (1|g)", "Gamma(log)")],
+)
+def test_the_cross_check_of_a_shape_is_by_glmmtmb(formula, family):
+    check = fn.crosscheck(fn.fit(formula, trials(), family=family))
+    assert check.ok, check
+    assert "glmmTMB" in check.reference

@@ -125,3 +125,63 @@ def test_no_general_minimiser_finds_more_likelihood_of_an_inverse_gaussian():
     best = optimize.minimize(minus, at + 0.05, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
     assert best.fun > -m.loglik - 1e-6
     np.testing.assert_allclose(at, best.x, atol=1e-3)
+
+
+# ---- what is shown -------------------------------------------------------------------------------
+def overdispersed():
+    rng = np.random.default_rng(6)
+    g, x = np.repeat(np.arange(12), 10), rng.normal(size=120)
+    mean = np.exp(0.8 + 0.4 * x + rng.normal(size=12)[g] / 2)
+    return pd.DataFrame({"x": x, "g": g, "y": rng.negative_binomial(1.5, 1.5 / (1.5 + mean))})
+
+
+@pytest.mark.parametrize(("family", "name"), [("nbinom2", "theta"), ("nbinom1", "phi")])
+def test_a_shape_and_its_standard_error_are_in_summary_and_glance(family, name):
+    m = fn.fit("y ~ x + (1|g)", overdispersed(), family=family)
+    shape, value, error = m.family.shape
+    assert shape == name
+    assert 0 < error < value
+    assert f"Dispersion parameter {name} of the {family} family: {value:.4g}" in m.summary()
+    assert m.glance()[[name, f"{name}_se"]].iloc[0].tolist() == [value, error]
+
+
+def test_a_shape_counts_among_the_parameters():
+    data = overdispersed()
+    m, poisson = (fn.fit("y ~ x + (1|g)", data, family=family) for family in ("nbinom2", "poisson"))
+    assert m.n_parameters == poisson.n_parameters + 1
+    assert m.aic < poisson.aic
+
+
+def test_a_theta_held_at_its_estimate_gives_the_same_likelihood_with_one_parameter_less():
+    data = overdispersed()
+    m = fn.fit("y ~ x + (1|g)", data, family="nbinom2")
+    held = fn.fit("y ~ x + (1|g)", data, family=f"nbinom2(log, theta={m.family.theta!r})")
+    assert held.loglik == pytest.approx(m.loglik, abs=1e-8)
+    assert held.n_parameters == m.n_parameters - 1
+    np.testing.assert_allclose(held.coef, m.coef, atol=1e-6)
+
+
+def test_expected_weights_are_refused_where_nobody_uses_them():
+    with pytest.raises(fn.errors.NoBackend, match="takes observed weights for nbinom2"):
+        fn.fit("y ~ x + (1|g)", overdispersed(), family="nbinom2", estimator=fn.Laplace(weights="expected"))
+
+
+def test_a_dispersion_makes_theta_relative_as_lme4s():
+    data = overdispersed().assign(y=lambda d: d.y + 0.5)
+    m = fn.fit("y ~ x + (1|g)", data, family="Gamma(log)")
+    assert m.random[0].covariance[0, 0] == pytest.approx((m.sigma * m.theta[0]) ** 2)
+
+
+@pytest.mark.parametrize("family", ["nbinom2", "nbinom1", "Gamma(log)"])
+def test_the_units_of_a_covariate_do_not_matter(family):
+    data = overdispersed().assign(y=lambda d: d.y + 1)
+    m, moved = (fn.fit("y ~ x + (x|g)", d, family=family) for d in (data, data.assign(x=lambda d: 1e4 * d.x + 3e5)))
+    assert moved.loglik == pytest.approx(m.loglik, abs=1e-7)
+    assert moved.coef["x"] * 1e4 == pytest.approx(m.coef["x"], rel=1e-4)
+
+
+def test_the_units_of_a_gaussian_response_do_not_matter():
+    data = overdispersed().assign(y=lambda d: np.exp(0.4 * d.x + 0.1 * d.g) + 1)
+    m, large = (fn.fit("y ~ x + (1|g)", d, family="gaussian(log)") for d in (data, data.assign(y=lambda d: 1e6 * d.y)))
+    assert large.loglik + 120 * np.log(1e6) == pytest.approx(m.loglik, abs=1e-6)
+    assert large.coef["x"] == pytest.approx(m.coef["x"], rel=1e-6)

@@ -121,3 +121,8 @@ def test_a_prior_without_a_spread_is_refused():
 def test_unknown_weights_are_refused():
     with pytest.raises(ValueError, match="'expected' and 'observed'"):
         fn.Laplace(weights="fisher")
+
+
+def test_no_backend_ignores_a_prior():
+    with pytest.raises(fn.errors.NoBackend, match="has no prior"):
+        fitted(fn.Normal(), backend="lme4")

@@ -29,6 +29,7 @@ class RBackend(Backend):
 
     extra: str = "r"
     language: str = "R"
+    weights_in_laplace: str = "expected"
 
     def unready(self) -> str | None:
         """Why this backend cannot run on this machine, or None; R packages are looked for when it runs."""
@@ -46,6 +47,11 @@ class RBackend(Backend):
             return f"does not fit a {request.model} by {word!r} (takes {', '.join(takes)})"
         if word == "agq" and request.family.dispersed:
             return f"takes quadrature for binomial and poisson, not for {request.family.name}"
+        if getattr(request.estimator, "prior", None) is not None:
+            return "has no prior of the coefficients; the native backend has"
+        chosen = getattr(request.estimator, "weights", None)
+        if request.model == "glmm" and chosen not in (None, self.weights_in_laplace):
+            return f"takes {self.weights_in_laplace} weights in Laplace's approximation, not {chosen} ones"
         effects = [len(term.columns) for term in request.design.random]
         if word == "agq" and effects != [1] and getattr(request.estimator, "nodes", 1) > 1:
             return "takes quadrature for one scalar random effect such as (1|g) alone; use estimator='laplace'"
@@ -72,6 +78,8 @@ class NestedBackend(RBackend):
 @dataclass(frozen=True)
 class TemplateBackend(RBackend):
     """glmmTMB, whose weights multiply a row's log-likelihood."""
+
+    weights_in_laplace: str = "observed"
 
     def refuses(self, request: Request) -> str | None:
         """As for any R backend; weights are taken where they are numbers of trials or of equal rows."""
