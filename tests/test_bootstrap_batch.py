@@ -15,6 +15,7 @@ from formula_neuro_mixed.batch_lmm import problem_of as lmm_problem
 from formula_neuro_mixed.batch_newton import minimise_many
 from formula_neuro_mixed.batch_profiled import Profiled
 from formula_neuro_mixed.batch_quadrature import Quadrature
+from formula_neuro_mixed.newton import Target, minimise
 
 B = 10
 
@@ -181,6 +182,22 @@ class Quartics:
 def test_searches_that_start_on_a_saddle_leave_it():
     found = minimise_many(Quartics([1.0, 4.0]), np.zeros((2, 1)), np.arange(2), tolerance=1e-14)
     np.testing.assert_allclose(np.abs(found.point[:, 0]), [1, 2], rtol=1e-6)
+
+
+def test_a_single_search_leaves_a_saddle_for_a_minimum_one_step_away():
+    a = 1 + 1e-5  # the step downhill has length 1, and the minimum is a last Newton step from there
+
+    def derivatives(p):
+        return float((p[0] ** 2 - a) ** 2), 4 * p * (p**2 - a), np.array([[12 * p[0] ** 2 - 4 * a]])
+
+    target = Target(
+        value=lambda p: derivatives(p)[0],
+        gradient=lambda p: derivatives(p)[:2],
+        derivatives=derivatives,
+        length=lambda point, step: float(np.abs(step).max()),
+    )
+    found = minimise(target, np.zeros(1), tolerance=1e-14, last=1e-12)
+    assert abs(found.point[0]) == pytest.approx(np.sqrt(a), rel=1e-9)
 
 
 def test_a_search_without_a_value_to_start_from_is_not_converged_and_holds_nobody_up():
