@@ -89,7 +89,7 @@ def test_a_fit_by_nlme_tells_its_structure(series):
 
 
 def test_the_ketamine_cells_want_a_spread_for_each_treatment():
-    """The book's Example 1: the log-likelihood rises by over 100."""
+    """The stand-in for Example 1 of the teaching: the log-likelihood rises by over 100, as that of the real cells."""
     data = fn.datasets.pcreb()
     formula = "res ~ treatment_idx + (1|midx)"
     m = fn.fit(formula, data, estimator=fn.REML(residual=fn.VarIdent("treatment_idx")))
