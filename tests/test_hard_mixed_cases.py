@@ -77,3 +77,10 @@ def test_variances_that_the_data_cannot_tell_apart_are_named(bars):
     for family, response in (("gaussian", "y"), ("binomial", "I(y > 0)")):
         m = fn.fit(f"{response} ~ x + {bars}", data, family=family)
         assert any("tell" in message for message in m.messages)
+
+
+def test_without_coefficients_modes_are_predicted_as_if_they_were_known():
+    m = fn.fit("y ~ 0 + (1|g)", cells())
+    pd.testing.assert_frame_equal(m.ranef("prediction"), m.ranef())
+    with pytest.raises(errors.Unable, match="has none"):
+        m.influence(groups="g")

@@ -44,6 +44,8 @@ def cluster_influence(fit: Fit, groups: Any, exact: bool = False) -> pd.DataFram
     if fit.request.model == "gee":
         raise Unable("influence() is of models with a likelihood, and this is a GEE; refit it without the cluster")
     used, kept = fit.request.weights > 0, ~np.isnan(fit.beta)
+    if not kept.any():
+        raise Unable("influence() says which clusters move the coefficients, and this fit has none")
     clusters = _clusters(fit, groups, used)
     without = list(_refitted(fit, clusters, used) if exact else _downdated(fit, clusters, used, kept))
     d = np.array([one.moved for one in without])

@@ -56,8 +56,9 @@ class Joint:
     def added(self, term: int) -> Array:
         """(levels, K, K) of one term: H Cov(b) H', what not knowing b adds to the covariances of its modes."""
         factor, start = self.factors[term], self._starts()[term]
-        half = self.solved(self.ZWX)[start : start + self.modes[term].shape[0] * len(factor)]
-        H = factor @ half.reshape(-1, len(factor), half.shape[1])
+        levels, K = self.modes[term].shape[0], len(factor)
+        half = self.solved(self.ZWX)[start : start + levels * K]
+        H = factor @ half.reshape(levels, K, half.shape[1])
         return np.asarray(H @ self.covariance @ np.swapaxes(H, 1, 2))
 
     def _starts(self) -> list[int]:
