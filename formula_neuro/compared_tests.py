@@ -19,6 +19,7 @@ from .inference.anova import anova
 from .result import Fit
 
 FEW = 600  # rows: pbkrtest inverts matrices of rows by rows
+MANY = 20_000  # rows: R fits the model once more for its tests
 Row = tuple[str, float, float]  # a term, our number, the reference's
 
 
@@ -54,7 +55,7 @@ class Tables:
 
     @cached_property
     def _satterthwaite(self) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-        return self._both("satterthwaite") if self.seen else None
+        return self._both("satterthwaite") if self.seen and self.fit.nobs <= MANY else None
 
     @cached_property
     def _kenward_roger(self) -> tuple[pd.DataFrame, pd.DataFrame] | None:
