@@ -36,7 +36,8 @@ def fit(
     formula: R's syntax with lme4's bars, "lick ~ dff + (1|mouseID)".
     data: a DataFrame (or what pandas takes), or the path of a csv, tsv, txt or parquet file.
     family: gaussian, binomial, poisson, Gamma, inverse.gaussian, nbinom2 (theta estimated, as glm.nb) and R's quasi
-        families, the link in brackets: "binomial(probit)", "quasi(log, mu^2)", "nbinom2(log, theta=2)".
+        families, the link in brackets: "binomial(probit)", "quasi(log, mu^2)", "nbinom2(log, theta=2)";
+        of mixed models also nbinom1, beta and betabinomial.
     estimator: "ml", "reml" (default of linear mixed models), "laplace" (of generalized ones), AGQ(10), "mean_br",
         "median_br", "jeffreys", GEE(cluster="mouseID"), REML(residual=VarIdent("treatment")).
     backend: a name of `fn.backends()`; the best that can fit is chosen otherwise. A name never falls back.

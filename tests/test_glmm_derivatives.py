@@ -75,6 +75,7 @@ def test_gradient_and_hessian_of_laplace_are_those_of_its_value(family, formula)
     psi = somewhere(problem, family)
     _, g, H = marginal.derivatives(psi)
     scale = np.abs(H).max()
+    np.testing.assert_allclose(Marginal(problem.model).gradient(psi)[1], g, atol=1e-9 * scale)
     # truncation 1e-10 of third derivatives, rounding 1e-13 of a value of some 100 over 1e-7 at worst
     np.testing.assert_allclose(g, differences(marginal.value, psi), atol=1e-6 * max(100.0, scale))
     np.testing.assert_allclose(H, differences(lambda p: marginal.derivatives(p)[1], psi), atol=1e-6 * max(1.0, scale))

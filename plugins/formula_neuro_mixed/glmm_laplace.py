@@ -32,7 +32,6 @@ class Paths:
     e: Array  # change of eta with v held
     eta: Array  # total change of eta
     v: Array  # change of the modes
-    own: Array  # v of each row's effects (n, M)
 
 
 def paths(model: Model, psi: Array, mode: Mode) -> Paths:
@@ -50,7 +49,7 @@ def paths(model: Model, psi: Array, mode: Mode) -> Paths:
     for k, (i, j) in enumerate(layout.elements):
         entries[:, j, k] += layout.basis[:, i] * at.l[0][1]
     v = mode.A_observed.solve(layout.scatter(entries))
-    return Paths(at, e, e + along(layout.gather(v), mode.U), v, own)
+    return Paths(at, e, e + along(layout.gather(v), mode.U), v)
 
 
 def along(effects: Array, U: Array) -> Array:

@@ -120,11 +120,9 @@ class Marginal:
         """F, its gradient and its Hessian."""
         if self._derived is not None and self._derived[0] == psi.tobytes():
             return self._derived[1]
-        mode = self.sure_mode(psi)
+        mode, p = self._paths(psi)
         known = self._at(psi)
         theta, b, tau = self.model.parts(psi)
-        p = laplace.paths(self.model, psi, mode)
-        self._path = (psi.copy(), mode.v, p.v)
         if known.nodes is None:
             g, H = laplace.derivatives(self.model, mode, p)
         else:
@@ -139,8 +137,22 @@ class Marginal:
 
     def gradient(self, psi: Array) -> tuple[float, Array]:
         """F and dF/dpsi."""
-        value, g, _ = self.derivatives(psi)
-        return value, g
+        known = self._derived is not None and self._derived[0] == psi.tobytes()
+        if known or self.nodes > 1:
+            return self.derivatives(psi)[:2]
+        mode, p = self._paths(psi)
+        g = laplace.gradient(self.model, mode, p)
+        if self.penalty is not None:
+            theta, b, _ = self.model.parts(psi)
+            g[len(theta) : len(theta) + len(b)] += 2 * self.penalty.Q @ b
+        return self._plain(self._at(psi)) + self.penalised(psi), g
+
+    def _paths(self, psi: Array) -> tuple[Mode, laplace.Paths]:
+        """The modes at psi and how they move, from where the next search starts."""
+        mode = self.sure_mode(psi)
+        p = laplace.paths(self.model, psi, mode)
+        self._path = (psi.copy(), mode.v, p.v)
+        return mode, p
 
 
 def _widest(model: Model) -> float:
