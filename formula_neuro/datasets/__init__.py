@@ -5,6 +5,8 @@ models for more rigorous statistical analysis in neuroscience", Neuron 110:21-35
 SIMULATED, and the tables say so in `attrs["note"]`; they say nothing about real mice.
 """
 
+from __future__ import annotations
+
 from .calcium import calcium_amplitude, calcium_frequency
 from .pcreb import pcreb
 from .water_lick import waterlick
