@@ -304,6 +304,17 @@ def test_quasi_families_have_no_likelihood_to_test():
         fn.bootstrap_test(*pair("k ~ 1", "k ~ x", family="quasipoisson"), n=5)
 
 
+def test_estimates_under_a_prior_do_not_maximise_the_likelihood():
+    options = {"family": "binomial", "estimator": fn.Laplace(prior=fn.Normal(2.5))}
+    with pytest.raises(Unable, match="has a prior; refit it without"):
+        fn.bootstrap_test(*pair("b ~ 1 + (1|g)", "b ~ x + (1|g)", **options), n=5)
+
+
+def test_bias_reduced_fits_are_refused_with_what_to_do():
+    with pytest.raises(Unable, match="different penalties"):
+        fn.bootstrap_test(*pair("b ~ 1", "b ~ x", family="binomial", estimator="mean_br"), n=5)
+
+
 def test_fits_of_other_rows_are_refused():
     with pytest.raises(DataError, match="different rows"):
         fn.bootstrap_test(fn.fit("y ~ 1", DATA), fn.fit("y ~ x", DATA.iloc[1:]), n=5)

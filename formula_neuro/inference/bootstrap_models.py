@@ -22,6 +22,10 @@ def nested_by_ml(small: Fit, large: Fit) -> tuple[Fit, Fit, list[str]]:
                 f"bootstrap_test needs a likelihood to simulate from and to compare, and {fit.request.family.name} has "
                 "none; take the family without quasi, or fn.anova(..., test='F')"
             )
+        if getattr(fit.request.estimator, "prior", None) is not None:
+            raise Unable(
+                "bootstrap_test compares maximised likelihoods, and this fit's estimator has a prior; refit it without"
+            )
     small, large = sorted((small, large), key=lambda fit: fit.n_parameters)
     check_comparable((small, large))
     if small.n_parameters == large.n_parameters:

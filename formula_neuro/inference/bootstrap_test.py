@@ -139,17 +139,9 @@ def bootstrap_test(
     (19, True)
     """
     began = time.perf_counter()
-    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n is the number of replicates, 1 or more; got {n!r}")
-    if stop_alpha is not None and not 0 < stop_alpha < 1:
-        raise ValueError(f"stop_alpha is a level between 0 and 1, as 0.05; got {stop_alpha!r}")
+    _check(n, stop_alpha)
     small, large, messages = nested_by_ml(small, large)
-    statistic = ratio(small.loglik, large.loglik)
-    if np.isnan(statistic):
-        raise FitError(
-            f"the larger model's log-likelihood ({large.loglik:.6g}) is below the smaller's ({small.loglik:.6g}): one "
-            "of the two has not reached its maximum; look at their messages"
-        )
+    statistic = _observed(small, large)
     entropy = entropy_of(seed) if resume is None else resume.seed
     before = np.empty(0) if resume is None else _continued(resume, small, large, statistic, int(n), seed)
     enough = None if stop_alpha is None else partial(clear_of, stop_alpha, statistic, before)
@@ -173,6 +165,23 @@ def bootstrap_test(
         seconds=time.perf_counter() - began + (resume.seconds if resume is not None else 0.0),
         messages=(*messages, *about(small, large), *_halted(done.halted, len(draws), int(n))),
     )
+
+
+def _check(n: Any, stop_alpha: Any) -> None:
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"n is the number of replicates, 1 or more; got {n!r}")
+    if stop_alpha is not None and not 0 < stop_alpha < 1:
+        raise ValueError(f"stop_alpha is a level between 0 and 1, as 0.05; got {stop_alpha!r}")
+
+
+def _observed(small: Fit, large: Fit) -> float:
+    statistic = ratio(small.loglik, large.loglik)
+    if np.isnan(statistic):
+        raise FitError(
+            f"the larger model's log-likelihood ({large.loglik:.6g}) is below the smaller's ({small.loglik:.6g}): one "
+            "of the two has not reached its maximum; look at their messages"
+        )
+    return statistic
 
 
 @dataclass(frozen=True, eq=False)
