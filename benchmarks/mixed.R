@@ -7,7 +7,7 @@ models <- read.csv(file.path(folder, "models.csv"))
 tables <- list()
 for (name in unique(models$data)) {
   d <- read.csv(file.path(folder, paste0(name, ".csv")))
-  for (column in names(d)) if (is.character(d[[column]])) d[[column]] <- factor(d[[column]])
+  for (column in readLines(file.path(folder, paste0(name, ".factors")))) d[[column]] <- factor(d[[column]])
   tables[[name]] <- d
 }
 cat(sprintf("R %s, lme4 %s\n", getRversion(), packageVersion("lme4")))

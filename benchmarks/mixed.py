@@ -141,6 +141,8 @@ def main(wanted: str = "") -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, table in data.items():
             table.to_csv(Path(folder, f"{name}.csv"), index=False, float_format="%.17g")
+            factors = table.select_dtypes(exclude="number").columns  # which a file of numbers does not tell
+            Path(folder, f"{name}.factors").write_text("\n".join([*factors, ""]))
         rows = [{"name": m.name, "data": m.data, "call": m.r_call, "times": m.times} for m in models]
         pd.DataFrame(rows).to_csv(Path(folder, "models.csv"), index=False)
         command = ["Rscript", str(Path(__file__).with_suffix(".R")), folder]

@@ -9,7 +9,7 @@ from scipy import optimize
 from formula_neuro.errors import FitError
 from formula_neuro.family import as_family
 from formula_neuro.kernels.irls import irls
-from formula_neuro.kernels.rank import aliased, independent_columns, orthonormal_basis
+from formula_neuro.kernels.rank import MANY, aliased, independent_columns, orthonormal_basis
 from formula_neuro.kernels.separation import infinite, separating_direction, separation
 from formula_neuro.kernels.templates import lower_factor, positions, template, vech
 
@@ -65,6 +65,24 @@ def test_the_basis_reproduces_the_kept_columns():
     basis = orthonormal_basis(X)
     np.testing.assert_allclose(basis.Q @ basis.R, X[:, [0, 2, 3]], atol=1e-14)  # rounding of a product
     np.testing.assert_allclose(basis.Q.T @ basis.Q, np.eye(3), atol=1e-14)
+
+
+@pytest.mark.parametrize("origin", [0.0, 1e3, 1e6])
+def test_the_basis_of_many_rows_is_as_orthonormal_as_that_of_few(origin):
+    # an origin of 1e6 makes the condition 1e6: the quick way is left for Householder's
+    X = columns(n=MANY, p=3) + origin
+    X[:, 0] = 1.0
+    basis = orthonormal_basis(X)
+    np.testing.assert_allclose(basis.Q.T @ basis.Q, np.eye(3), atol=1e-14)
+    np.testing.assert_allclose(basis.Q @ basis.R, X, rtol=1e-13, atol=1e-13)
+    R = np.linalg.qr(X)[1]
+    np.testing.assert_allclose(np.abs(basis.R), np.abs(R), rtol=1e-7, atol=1e-9 * max(1.0, origin))
+
+
+def test_of_many_rows_the_same_columns_are_kept():
+    X = columns(n=MANY)
+    X[:, 1] = X[:, 0] + X[:, 3]
+    assert orthonormal_basis(X).kept.tolist() == [0, 1, 2]
 
 
 def test_contrasts_of_a_dropped_column_are_unknown():

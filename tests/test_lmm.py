@@ -14,6 +14,7 @@ from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro_mixed import rest
 from formula_neuro_mixed.derivatives import derivatives, gradient
 from formula_neuro_mixed.lmm import cross_products
+from formula_neuro_mixed.minque import minque_theta
 from formula_neuro_mixed.newton import Target, minimise
 from formula_neuro_mixed.profiled import criterion
 from formula_neuro_mixed.terms import start_theta
@@ -171,6 +172,26 @@ def test_the_search_leaves_a_variance_of_0_when_the_data_want_one():
     from_one = minimise(target, start_theta(products.terms), tolerance=1e-14)
     assert from_zero.converged
     assert from_zero.value == pytest.approx(from_one.value, abs=1e-9)
+
+
+def test_the_start_is_the_answer_where_the_design_is_balanced():
+    products, _, _ = cross_products(request_for("y ~ 1 + (1|batch)", DYESTUFF))
+    m = native("y ~ 1 + (1|batch)", DYESTUFF)
+    np.testing.assert_allclose(minque_theta(products, np.ones(1)), m.engine.theta, rtol=1e-10)
+
+
+def test_the_last_step_squares_the_decrement():
+    target = Target(
+        lambda t: float(np.cosh(t[0])),
+        lambda t: (float(np.cosh(t[0])), np.sinh(t)),
+        lambda t: (float(np.cosh(t[0])), np.sinh(t), np.cosh(t)[:, None]),
+        lambda point, step: 0.0,
+    )
+    # Newton's error of cosh goes from e to e^3/3: the step from 1e-4 lands at 3e-13 without derivatives there
+    found = minimise(target, np.array([1e-4]), tolerance=1e-30, last=1e-15)
+    assert found.iterations == 1
+    assert abs(found.point[0]) < 1e-12
+    assert found.decrement == pytest.approx(5e-9, rel=1e-3)
 
 
 # ---- degrees of freedom --------------------------------------------------------------------------

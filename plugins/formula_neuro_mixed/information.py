@@ -92,7 +92,7 @@ class Information:
         more, rest = self.remainder, self.remainder.rest
         c = parts[0].shape[2]
         M = rest.layout.pack(parts[1:])
-        FM = (rest.Z12.T @ times(self.R.transpose(0, 2, 1), parts[0]).reshape(-1, c)).reshape(M.shape)
+        FM = (rest.Z21 @ times(self.R.transpose(0, 2, 1), parts[0]).reshape(-1, c)).reshape(M.shape)
         back = more.RT.transpose(0, 2, 1) @ M - more.T @ FM
         first = first + times(self.R, (rest.Z12 @ back.reshape(-1, c)).reshape(first.shape))
         return [first, *rest.layout.unpack(more.RT @ FM + more.H22 @ M)]

@@ -46,6 +46,7 @@ class Listed:
     B: int
     m: int
     matrices: tuple[tuple[int, int, sparse.csc_array], ...]
+    transposed: tuple[sparse.csr_array, ...]  # the same memory
 
     def fold(self, W: Array) -> Array:
         out = sum(matrix @ np.ascontiguousarray(W[:, x, y]) for x, y, matrix in self.matrices)
@@ -54,8 +55,8 @@ class Listed:
     def unfold(self, T: Array) -> Array:
         flat = T.ravel()
         out = np.empty((self.matrices[0][2].shape[1], self.K, self.K))
-        for x, y, matrix in self.matrices:
-            out[:, x, y] = out[:, y, x] = (matrix.T @ flat) / (1 if x == y else 2)
+        for (x, y, _), transposed in zip(self.matrices, self.transposed, strict=True):
+            out[:, x, y] = out[:, y, x] = (transposed @ flat) / (1 if x == y else 2)
         return out
 
 
@@ -79,7 +80,7 @@ def _listed(Z12: sparse.csr_array, pattern: sparse.csr_array, sizes: np.ndarray,
             if x != y:
                 data += values[y][first] * values[x][second]
             matrices.append((x, y, sparse.csc_array((data, places, indptr), shape=(B * m * m, L))))
-    return Listed(K, B, m, tuple(matrices))
+    return Listed(K, B, m, tuple(matrices), tuple(matrix.T for _, _, matrix in matrices))
 
 
 def _values(Z12: sparse.csr_array, rows: np.ndarray, columns: np.ndarray, x: int, K: int) -> Array:

@@ -64,9 +64,9 @@ class Sums:
         if self.rest is None:
             return Reduction(self, T, R, None, logdet, WVW, (ZVW,))
         step = _second(self.rest, [f.template(theta) for f in self.factors[1:]], T)
-        layout, Z12 = self.rest.layout, self.rest.Z12
+        layout, Z12, Z21 = self.rest.layout, self.rest.Z12, self.rest.Z21
         U = layout.pack(self.ZW[1:])
-        U -= (Z12.T @ _flat(times(T, self.ZW[0]))).reshape(U.shape)  # Z2'V1^-1[X y]
+        U -= (Z21 @ _flat(times(T, self.ZW[0]))).reshape(U.shape)  # Z2'V1^-1[X y]
         halfU = step.root.solve(layout.apply([one.T for one in step.templates], U))
         TU = layout.apply(step.templates, step.root.solve_transposed(halfU))
         WVW -= _flat(halfU).T @ _flat(halfU)

@@ -83,6 +83,7 @@ class Rest:
     layout: Layout
     ZZ: Array
     Z12: sparse.csr_array  # (L1 * K1, B * m)
+    Z21: sparse.csc_array  # its transpose, the same memory
     pairs: Pairs
 
 
@@ -172,4 +173,4 @@ def rest_of(first: Factor, layout: Layout, codes: Sequence[Index], bases: Sequen
         shape=(first.levels * K, size),
     ).tocsr()
     Z12.sum_duplicates()
-    return Rest(layout, ZZ.reshape(layout.B, m, m), Z12, pairs_of(Z12, first.levels, K, layout.B, m))
+    return Rest(layout, ZZ.reshape(layout.B, m, m), Z12, Z12.T, pairs_of(Z12, first.levels, K, layout.B, m))
