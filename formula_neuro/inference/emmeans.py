@@ -20,6 +20,7 @@ from .adjust import METHODS, Statistics, adjusted, critical
 from .coefficients import check_level
 from .contrast_weights import Family, family
 from .estimable import estimable
+from .marginal_estimates import Estimates
 from .marginal_scale import scale
 from .marginal_words import about_contrasts, about_means, not_estimable
 from .precision import Precision, precision
@@ -96,9 +97,8 @@ def emmeans(
     grid = reference_grid(fit.request.design, at)
     axes = _axes(grid, (*wanted, *groups), fit.request.design)
     settings, L = grid.averaged([axis.name for axis in axes], weights)
-    known = ~np.isnan(fit.beta)
-    L = np.where(estimable(fit.request.design.matrix, known, L)[:, None], L, np.nan)
-    own = precision(fit, df)
+    L = np.where(estimable(fit.request.design.matrix, ~np.isnan(fit.beta), L)[:, None], L, np.nan)
+    own, found = precision(fit, df), _Means(axes, len(wanted), tuple(settings), L, grid.offset)
     means = Estimates.of(own, L, np.full(len(L), grid.offset))
     columns = means.columns(conf_level)
     named = [{axis.name: axis.values[i] for axis, i in zip(axes, s, strict=True)} for s in settings]
@@ -107,16 +107,19 @@ def emmeans(
     words += not_estimable(fit, [_label(axes, s) for s in settings], means.value.tolist(), "means")
     if contrast is None:
         return Emmeans(table, None, L, tuple(words))
-    asked = _Asked(contrast, adjust, type, conf_level, _ratios(fit, type))
-    parts, n = [], len(wanted)
-    for group in itertools.product(*(range(len(axis.values)) for axis in reversed(axes[n:]))):
-        rows = [i for i, s in enumerate(settings) if s[n:] == group[::-1]]
-        chosen = family(contrast, [_label(axes[:n], settings[i][:n]) for i in rows], ratio=asked.ratios)
-        setting = {axis.name: axis.values[i] for axis, i in zip(axes[n:], group[::-1], strict=True)}
-        part, said = _contrasts(own, chosen, L[rows], grid.offset, asked)
-        parts.append(pd.DataFrame({"contrast": chosen.labels, **setting}).assign(**part))
-        words += said
-    return Emmeans(table, pd.concat(parts, ignore_index=True), L, tuple(dict.fromkeys(words)))
+    contrasts, said = _families(own, found, _Asked(contrast, adjust, type, conf_level, _ratios(fit, type)))
+    return Emmeans(table, contrasts, L, tuple(dict.fromkeys([*words, *said])))
+
+
+@dataclass(frozen=True, eq=False)
+class _Means:
+    """The rows of all means: settings of the first `wanted` axes within those of the others, `by`."""
+
+    axes: tuple[Axis, ...]
+    wanted: int
+    settings: tuple[tuple[int, ...], ...]
+    L: Array  # (means, p)
+    offset: float
 
 
 @dataclass(frozen=True)
@@ -130,34 +133,20 @@ class _Asked:
     ratios: bool
 
 
-# ---- estimates -----------------------------------------------------------------------------------
-@dataclass(frozen=True, eq=False)
-class Estimates:
-    """L b + offset with its covariance and degrees of freedom; NaN where it is not estimable."""
-
-    value: Array  # (q,)
-    covariance: Array  # (q, q)
-    df: Array  # (q,)
-
-    @classmethod
-    def of(cls, own: Precision, L: Array, offset: Array) -> Estimates:
-        known = ~np.isnan(own.fit.beta)
-        given = ~np.isnan(L).any(axis=1)
-        value, V, freedom = np.full(len(L), np.nan), np.full((len(L), len(L)), np.nan), np.full(len(L), np.nan)
-        rows = np.where(known, L[given], 0.0)
-        value[given] = rows @ np.nan_to_num(own.fit.beta) + offset[given]
-        V[np.ix_(given, given)] = own.of(rows)
-        freedom[given] = own.freedom(rows)
-        return cls(value, V, freedom)
-
-    @property
-    def se(self) -> Array:
-        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
-
-    def columns(self, conf_level: float) -> dict[str, Array]:
-        half = critical(Statistics(self.value, self.df, self.covariance), "none", conf_level) * self.se
-        limits = {"conf_low": self.value - half, "conf_high": self.value + half}
-        return {"estimate": self.value, "std_error": self.se, "df": self.df, **limits}
+# ---- contrasts -----------------------------------------------------------------------------------
+def _families(own: Precision, means: _Means, asked: _Asked) -> tuple[pd.DataFrame, list[str]]:
+    """The contrasts within each setting of `by`, each a family of its own, and what is said of them."""
+    axes, n = means.axes, means.wanted
+    parts, words = [], list[str]()
+    for group in itertools.product(*(range(len(axis.values)) for axis in reversed(axes[n:]))):
+        rows = [i for i, s in enumerate(means.settings) if s[n:] == group[::-1]]
+        labels = [_label(axes[:n], means.settings[i][:n]) for i in rows]
+        chosen = family(asked.contrast, labels, ratio=asked.ratios)
+        setting = {axis.name: axis.values[i] for axis, i in zip(axes[n:], group[::-1], strict=True)}
+        part, said = _contrasts(own, chosen, means.L[rows], means.offset, asked)
+        parts.append(pd.DataFrame({"contrast": chosen.labels, **setting}).assign(**part))
+        words += said
+    return pd.concat(parts, ignore_index=True), words
 
 
 def _contrasts(
