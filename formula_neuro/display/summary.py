@@ -15,7 +15,7 @@ from . import digits
 from .fit_tables import coefficient_columns, correlations, random_table, ratio_table
 from .gee_words import gee_parts
 from .grouping_words import grouping_notes
-from .residual_words import residual_words
+from .residual_words import residual_words, structures_in_python
 
 if TYPE_CHECKING:
     from ..family import Array
@@ -250,11 +250,16 @@ def model_words(fit: Fit) -> str:
     words = {
         "lm": f"linear model by {how if request.estimator.word in BIAS_REDUCED else 'least squares'}",
         "glm": f"{request.family} generalized linear model by {how}",
-        "lmm": f"linear mixed model by {how}",
+        "lmm": f"linear mixed model by {how}{_residuals(fit)}",
         "glmm": f"{request.family} generalized linear mixed model by {how}",
         "gee": f"{request.family} model by generalized estimating equations ({getattr(request.estimator, 'corr', '')})",
     }
     return words[request.model]
+
+
+def _residuals(fit: Fit) -> str:
+    structures = structures_in_python(fit)
+    return f", residuals by {structures.replace('fn.', '')}" if structures else ""
 
 
 def _power(estimator: Estimator) -> str:
