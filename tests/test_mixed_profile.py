@@ -13,6 +13,7 @@ from scipy import stats
 import formula_neuro as fn
 from formula_neuro.errors import Unable
 from formula_neuro.inference.held import Held
+from formula_neuro_mixed.held import _Space
 
 
 def grouped(seed=1, groups=12, rows=6, slope=0.6):
@@ -142,6 +143,25 @@ def test_a_correlation_beside_a_variance_of_0_has_no_interval_and_a_reason():
     row = table.set_index("term").loc["cor_x.(Intercept)|g"]
     assert np.isnan(row["conf_low"])
     assert any("a variance is estimated as 0" in text for text in table.attrs["messages"])
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "held"),
+    [
+        ("y ~ x + (1|g) + (1|h)", "gaussian", Held(1)),
+        ("y ~ x + (1|g) + (1|h)", "gaussian", Held(None)),
+        ("n ~ x + (1|g)", "poisson", Held(0)),
+        ("n ~ x + (x|g)", "poisson", Held(0, 0, 1)),
+    ],
+)
+def test_the_gradient_of_the_search_is_that_of_its_differences(formula, family, held):
+    how = {"estimator": "ml"} if family == "gaussian" else {}
+    m = fn.fit(formula, DATA.assign(h=np.arange(len(DATA)) % 5), family=family, **how)
+    space = _Space(m.engine.profiler(m), held, 0.7)
+    x = space.start() + 0.1 * np.cos(np.arange(len(space.start())))
+    differences = np.array([space._difference(x, k) for k in range(len(x))])
+    # central differences of step 1e-4 err by about 1e-8 of the third derivative
+    np.testing.assert_allclose(space.slope(x)[1], differences, atol=1e-5 * np.abs(differences).max())
 
 
 def test_other_structures_are_refused_by_name():

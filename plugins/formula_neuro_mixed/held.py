@@ -36,12 +36,12 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Deviance:
-    """-2 log-likelihood as a function of (theta, rest), theta in inner coordinates and in units of `scale(rest)`."""
+    """-2 log-likelihood as a function of (theta, rest), theta in inner coordinates."""
 
     terms: tuple[Term, ...]
     value: Callable[[Array, Array], float]
-    slope: Callable[[Array, Array], tuple[float, Array]] | None  # value and gradient in the rest, where exact
-    scale: Callable[[Array], float]  # sigma of a linear model; 1
+    slope: Callable[[Array, Array], tuple[float, Array, Array]]  # the value, its gradients in theta and in the rest
+    scaled: bool  # a linear model, whose theta is in units of sigma
     covariances: tuple[Array, ...]  # at the estimates, in the user's coordinates
     units: tuple[Array, ...]  # (K,) of every term: standard deviations that matter
     rest: Array  # at the estimates
@@ -101,7 +101,7 @@ class _Space:
     def parts(self, x: Array) -> tuple[Array, Array]:
         """theta, in inner coordinates, and the rest."""
         rest = self._rest(x[self._size() :])
-        scale, first, thetas = self.of.scale(rest), 0, []
+        scale, first, thetas = self._scale(rest), 0, []
         for t, (term, order) in enumerate(zip(self.of.terms, self.orders(), strict=True)):
             size = self._sizes()[t]
             F = self._filled(t, x[first : first + size]) * self.of.units[t][order][:, None]
@@ -111,6 +111,9 @@ class _Space:
             thetas.append(vech(lower_factor(np.asarray(inner / scale, dtype=np.float64))))
             first += size
         return np.concatenate(thetas), rest
+
+    def _scale(self, rest: Array) -> float:
+        return float(np.exp(rest[self.of.sigma])) if self.of.scaled and self.of.sigma is not None else 1.0
 
     def _filled(self, t: int, x: Array) -> Array:
         K = self.of.terms[t].K
@@ -142,12 +145,25 @@ class _Space:
         return self.of.value(*self.parts(x))
 
     def slope(self, x: Array) -> tuple[float, Array]:
-        """The value and its gradient: by central differences, exact in the rest where that is dear."""
-        if self.of.slope is None:
+        """The value and its gradient: exact where all terms are scalar, else by differences in what moves theta.
+
+        Templates of several effects have no derivative where they are singular; differences do not mind.
+        """
+        scalar = all(term.K == 1 for term in self.of.terms)
+        if self.of.scaled and not scalar:
             return self.value(x), np.array([self._difference(x, k) for k in range(len(x))])
-        value, of_rest = self.of.slope(*self.parts(x))
-        gradient = [self._difference(x, k) for k in range(self._size())]
-        return value, np.concatenate([gradient, self._free_rest(of_rest)])
+        theta, rest = self.parts(x)
+        value, of_theta, of_rest = self.of.slope(theta, rest)
+        if not scalar:
+            of_F = np.array([self._difference(x, k) for k in range(self._size())])
+            return value, np.concatenate([of_F, self._free_rest(of_rest)])
+        if self.of.scaled and self.of.sigma is not None:  # theta = F / sigma
+            of_rest = of_rest.copy()
+            of_rest[self.of.sigma] -= of_theta @ theta
+        F = x[: self._size()]
+        free = [t for t in range(len(self.of.terms)) if t != self.what.term]
+        of_F = np.divide((of_theta * theta)[free], F, out=np.zeros(len(F)), where=F != 0)
+        return value, np.concatenate([of_F, self._free_rest(of_rest)])
 
     def _difference(self, x: Array, k: int) -> float:
         moved = np.zeros(len(x))

@@ -11,9 +11,10 @@ from formula_neuro.inference.joint_covariance import root_of
 from formula_neuro.kernels.templates import lower_factor, vech
 from formula_neuro.result import Fit
 
+from .derivatives import slopes
 from .glmm_marginal import Marginal
 from .held import Deviance, units_of
-from .profiled import Products, solve
+from .profiled import Products, Solution, solve
 from .terms import Term
 
 
@@ -26,19 +27,31 @@ def of_lmm(fit: Fit, products: Products) -> Deviance:
     """
     n = products.df
 
+    def height(at: Solution, log_sigma: float) -> float:
+        return float(at.value - n * (1 + np.log(at.r2 / n)) + 2 * n * log_sigma + at.r2 * np.exp(-2 * log_sigma))
+
     def value(theta: Array, rest: Array) -> float:
         try:
-            at = solve(products, theta)
+            return height(solve(products, theta), float(rest[0]))
         except (LinAlgError, FitError):
             return float("inf")
-        return float(at.value - n * (1 + np.log(at.r2 / n)) + 2 * n * rest[0] + at.r2 * np.exp(-2 * rest[0]))
+
+    def slope(theta: Array, rest: Array) -> tuple[float, Array, Array]:
+        try:
+            at = solve(products, theta)
+            parts = slopes(products, theta, at)
+        except (LinAlgError, FitError):
+            return float("inf"), np.zeros(len(theta)), np.zeros(1)
+        share = at.r2 * float(np.exp(-2 * rest[0]))  # `parts` hold sigma^2 at r2/n; y'PB_iPy is -dr2/dtheta_i
+        of_theta = parts.first + parts.quadratic * (n - share) / at.r2
+        return height(at, float(rest[0])), of_theta, np.array([2 * n - 2 * share])
 
     covariances = tuple(effect.covariance for effect in fit.random)
     return Deviance(
         terms=products.terms,
         value=value,
-        slope=None,  # theta is in units of sigma, so that nothing is exact in sigma alone
-        scale=lambda rest: float(np.exp(rest[0])),
+        slope=slope,
+        scaled=True,
         covariances=covariances,
         units=units_of(products.terms, fit.sigma, covariances),
         rest=np.array([np.log(fit.sigma)]),
@@ -51,19 +64,19 @@ def of_glmm(fit: Fit, terms: tuple[Term, ...], marginal: Marginal, psi: Array) -
     cut = marginal.model.n_theta
     shift = fit.criterion - marginal.value(psi)
 
-    def slope(theta: Array, rest: Array) -> tuple[float, Array]:
+    def slope(theta: Array, rest: Array) -> tuple[float, Array, Array]:
         try:
             found, own = marginal.gradient(np.concatenate([theta, rest]))
         except (LinAlgError, FitError):
-            return float("inf"), np.zeros(len(rest))
-        return found + shift, own[cut:]
+            return float("inf"), np.zeros(len(theta)), np.zeros(len(rest))
+        return found + shift, own[:cut], own[cut:]
 
     covariances = tuple(effect.covariance for effect in fit.random)
     return Deviance(
         terms=terms,
         value=lambda theta, rest: marginal.value(np.concatenate([theta, rest])) + shift,
         slope=slope,
-        scale=lambda rest: 1.0,
+        scaled=False,
         covariances=covariances,
         units=units_of(terms, 1.0, covariances),
         rest=psi[cut:],
