@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.linalg import LinAlgError
@@ -23,7 +24,15 @@ class Factor:
     inverse: Array  # h h'
     log_determinant: float
     Y: Array | None = None  # D^-1 B (q1, q2)
-    J: Array | None = None  # (q2, q2), the inverse of S is J J'
+    S: Array | None = None  # (q2, q2)
+    L: Array | None = None  # its lower Cholesky factor
+
+    @cached_property
+    def J(self) -> Array:
+        """(q2, q2): the inverse of S is J J'. The steps to the modes do without."""
+        assert self.L is not None
+        # scipy's triangular solver spends milliseconds on its threads
+        return np.asarray(np.linalg.inv(self.L).T)
 
     def solve(self, r: Array) -> Array:
         """A^-1 r for r (q, c)."""
@@ -31,15 +40,15 @@ class Factor:
         if layout.M == 1:
             return np.asarray(self.inverse[:, :, 0] * r)
         first = _times(self.inverse, r[: layout.q1].reshape(layout.G, layout.K, c)).reshape(layout.q1, c)
-        if self.Y is None or self.J is None:
+        if self.Y is None or self.S is None:
             return first
-        second = self.J @ (self.J.T @ (r[layout.q1 :] - self.Y.T @ r[: layout.q1]))
+        second = np.linalg.solve(self.S, r[layout.q1 :] - self.Y.T @ r[: layout.q1])
         return np.vstack([first - self.Y @ second, second])
 
     def own(self) -> Array:
         """(n, M, M): the part of A^-1 that belongs to the effects each row meets."""
         layout, K = self.layout, self.layout.K
-        if self.Y is None or self.J is None:
+        if self.Y is None:
             return np.asarray(self.inverse[layout.codes])
         YJ = self.Y @ self.J
         byblock = YJ.reshape(layout.G, K, -1)
@@ -59,13 +68,12 @@ class Factor:
         within = slice(slot.within, slot.within + K)
         if slot.start == 0:
             blocks = self.inverse
-            if self.Y is not None and self.J is not None:
+            if self.Y is not None:
                 YJ = (self.Y @ self.J).reshape(layout.G, layout.K, -1)
                 blocks = blocks + YJ @ YJ.transpose(0, 2, 1)
             out = np.tile(np.eye(K), (layout.terms[k].levels, 1, 1))
             out[layout.levels] = blocks[:, within, within]
             return out
-        assert self.J is not None
         rows = slice(slot.start - layout.q1, slot.start - layout.q1 + slot.count * slot.stride)
         J = self.J[rows].reshape(slot.count, slot.stride, -1)[:, within]
         return np.asarray(J @ J.transpose(0, 2, 1))
@@ -78,7 +86,7 @@ class Factor:
         root = self.half.transpose(0, 2, 1)
         within = self.inverse * D if layout.K == 1 else root @ D @ self.half
         stacked = [within.reshape(c, -1)]
-        if B is not None and C is not None and self.Y is not None and self.J is not None:
+        if B is not None and C is not None and self.Y is not None:
             B, C = np.moveaxis(B, -1, 0), np.moveaxis(C, -1, 0)
             X = B - _times(D, self.Y.reshape(layout.G, layout.K, -1))  # (c, G, K, q2)
             flat = X.reshape(c, layout.q1, -1)
@@ -101,9 +109,8 @@ def factor(layout: Layout, parts: Blocks) -> Factor:
     Y = _times(inverse, B).reshape(layout.q1, -1)
     S = C - B.reshape(layout.q1, -1).T @ Y
     S[np.diag_indices_from(S)] += 1.0
-    L = np.linalg.cholesky(S)
-    J = np.linalg.inv(L).T  # scipy's triangular solver spends milliseconds on its threads
-    return Factor(layout, half, inverse, log_determinant + 2 * float(np.log(np.diag(L)).sum()), Y, J)
+    L = np.asarray(np.linalg.cholesky(S))
+    return Factor(layout, half, inverse, log_determinant + 2 * float(np.log(np.diag(L)).sum()), Y, S, L)
 
 
 def _halves(D: Array) -> tuple[Array, float]:

@@ -92,12 +92,12 @@ def optimise(marginal: Marginal, terms: tuple[Term, ...], start: Array, *, rescu
     cut, stop = model.n_theta, model.n_theta + model.X.shape[1]
 
     def length(point: Array, step: Array) -> float:
-        """At most 5 units of the linear predictor, or a doubling of it; 3/4 of theta; 2 of the shape's logarithm."""
+        """At most 5 units of the linear predictor, or a doubling of it; 9/10 of theta; 2 of the shape's logarithm."""
         eta = np.abs(model.X @ point[cut:stop]).max(initial=0.0)
         moved = np.abs(model.X @ step[cut:stop]).max(initial=0.0)
         of_theta = np.abs(step[:cut]).max() / max(1.0, np.abs(point[:cut]).max())
         # less than all of theta: exactly 0 is a stationary point, and no place to land on by the way
-        return float(max(moved / max(5.0, eta), of_theta / 0.75, _of_shape(marginal, point[stop:], step[stop:])))
+        return float(max(moved / max(5.0, eta), of_theta / 0.9, _of_shape(marginal, point[stop:], step[stop:])))
 
     target = Target(marginal.value, marginal.gradient, marginal.derivatives, length)
     search = partial(minimise, target, tolerance=1e-10, enough=ENOUGH)
