@@ -35,6 +35,8 @@ def independent_columns(X: Array, tolerance: float = TOLERANCE) -> NDArray[np.in
 
 def _independent(R: Array, tolerance: float) -> NDArray[np.intp]:
     """The same of a triangular factor (r, p) of columns of length 1."""
+    if len(R) == R.shape[1] and (np.abs(np.diagonal(R)) >= tolerance).all():
+        return np.arange(len(R))  # while none is dropped, the diagonal is what the walk below finds
     R, kept = R.copy(), list[int]()
     for j in range(R.shape[1]):
         row = len(kept)

@@ -37,13 +37,17 @@ def minque_theta(products: Products, prior: Array) -> Array:
     single, double = found.projected(at.C)
     edge = single - double @ g  # tr(P B_i P)
     corner = products.n - products.rank - g @ single - g @ edge  # tr(P P)
-    left = np.block([[np.array([[corner]]), edge[None]], [edge[:, None], double]])
-    right = np.append(at.r2 - g @ found.linear, found.linear)
+    left, right = np.empty((len(g) + 1, len(g) + 1)), np.empty(len(g) + 1)
+    left[0, 0], left[0, 1:], left[1:, 0], left[1:, 1:] = corner, edge, edge, double
+    right[0], right[1:] = at.r2 - g @ found.linear, found.linear
     components = np.linalg.lstsq(left, right)[0]
     theta = np.empty(len(g))
     theta[np.array(places)] = components[1:] / max(components[0], 1e-2 * at.r2 / products.df)
     for term in products.terms:
         S = term.template(theta)
+        if term.K == 1:
+            theta[term.theta] = np.sqrt(max(float(S[0, 0]), SMALLEST**2))
+            continue
         values, vectors = np.linalg.eigh(S + np.tril(S, -1).T)
         theta[term.theta] = vech(lower_factor(vectors * np.sqrt(np.maximum(values, SMALLEST**2))))
     return theta
