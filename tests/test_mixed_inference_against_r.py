@@ -231,3 +231,17 @@ def test_a_crosscheck_says_that_tests_without_margins_are_not_compared(fits):
     check = fn.crosscheck(fn.fit("y ~ f/h + (1|g)", fits[0]["crossed"]))
     assert "F tests of terms" not in set(check.table["quantity"])
     assert any("a term stands without its margins" in note for note in check.notes)
+
+
+def test_pbkrtest_loses_its_digits_where_slope_variables_lie_far_from_0(fits):
+    table = simulated(2)
+    far = table.assign(x=table["x"] + 100)
+    near, moved, theirs = (
+        fn.fit("y ~ x + f + (x|g)", t, backend=b)
+        for t, b in ((table, "native-lmm"), (far, "native-lmm"), (far, "lmerTest"))
+    )
+    df = [m.tidy(df="kenward-roger").set_index("term").loc["fr", "df"] for m in (near, moved, theirs)]
+    assert df[1] == pytest.approx(df[0], rel=1e-6)  # an origin has no meaning beside an intercept
+    assert abs(df[2] / df[0] - 1) > 1e-3
+    check = fn.crosscheck(moved)
+    assert check.ok and any("the slope variables within g lie far from 0" in note for note in check.notes)

@@ -20,7 +20,7 @@ from formula_neuro.kernels.rank import Basis
 from .moments import Direction, Moments, moments
 from .profiled import Products, Solution, solve
 
-LEAST = 1e-10  # of an eigenvalue of the components' information, below which they cannot be told apart
+LEAST = 1e-12  # of an eigenvalue of the components' information, below which they cannot be told apart
 
 
 @dataclass(frozen=True, eq=False)
