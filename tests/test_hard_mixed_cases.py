@@ -84,3 +84,10 @@ def test_without_coefficients_modes_are_predicted_as_if_they_were_known():
     pd.testing.assert_frame_equal(m.ranef("prediction"), m.ranef())
     with pytest.raises(errors.Unable, match="has none"):
         m.influence(groups="g")
+
+
+def test_containment_with_correlated_residuals_is_that_without():
+    data = cells().assign(a=lambda t: t["g"].isin(["g1", "g2", "g3"]).map({True: "p", False: "q"}))
+    m = fn.fit("y ~ a * x + (1|g)", data, estimator=fn.REML(residual=[fn.AR1()]))
+    expected = fn.fit("y ~ a * x + (1|g)", data).tidy(df="containment")["df"]
+    assert m.tidy(df="containment")["df"].tolist() == expected.tolist()

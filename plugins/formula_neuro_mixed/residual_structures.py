@@ -19,6 +19,7 @@ from formula_neuro.family import Array
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
+from .containment import containment, of_rows
 from .effects import contribution
 from .residual_structure_rows import Rows, rows_of
 from .residual_structure_search import Optimum, search
@@ -65,6 +66,9 @@ class Engine:
         L = np.atleast_2d(np.asarray(L, dtype=float))
         if method == "kenward-roger":
             self.kenward_roger(fit)
+        if method == "containment":  # of the columns as they are: whitened, none is constant within a group
+            kept = np.flatnonzero(~np.isnan(fit.beta))
+            return of_rows(containment(fit.request.design, kept, fit.request.weights > 0), L)
         inside = np.asarray(self.inner.engine.df(self.inner, L, method))
         if method != "satterthwaite":
             return inside
