@@ -118,7 +118,7 @@ class Beta(Family):
 
     def cdf(self, y: Array, mu: Array, w: Array, dispersion: float) -> tuple[Array, Array]:
         a, b = mu * self.phi, (1 - mu) * self.phi
-        return special.betainc(a, b, y), special.betaincc(a, b, y)
+        return np.asarray(special.betainc(a, b, y)), np.asarray(special.betaincc(a, b, y))
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class BetaBinomial(Binomial):
     phi_se: float = field(default=float("nan"), compare=False)
 
     name = "betabinomial"
-    links = ("logit", "probit", "cloglog", "cauchit")
+    links = ("logit", "probit", "cloglog", "cauchit", "log")
 
     @property
     def shape(self) -> tuple[str, float, float] | None:
