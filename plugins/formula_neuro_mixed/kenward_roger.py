@@ -5,6 +5,9 @@ G_i = Z D_i Z', one for every free element of a term's covariance. In units of s
 comes from `moments`; what concerns the residual follows from V = sum gam_i G_i. At a singular fit the components are
 still those of the covariances, which have a slope at 0 where theta has none: a variance estimated as 0 costs degrees
 of freedom here (Dyestuff2: 5), and none by Satterthwaite's method in theta (29).
+
+All is invariant to the coordinates of X and of each term's columns. Orthogonal ones keep the digits that sums over raw
+columns lose where a slope variable lies far from 0, as a year does: pbkrtest's df can be 90 % off there.
 """
 
 from __future__ import annotations
