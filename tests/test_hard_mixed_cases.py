@@ -8,6 +8,8 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro import errors
+from formula_neuro_mixed.glmm_words import unfinished
+from formula_neuro_mixed.newton import Minimum
 
 
 def cells(n=60, seed=4) -> pd.DataFrame:
@@ -91,3 +93,11 @@ def test_containment_with_correlated_residuals_is_that_without():
     m = fn.fit("y ~ a * x + (1|g)", data, estimator=fn.REML(residual=[fn.AR1()]))
     expected = fn.fit("y ~ a * x + (1|g)", data).tidy(df="containment")["df"]
     assert m.tidy(df="containment")["df"].tolist() == expected.tolist()
+
+
+def test_a_search_that_ends_at_a_pole_says_so():
+    # a group whose information is 0 has log|A| = -infinity: seen with inverse.gaussian responses far from their means
+    steep = Minimum(np.zeros(1), 0.0, np.array([1e12]), 0.1, 5, False)
+    gentle = Minimum(np.zeros(1), 0.0, np.array([1e-2]), 0.1, 5, False)
+    assert "pole" in unfinished(steep)[0]
+    assert "pole" not in unfinished(gentle)[0]

@@ -16,6 +16,7 @@ from .glmm_search import ENOUGH, Searched
 from .glmm_start import simpler
 from .newton import Minimum
 
+POLE = 1e6  # a slope of the deviance in units of theta or the linear predictor that no likelihood of data has
 INSTEAD = (
     "a weak prior gives finite estimates: estimator=fn.Laplace(prior=fn.Normal(sd=2.5)); "
     "or take the term out, or join levels"
@@ -84,8 +85,14 @@ def unfinished(found: Minimum) -> tuple[str, ...]:
     """That the search ended before the maximum."""
     if found.converged:
         return ()
+    steepest = np.abs(found.gradient).max()
+    what = (
+        "this is a pole of Laplace's approximation, where the responses of some level do not curve the likelihood (far "
+        "values under inverse.gaussian?), and no maximum; take another family, as Gamma(log)"
+        if steepest > POLE
+        else "simplify the random terms, or compare with backend='lme4'"
+    )
     return (
-        f"did not converge in {found.iterations} iterations: largest gradient {np.abs(found.gradient).max():.2g}, "
-        f"predicted gain in deviance {found.decrement:.2g} (wanted below {ENOUGH:g}); "
-        "simplify the random terms, or compare with backend='lme4'",
+        f"did not converge in {found.iterations} iterations: largest gradient {steepest:.2g}, "
+        f"predicted gain in deviance {found.decrement:.2g} (wanted below {ENOUGH:g}); {what}",
     )
