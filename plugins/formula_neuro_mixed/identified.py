@@ -68,10 +68,10 @@ def absorbed(random: Sequence[RandomTerm], weights: Array, basis: Basis) -> dict
 
 
 def _inside(column: Array, term: RandomTerm, basis: Basis) -> bool:
-    Z = np.zeros((len(column), len(term.levels)))
-    Z[np.arange(len(column)), term.codes] = column
-    left = Z - basis.Q @ (basis.Q.T @ Z)
-    return bool((left**2).sum() <= ABSORBED * (column**2).sum())
+    """Whether nothing is left of Z (n, levels), the column's parts in the levels, beside Q Q'Z."""
+    QZ = [np.bincount(term.codes, column * q, len(term.levels)) for q in basis.Q.T]
+    whole = float(column @ column)
+    return whole - float((np.array(QZ) ** 2).sum()) <= ABSORBED * whole
 
 
 def whole(random: Sequence[RandomTerm], taken: Mapping[int, list[str]]) -> list[int]:
