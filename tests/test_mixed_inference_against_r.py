@@ -180,11 +180,17 @@ def test_degrees_of_freedom_by_containment_are_nlmes(fits, answers, name):
     assert table["df"][list(theirs)].tolist() == list(theirs.values())
 
 
-@pytest.mark.parametrize("df", ["satterthwaite", "kenward-roger"])
-@pytest.mark.parametrize("name", [n for n, c in CASES.items() if c.spec is not None])
+@pytest.mark.parametrize(
+    ("name", "df"),
+    [
+        (name, df)
+        for name, case in CASES.items()
+        for df in ("satterthwaite", "kenward-roger")
+        if case.spec is not None
+        and (df == "satterthwaite" or case.weights is None)  # pbkrtest does not take weights into account
+    ],
+)
 def test_marginal_means_are_emmeanss(fits, answers, name, df):
-    if df not in answers[name]["emmeans"]:
-        pytest.skip("pbkrtest does not take weights into account")
     spec, theirs = CASES[name].spec, answers[name]["emmeans"][df]
     means = fn.emmeans(fits[1][name], spec, df=df).means
     np.testing.assert_allclose(means["std_error"], _array(theirs["se"]), rtol=1e-6)
