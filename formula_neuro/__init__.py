@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from .design import model_matrix
     from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal
     from .fitting import fit
-    from .inference.anova import anova
-    from .inference.bootstrap import Bootstrap
-    from .inference.bootstrap_test import bootstrap_test
+    from .inference.bootstrap.bootstrap_test import bootstrap_test
+    from .inference.bootstrap.distributions import Bootstrap
     from .inference.compare import compare
-    from .inference.confint import confint
     from .inference.contrast import contrast
-    from .inference.drop1 import drop1
-    from .inference.emmeans import emmeans
-    from .inference.r_squared import icc, r2
-    from .inference.ranova import ranova
+    from .inference.intervals.confint import confint
+    from .inference.marginal.emmeans import emmeans
+    from .inference.terms.anova import anova
+    from .inference.terms.drop1 import drop1
+    from .inference.variances.r_squared import icc, r2
+    from .inference.variances.ranova import ranova
     from .refitting import refit
     from .registry import backends, tasks
     from .residual_structure import AR1, VarIdent
@@ -41,17 +41,17 @@ __version__ = "0.1.0.dev0"
 _PUBLIC = {
     "fit": "fitting",
     "model_matrix": "design",
-    "anova": "inference.anova",
-    "bootstrap_test": "inference.bootstrap_test",
-    "Bootstrap": "inference.bootstrap",
+    "anova": "inference.terms.anova",
+    "bootstrap_test": "inference.bootstrap.bootstrap_test",
+    "Bootstrap": "inference.bootstrap.distributions",
     "compare": "inference.compare",
-    "confint": "inference.confint",
+    "confint": "inference.intervals.confint",
     "contrast": "inference.contrast",
-    "drop1": "inference.drop1",
-    "emmeans": "inference.emmeans",
-    "icc": "inference.r_squared",
-    "r2": "inference.r_squared",
-    "ranova": "inference.ranova",
+    "drop1": "inference.terms.drop1",
+    "emmeans": "inference.marginal.emmeans",
+    "icc": "inference.variances.r_squared",
+    "r2": "inference.variances.r_squared",
+    "ranova": "inference.variances.ranova",
     "refit": "refitting",
     "crosscheck": "agreement",
     "backends": "registry",

@@ -15,7 +15,7 @@ import pandas as pd
 
 from .errors import RFailed, Unable
 from .estimator import REML
-from .inference.anova import anova
+from .inference.terms.anova import anova
 from .result import Fit
 
 FEW = 600  # rows: pbkrtest inverts matrices of rows by rows

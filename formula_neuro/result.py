@@ -238,7 +238,7 @@ class Fit:
         >>> m.augment()[["y", "fitted", "hat"]].round(1).head(2).values.tolist()
         [[1.0, 1.1, 0.7], [3.0, 2.2, 0.3]]
         """
-        from .inference.augmented import augment
+        from .inference.prediction.augmented import augment
 
         return augment(self, newdata)
 
@@ -255,10 +255,10 @@ class Fit:
         [0.03, 0.15, 0.38, 1.04]
         """
         if groups is not None:
-            from .inference.cluster_influence import cluster_influence
+            from .inference.rows.cluster_influence import cluster_influence
 
             return cluster_influence(self, groups, exact)
-        from .inference.influence import influence
+        from .inference.rows.influence import influence
 
         return influence(self, exact)
 
@@ -289,7 +289,7 @@ class Fit:
         >>> m.predict({"x": [5.0]}, interval="prediction").round(2).to_dict("list")
         {'fitted': [5.5], 'std_error': [1.42], 'conf_low': [-2.4], 'conf_high': [13.4]}
         """
-        from .inference.prediction import predict
+        from .inference.prediction.means import predict
 
         return predict(
             self,
@@ -316,7 +316,7 @@ class Fit:
         >>> fn.fit("lick ~ dff", fn.datasets.waterlick(), family="binomial").simulate(3, seed=1).shape
         (512, 3)
         """
-        from .inference.simulation import simulate
+        from .inference.prediction.simulation import simulate
 
         return simulate(self, n, seed, random)
 
@@ -333,7 +333,7 @@ class Fit:
         >>> m.residuals().round(2).tolist(), m.residuals("studentized").round(2).tolist()
         ([-0.1, 0.8, -1.3, 0.6], [-0.11, 0.72, -2.91, 0.89])
         """
-        from .inference.residual_types import residuals
+        from .inference.prediction.residual_types import residuals
 
         return residuals(self, type, seed, random)
 

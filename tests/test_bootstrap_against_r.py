@@ -14,8 +14,8 @@ import pytest
 from scipy import stats
 
 import formula_neuro as fn
-from formula_neuro.inference.bootstrap import bootstrap
-from formula_neuro.inference.bootstrap_intervals import limits
+from formula_neuro.inference.bootstrap.distributions import bootstrap
+from formula_neuro.inference.bootstrap.interval_kinds import limits
 
 pytestmark = [pytest.mark.r, pytest.mark.slow]
 

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.inference.refits import one_by_one
-from formula_neuro.inference.replicates import drawn
-from formula_neuro_mixed.batch_glmm import problem_of as glmm_problem
-from formula_neuro_mixed.batch_laplace import Laplace
-from formula_neuro_mixed.batch_lmm import problem_of as lmm_problem
-from formula_neuro_mixed.batch_newton import minimise_many
-from formula_neuro_mixed.batch_profiled import Profiled
-from formula_neuro_mixed.batch_quadrature import Quadrature
+from formula_neuro.inference.bootstrap.refits import one_by_one
+from formula_neuro.inference.bootstrap.replicates import drawn
+from formula_neuro_mixed.batch.glmm import problem_of as glmm_problem
+from formula_neuro_mixed.batch.laplace import Laplace
+from formula_neuro_mixed.batch.lmm import problem_of as lmm_problem
+from formula_neuro_mixed.batch.newton import minimise_many
+from formula_neuro_mixed.batch.profiled import Profiled
+from formula_neuro_mixed.batch.quadrature import Quadrature
 from formula_neuro_mixed.newton import Target, minimise
 
 B = 10

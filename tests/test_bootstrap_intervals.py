@@ -12,9 +12,9 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import FitError, Unable
-from formula_neuro.inference.bootstrap import _acceleration, bootstrap
-from formula_neuro.inference.bootstrap_intervals import limits, quantiles
-from formula_neuro.inference.resampling import clusters_to_draw, of_clusters, pool, redrawn, reflated
+from formula_neuro.inference.bootstrap.distributions import _acceleration, bootstrap
+from formula_neuro.inference.bootstrap.interval_kinds import limits, quantiles
+from formula_neuro.inference.bootstrap.resampling import clusters_to_draw, of_clusters, pool, redrawn, reflated
 
 
 def table(seed: int = 5) -> pd.DataFrame:

@@ -13,9 +13,9 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, FitError, Unable
-from formula_neuro.inference.bootstrap_ratio import clear_of, corrected
-from formula_neuro.inference.bootstrap_test import Ratios
-from formula_neuro.inference.running import run
+from formula_neuro.inference.bootstrap.bootstrap_test import Ratios
+from formula_neuro.inference.bootstrap.ratio import clear_of, corrected
+from formula_neuro.inference.bootstrap.running import run
 
 
 def table(groups: int = 12, each: int = 6, seed: int = 0) -> pd.DataFrame:

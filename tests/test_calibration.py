@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 import formula_neuro as fn
-from formula_neuro.inference.likelihood_tests import hypothesis
+from formula_neuro.inference.intervals.likelihood_tests import hypothesis
 
 N, LEVEL = 40, 3.841458820694124  # rows; the 95 % quantile of chi-squared on 1 degree of freedom
 ROW = np.array([[0.0, 1.0, 0.0]])

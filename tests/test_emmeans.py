@@ -9,8 +9,8 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError
-from formula_neuro.inference.adjust import Statistics, adjusted, critical
-from formula_neuro.inference.contrast_weights import family, polynomials
+from formula_neuro.inference.marginal.adjust import Statistics, adjusted, critical
+from formula_neuro.inference.marginal.contrast_weights import family, polynomials
 
 
 @pytest.fixture(scope="module")

@@ -323,7 +323,7 @@ def test_the_word_for_a_command_line_is_read():
 
 
 def test_a_bootstrap_draws_whole_clusters_and_counts_a_copy_as_one_of_its_own(cells):
-    from formula_neuro.inference.resampling import clusters_to_draw, of_clusters
+    from formula_neuro.inference.bootstrap.resampling import clusters_to_draw, of_clusters
 
     m = gee("y ~ x", cells, corr="ar1", order="day")
     clusters = clusters_to_draw(m, None)

@@ -13,10 +13,10 @@ import formula_neuro as fn
 from formula_neuro.errors import DataError, NoBackend
 from formula_neuro.family import as_family
 from formula_neuro.fitting import as_request, model_matrix
-from formula_neuro_mixed import agq
-from formula_neuro_mixed.agq import normal_nodes
-from formula_neuro_mixed.glmm_inner import inner_problem
-from formula_neuro_mixed.objective import Objective
+from formula_neuro_mixed.glmm.inner import inner_problem
+from formula_neuro_mixed.plain import agq
+from formula_neuro_mixed.plain.agq import normal_nodes
+from formula_neuro_mixed.plain.objective import Objective
 
 # lme4's cbpp (Lesnoff et al. 2004): herd.incidence.size.period
 CBPP = """

@@ -13,11 +13,14 @@ from formula_neuro.errors import FitError
 from formula_neuro.family import as_family
 from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro.links import LINKS
-from formula_neuro_mixed import glmm_inner, glmm_laplace, glmm_quadrature, glmm_start
-from formula_neuro_mixed.glmm_densities import DENSITIES, ORDERS, SHAPED
-from formula_neuro_mixed.glmm_marginal import Marginal
-from formula_neuro_mixed.inverse_links import inverse_link
-from formula_neuro_mixed.objective import Objective
+from formula_neuro_mixed.glmm import inner as glmm_inner
+from formula_neuro_mixed.glmm import laplace as glmm_laplace
+from formula_neuro_mixed.glmm import quadrature as glmm_quadrature
+from formula_neuro_mixed.glmm import start as glmm_start
+from formula_neuro_mixed.glmm.densities import DENSITIES, ORDERS, SHAPED
+from formula_neuro_mixed.glmm.inverse_links import inverse_link
+from formula_neuro_mixed.glmm.marginal import Marginal
+from formula_neuro_mixed.plain.objective import Objective
 
 FAMILIES = [
     "binomial", "binomial(probit)", "binomial(cloglog)", "binomial(cauchit)", "poisson", "poisson(sqrt)",

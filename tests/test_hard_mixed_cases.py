@@ -8,7 +8,7 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro import errors
-from formula_neuro_mixed.glmm_words import unfinished
+from formula_neuro_mixed.glmm.words import unfinished
 from formula_neuro_mixed.newton import Minimum
 
 

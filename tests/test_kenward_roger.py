@@ -9,7 +9,7 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import Unable
-from formula_neuro_mixed.kenward_roger import scale_and_df
+from formula_neuro_mixed.lmm.kenward_roger import scale_and_df
 
 # yields of the dye of six batches: Davies & Goldsmith (1972, table 6.3); Box & Tiao (1973), where batches do not vary
 DYESTUFF = """

@@ -12,7 +12,7 @@ from scipy import optimize, stats
 
 import formula_neuro as fn
 from formula_neuro.errors import Unable
-from formula_neuro.inference.likelihood_tests import hypothesis
+from formula_neuro.inference.intervals.likelihood_tests import hypothesis
 
 rng = np.random.default_rng(5)
 n = 60

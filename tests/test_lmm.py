@@ -11,12 +11,12 @@ import formula_neuro as fn
 from formula_neuro.errors import DataError, FitError
 from formula_neuro.family import as_family
 from formula_neuro.fitting import as_request, model_matrix
-from formula_neuro_mixed import rest
-from formula_neuro_mixed.derivatives import derivatives, gradient
-from formula_neuro_mixed.lmm import cross_products
-from formula_neuro_mixed.minque import minque_theta
+from formula_neuro_mixed.lmm import rest
+from formula_neuro_mixed.lmm.derivatives import derivatives, gradient
+from formula_neuro_mixed.lmm.fitting import cross_products
+from formula_neuro_mixed.lmm.minque import minque_theta
+from formula_neuro_mixed.lmm.profiled import criterion
 from formula_neuro_mixed.newton import Target, minimise
-from formula_neuro_mixed.profiled import criterion
 from formula_neuro_mixed.terms import start_theta
 
 # Davies & Goldsmith (1972), as printed in Bates et al.: yields of six batches of dyestuff, five each

@@ -8,9 +8,9 @@ import pytest
 import formula_neuro as fn
 from formula_neuro.family import as_family
 from formula_neuro.fitting import as_request, model_matrix
-from formula_neuro_mixed.lmm import cross_products
-from formula_neuro_mixed.moments import moments
-from formula_neuro_mixed.profiled import solve
+from formula_neuro_mixed.lmm.fitting import cross_products
+from formula_neuro_mixed.lmm.moments import moments
+from formula_neuro_mixed.lmm.profiled import solve
 from formula_neuro_mixed.terms import model_matrix as random_matrix
 
 DIRECTIONS = [(0, np.array([[1.0, 0], [0, 0]])), (0, np.array([[0, 1.0], [1, 0]])), (1, np.array([[1.0]]))]

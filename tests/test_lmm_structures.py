@@ -8,13 +8,13 @@ import pytest
 
 from formula_neuro.family import as_family
 from formula_neuro.fitting import as_request, model_matrix
-from formula_neuro_mixed import pairs, reduction
-from formula_neuro_mixed.dense import dense_sums
-from formula_neuro_mixed.derivatives import derivatives
 from formula_neuro_mixed.effects import solved_effects
-from formula_neuro_mixed.lmm import cross_products
-from formula_neuro_mixed.moments import moments
-from formula_neuro_mixed.profiled import solve
+from formula_neuro_mixed.lmm import pairs, reduction
+from formula_neuro_mixed.lmm.derivatives import derivatives
+from formula_neuro_mixed.lmm.fitting import cross_products
+from formula_neuro_mixed.lmm.moments import moments
+from formula_neuro_mixed.lmm.profiled import solve
+from formula_neuro_mixed.plain.dense import dense_sums
 
 MODELS = {
     "one intercept": "y ~ x + (1|a)",

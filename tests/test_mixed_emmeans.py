@@ -8,10 +8,10 @@ import pytest
 from scipy import integrate, stats
 
 import formula_neuro as fn
-from formula_neuro.inference.adjust import Statistics, adjusted
-from formula_neuro.inference.contrast_weights import family
-from formula_neuro.inference.multivariate_t import LargestT, echelon_root
-from formula_neuro.inference.studentized_range import range_tail
+from formula_neuro.inference.marginal.adjust import Statistics, adjusted
+from formula_neuro.inference.marginal.contrast_weights import family
+from formula_neuro.inference.marginal.multivariate_t import LargestT, echelon_root
+from formula_neuro.inference.marginal.studentized_range import range_tail
 
 
 @pytest.fixture(scope="module")

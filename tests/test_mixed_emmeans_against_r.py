@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.inference.multivariate_t import LargestT
+from formula_neuro.inference.marginal.multivariate_t import LargestT
 
 pytestmark = pytest.mark.r
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import FormulaError, NewLevels, Unable
-from formula_neuro.inference import joint_covariance
+from formula_neuro.inference.prediction import joint_covariance
 
 
 def crossed(seed=0, n=90):

@@ -12,7 +12,7 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import Unable
-from formula_neuro.inference.held import Held
+from formula_neuro.inference.intervals.held import Held
 from formula_neuro_mixed.held import _Space
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, FitError, Unable
-from formula_neuro.inference.robust import robust_covariance
+from formula_neuro.inference.rows.robust import robust_covariance
 
 
 def table() -> pd.DataFrame:

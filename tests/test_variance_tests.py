@@ -13,7 +13,7 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, Unable
-from formula_neuro.inference import exact_rlrt, variance_tests
+from formula_neuro.inference.variances import exact_rlrt, variance_tests
 
 
 def grouped(groups=12, rows=6, seed=0, sd=0.8):

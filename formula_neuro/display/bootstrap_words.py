@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .digits import columns, p_value, p_values, statistics
 
 if TYPE_CHECKING:
-    from ..inference.bootstrap_test import BootstrapTest
+    from ..inference.bootstrap.bootstrap_test import BootstrapTest
 
 
 def of_test(test: BootstrapTest) -> str:

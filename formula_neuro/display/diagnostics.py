@@ -125,8 +125,8 @@ def _normal_residuals(fit: Fit) -> tuple[str, Array, str]:
 
 def _influence(fit: Fit) -> Picture | None:
     """Leverage against Cook's distance; None where every row decides its own fitted value."""
-    from ..inference.influence import cooks_distance, measured
-    from ..inference.working import working
+    from ..inference.rows.influence import cooks_distance, measured
+    from ..inference.rows.working import working
 
     base = working(fit, "the picture of influence is")
     rows = measured(fit, base)

@@ -65,7 +65,7 @@ def _pattern(fit: Fit, name: str) -> str:
 
 def _profile_limits(fit: Fit) -> dict[str, str]:
     """The one finite limit that the likelihood ratio gives for each infinite coefficient."""
-    from ..inference.confint import confint
+    from ..inference.intervals.confint import confint
 
     found = {}
     names = [name for name, sign in fit.infinite.items() if sign]

@@ -10,10 +10,10 @@ from scipy import stats
 
 from ..family import Array, NBinom2
 from ..result import Fit
-from .likelihood_tests import check_test, retested
+from .intervals.likelihood_tests import check_test, retested
 from .null_model import explained
 from .precision import precision
-from .robust import chosen
+from .rows.robust import chosen
 
 COLUMNS = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
 

@@ -13,9 +13,9 @@ from ..family import Array
 from ..result import Fit
 from .coefficients import check_level, wald
 from .hypothesis import as_rows
-from .likelihood_tests import check_test, jointly, retested
+from .intervals.likelihood_tests import check_test, jointly, retested
 from .precision import precision, with_df
-from .robust import Robust, chosen
+from .rows.robust import Robust, chosen
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..result import Fit
-from .joint_covariance import joint
+from .prediction.joint_covariance import joint
 
 
 def varcorr(fit: Fit) -> pd.DataFrame:

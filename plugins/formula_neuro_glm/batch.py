@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from formula_neuro.estimator import ML
 from formula_neuro.family import Array, Family
-from formula_neuro.inference.refits import Refits, again
+from formula_neuro.inference.bootstrap.refits import Refits, again
 from formula_neuro.kernels.rank import GLM_TOLERANCE, Basis, orthonormal_basis
 from formula_neuro.result import Fit
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from formula_neuro.estimator import BIAS_REDUCED
 from formula_neuro.family import Array, Family, NBinom2
-from formula_neuro.inference.refits import Refits
-from formula_neuro.inference.restrict import hold
+from formula_neuro.inference.bootstrap.refits import Refits
+from formula_neuro.inference.intervals.restrict import hold
 from formula_neuro.kernels.irls import Scoring, irls
 from formula_neuro.kernels.normal_equations import root_of_inverse
 from formula_neuro.kernels.rank import GLM_TOLERANCE, Basis, aliased, orthonormal_basis

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from formula_neuro.family import Array
-from formula_neuro.inference.refits import Refits
-from formula_neuro.inference.restrict import hold
+from formula_neuro.inference.bootstrap.refits import Refits
+from formula_neuro.inference.intervals.restrict import hold
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
 from formula_neuro.result import Fit

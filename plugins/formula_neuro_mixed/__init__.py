@@ -46,7 +46,7 @@ LMM = LinearMixedBackend(
     families=frozenset({"gaussian"}),
     estimators=frozenset({"reml", "ml"}),
     residuals=frozenset({"VarIdent", "AR1"}),
-    target="formula_neuro_mixed.lmm:fit",
+    target="formula_neuro_mixed.lmm.fitting:fit",
     rank=10,
     help="linear mixed models by Newton's method with exact derivatives",
 )
@@ -57,7 +57,7 @@ GLMM = GeneralizedMixedBackend(
         {"binomial", "poisson", "gaussian", "Gamma", "inverse.gaussian", "nbinom1", "nbinom2", "beta", "betabinomial"}
     ),
     estimators=frozenset({"laplace", "agq"}),
-    target="formula_neuro_mixed.glmm:fit",
+    target="formula_neuro_mixed.glmm.fitting:fit",
     rank=10,
     help="generalized linear mixed models by Laplace or adaptive quadrature, with exact derivatives",
 )
@@ -82,7 +82,7 @@ GEE = EstimatingBackend(
         | {"quasibinomial", "quasipoisson", "quasi"}
     ),
     estimators=frozenset({"gee"}),
-    target="formula_neuro_mixed.gee:fit",
+    target="formula_neuro_mixed.gee.fitting:fit",
     max_random=0,
     rank=10,
     help="generalized estimating equations: working correlations within clusters, sandwich corrected for few of them",

@@ -11,7 +11,7 @@ from formula_neuro.design import RandomTerm
 from formula_neuro.family import Array
 from formula_neuro.result import RandomEffect
 
-from .profiled import Products, Solution
+from .lmm.profiled import Products, Solution
 from .terms import Term
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from scipy import optimize
 
 from formula_neuro.family import Array
-from formula_neuro.inference.held import Held
-from formula_neuro.inference.joint_covariance import root_of
+from formula_neuro.inference.intervals.held import Held
+from formula_neuro.inference.prediction.joint_covariance import root_of
 from formula_neuro.kernels.templates import lower_factor, positions, vech
 
 from .terms import Term

@@ -7,14 +7,14 @@ from numpy.linalg import LinAlgError
 
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array
-from formula_neuro.inference.joint_covariance import root_of
+from formula_neuro.inference.prediction.joint_covariance import root_of
 from formula_neuro.kernels.templates import lower_factor, vech
 from formula_neuro.result import Fit
 
-from .derivatives import slopes
-from .glmm_marginal import Marginal
+from .glmm.marginal import Marginal
 from .held import Deviance, units_of
-from .profiled import Products, Solution, solve
+from .lmm.derivatives import slopes
+from .lmm.profiled import Products, Solution, solve
 from .terms import Term
 
 

@@ -1,0 +1,1 @@
+"""Confidence intervals of parameters, and the restricted fits behind profiles and tests."""

@@ -1,0 +1,1 @@
+"""Estimated marginal means, contrasts among them, and p values for several tests at once."""

@@ -1,0 +1,1 @@
+"""Rows, used or new, seen through the model: means, limits, residuals, new responses."""

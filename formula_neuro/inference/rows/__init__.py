@@ -1,0 +1,1 @@
+"""What rows and clusters do to a fit: influence, deletion, robust covariances."""

@@ -1,0 +1,1 @@
+"""Tests of a model's terms: anova() and drop1()."""

@@ -1,0 +1,204 @@
+"""anova(): the terms of one fit, or several fits of the same rows compared by a likelihood-ratio or an F test."""
+
+from __future__ import annotations
+
+import builtins
+import itertools
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ...errors import DataError, Unable
+from ...estimator import AGQ, BIAS_REDUCED, REML
+from ...request import Request
+from ...result import Fit, ability
+from ..variances import variance_tests
+from .mixed_anova import mixed_table
+from .term_tables import deviance_table, term_table
+from .wald_anova import wald_anova
+
+
+def anova(
+    *fits: Fit, test: str | None = None, type: str | None = None, df: str | None = None, refit: bool | None = None
+) -> pd.DataFrame:
+    """Test the terms of one fit, or compare nested fits of the same rows.
+
+    test: "F", "Chisq" (likelihood ratio) or "Rao" (score); by default F where the dispersion is estimated, otherwise
+    Chisq, as R >= 4.4. An F or a scaled chi-squared divides by the dispersion of the largest model.
+
+    One fit of a linear or generalized linear model: R's sequential table (type="I"), or "II" (each term given all that
+    do not contain it) or "III" (each given all others, in sum-to-zero contrasts whatever those of the fit), as
+    car::Anova. Linear models: term, df, sum_sq, mean_sq, statistic, p_value, Residuals last; generalized ones: term,
+    df, deviance, statistic, p_value, for type I with a row NULL and with df_resid and resid_deviance. Where a shape is
+    estimated (nbinom2: anew in every model; MASS holds it) or the likelihood is penalised (Jeffreys' prior; mean_br
+    with the logit link), `deviance` is of -2 (penalised) log-likelihood.
+
+    One fit of a mixed model: type="III" unless asked otherwise, as lmerTest. Linear ones: F tests with the degrees of
+    freedom that df= names as in tidy(), "satterthwaite" by default, or by "kenward-roger" (then F is scaled); columns
+    term, df, df_resid, sum_sq, mean_sq, statistic, p_value, mean_sq being F sigma^2. test="Wald" (the default of
+    generalized ones) is chi-squared without degrees of freedom, test="Chisq" or "LRT" refits by ML without the term.
+
+    Several fits, the smaller first whatever the order given. Linear models: columns model, df_resid, rss, df, sum_sq,
+    statistic, p_value; generalized ones with an estimated dispersion, or with test="Rao": model, df_resid,
+    resid_deviance, df, deviance, statistic, p_value. All others: likelihood-ratio tests as lme4's; columns
+    model, n_parameters, aic, bic, loglik, deviance, statistic, df, p_value. REML fits are refitted by ML
+    first, because REML likelihoods of different fixed parts cannot be compared; where the fixed parts are the same they
+    are compared as they are (refit=True refits all the same, as lme4 does). A variance cannot be negative: where the
+    larger model has one more, the p value is of a mixture of chi-squareds. `attrs["messages"]` says all this.
+
+    Estimating equations (GEE): Wald's tests, F or test="Chisq", of the terms or of what a smaller model lacks.
+
+    Raises DataError when the fits differ in rows, response or weights, Unable for a test that the fits have not.
+
+    >>> import formula_neuro as fn
+    >>> d = fn.datasets.waterlick()
+    >>> small = fn.fit("lick ~ (1|mouseID)", d, family="binomial")
+    >>> a = fn.anova(small, fn.fit("lick ~ dff + (1|mouseID)", d, family="binomial"))
+    >>> a.df.tolist(), bool(a.p_value[1] < .01)
+    ([nan, 1.0], True)
+    """
+    if not fits:
+        raise TypeError("anova takes one fit, or several to compare, got none")
+    strange = next((fit for fit in fits if not isinstance(fit, Fit)), None)
+    if strange is not None:
+        raise TypeError(f"anova is of fits, got {builtins.type(strange).__name__}")
+    if len(fits) == 1 and fits[0].request.model in ("lmm", "glmm"):
+        return mixed_table(fits[0], type, test, df)
+    if df is not None:
+        raise Unable(f"df={df!r} belongs to the anova of one linear mixed model; others know their degrees of freedom")
+    if any(fit.request.model == "gee" for fit in fits):
+        check_comparable(fits)
+        return wald_anova(fits, test, type or "I")
+    if len(fits) == 1:
+        return term_table(fits[0], type or "I", test)
+    if type is not None:
+        raise ValueError(f"type={type!r} is for the terms of one fit; several fits are compared as they are")
+    return _comparison(fits, test, refit)
+
+
+def _comparison(fits: tuple[Fit, ...], test: str | None, refit: bool | None) -> pd.DataFrame:
+    check_comparable(fits)
+    messages = about_nesting(fits)
+    models = {fit.request.model for fit in fits}
+    estimated = any(fit.request.family.dispersed for fit in fits)
+    if models == {"lm"} and test in (None, "F"):
+        table = _f_tests(sorted(fits, key=lambda fit: -fit.df_resid))
+    elif models <= {"lm", "glm"} and (estimated or test is not None):
+        table = deviance_table(sorted(fits, key=lambda fit: -fit.df_resid), test)
+    elif test not in (None, "Chisq", "LRT"):
+        raise Unable(f"test={test!r} is for linear and generalized linear models; mixed ones are compared by 'LRT'")
+    else:
+        by_reml = not refit and variance_tests.comparable_by_reml(fits)
+        if refit is False and not by_reml and any(isinstance(fit.request.estimator, REML) for fit in fits):
+            raise DataError(
+                "REML likelihoods of different fixed parts, or beside ML, cannot be compared; leave refit=False away"
+            )
+        compared = list(fits) if by_reml else [by_ml(fit, messages) for fit in fits]
+        if by_reml:
+            messages.append("the fixed parts are the same, so the fits are compared by their REML likelihoods")
+        table = _likelihood_ratios(sorted(compared, key=lambda fit: fit.n_parameters), messages)
+    table.attrs["messages"] = tuple(dict.fromkeys(messages))
+    return table
+
+
+def check_comparable(fits: tuple[Fit, ...]) -> None:
+    first = fits[0].request
+    for fit in fits[1:]:
+        other = fit.request
+        if len(first.design.rows) != len(other.design.rows) or (first.design.rows != other.design.rows).any():
+            raise DataError(
+                f"the fits use different rows ({len(first.design.rows)} and {len(other.design.rows)}): missing values "
+                "in a column of one formula only? Fit both on the rows complete in all columns"
+            )
+        if not np.array_equal(first.y, other.y) or not np.array_equal(first.weights, other.weights):
+            raise DataError("the fits have different responses or weights, so their likelihoods cannot be compared")
+        if str(first.family) != str(other.family):
+            raise DataError(f"the fits have different families ({first.family} and {other.family})")
+        words = {_word(first), _word(other)} - ({"ml"} if "glm" in (first.model, other.model) else set())
+        penalised = sorted(words & set(BIAS_REDUCED))
+        if penalised:
+            raise Unable(
+                f"two fits by {penalised[0]} have different penalties, so their likelihoods cannot be compared: test "
+                "the terms within the larger one, by anova(large), drop1(large) or contrast(large, ..., test='lr')"
+            )
+        if len(words) > 1 and words != {"reml", "ml"}:
+            raise DataError(f"the fits have different estimators ({' and '.join(sorted(words))}); refit one of them")
+
+
+def about_nesting(fits: tuple[Fit, ...]) -> list[str]:
+    """A note where the fixed columns of a smaller model are no combinations of a larger one's, or offsets differ."""
+    designs = [fit.request.design for fit in sorted(fits, key=lambda fit: fit.n_parameters)]
+    found = []
+    for small, large in itertools.pairwise(designs):
+        names = f"{small.formula} and {large.formula}"
+        if not np.array_equal(small.offset, large.offset):
+            found.append(f"{names} have different offsets, so they are not nested: the test has no meaning")
+            continue
+        left = small.matrix - large.matrix @ np.linalg.lstsq(large.matrix, small.matrix, rcond=None)[0]
+        sizes = np.linalg.norm(small.matrix, axis=0)
+        if (np.linalg.norm(left, axis=0) > 1e-7 * sizes).any():  # R's tolerance of a rank
+            found.append(f"{names} are not nested in their fixed parts: the test has no meaning")
+    return found
+
+
+def _word(request: Request) -> str:
+    return str(request.estimator) if isinstance(request.estimator, AGQ) else request.estimator.word
+
+
+def by_ml(fit: Fit, messages: list[str]) -> Fit:
+    if not isinstance(fit.request.estimator, REML):
+        return fit
+    messages.append("REML fits were refitted by maximum likelihood for the comparison")
+    refit = ability(fit, "refit", "comparing REML fits by likelihood")
+    refitted: Fit = refit(fit.request.by_ml())
+    return refitted
+
+
+def _f_tests(fits: list[Fit]) -> pd.DataFrame:
+    """R's anova.lm: sums of squares against the residual mean square of the largest model."""
+    rss = np.array([fit.deviance for fit in fits])
+    resid = np.array([fit.df_resid for fit in fits])
+    df, sum_sq = -np.diff(resid, prepend=np.nan), -np.diff(rss, prepend=np.nan)
+    df[df == 0] = np.nan  # the same number of columns: nothing to test
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = sum_sq / df / (rss[-1] / resid[-1] if resid[-1] > 0 else np.nan)
+    p = stats.f.sf(statistic, df, resid[-1])
+    values = [_names(fits), resid, rss, df, sum_sq, statistic, p]
+    columns = ["model", "df_resid", "rss", "df", "sum_sq", "statistic", "p_value"]
+    return pd.DataFrame(dict(zip(columns, values, strict=True)))
+
+
+def _likelihood_ratios(fits: list[Fit], messages: list[str]) -> pd.DataFrame:
+    loglik = np.array([fit.loglik for fit in fits])
+    count = np.array([float(fit.n_parameters) for fit in fits])
+    statistic, df = 2 * np.diff(loglik, prepend=np.nan), np.diff(count, prepend=np.nan)
+    if (statistic[1:] < -1e-6).any():
+        messages.append("a larger model has a lower likelihood: the models are not nested, or one did not converge")
+    statistic = np.maximum(statistic, 0.0)
+    df[df == 0] = np.nan
+    p = np.full(len(fits), np.nan)
+    for i, (small, large) in enumerate(itertools.pairwise(fits), start=1):
+        if np.isnan(df[i]):
+            continue
+        made = variance_tests.step(small.request, large.request, int(df[i]))
+        p[i] = variance_tests.p_value(statistic[i], made)
+        messages += [text for text in [variance_tests.words(statistic[i], made)] if text is not None]
+    table = pd.DataFrame(
+        {
+            "model": _names(fits),
+            "n_parameters": count.astype(int),
+            "aic": [fit.aic for fit in fits],
+            "bic": [fit.bic for fit in fits],
+            "loglik": loglik,
+            "deviance": -2 * loglik,
+            "statistic": statistic,
+            "df": df,
+            "p_value": p,
+        }
+    )
+    return table
+
+
+def _names(fits: list[Fit]) -> list[str]:
+    return [str(fit.request.design.formula) for fit in fits]

@@ -1,0 +1,1 @@
+"""Tests of variances, and what share of the response's variance is explained."""

@@ -1,0 +1,1 @@
+"""Many responses of one mixed model at once, for the bootstrap."""

@@ -1,0 +1,1 @@
+"""Generalized linear mixed models by structure, with exact derivatives of all parameters."""

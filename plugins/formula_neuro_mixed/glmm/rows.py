@@ -1,0 +1,175 @@
+"""What the rows' log-likelihood says of the linear predictor eta and of tau, the logarithm of the shape.
+
+The mean depends on eta alone, so that each power of d/dtau of log f is composed with the inverse link by the
+same rule (Faa di Bruno). Families without a shape ignore tau.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from formula_neuro.family import Array, Family, NBinom2
+from formula_neuro.kernels.irls import inside
+
+from .densities import DENSITIES, ORDERS, SHAPED
+from .inverse_links import Jet, inverse_link
+
+CANONICAL = {("binomial", "logit"), ("poisson", "log")}
+FREE = ("logit", "probit", "cloglog", "cauchit")  # links whose means are always shares
+EXPECTED = ("binomial", "poisson")  # families whose weights in log|A| are Fisher's by default, as in lme4
+
+
+@dataclass(frozen=True, eq=False)
+class Near:
+    """At eta (n,): log f, its first and its second derivative in eta; log f is -inf where the mean is impossible."""
+
+    value: Array
+    score: Array
+    bend: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """l[j][i] = d^(i+j) log f / d eta^i d tau^j, and W[j][i] the same of the weights in log|A|.
+
+    W goes to i = 2 at j = 0, 1 at j = 1, 0 at j = 2.
+    """
+
+    l: list[list[Array]]
+    W: list[list[Array]]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of one problem: y (n,) with weights w (n,) > 0; `expected` chooses Fisher's weights for log|A|."""
+
+    family: Family
+    y: Array
+    w: Array
+    expected: bool
+
+    @cached_property
+    def shaped(self) -> bool:
+        """Whether the family has a shape to estimate."""
+        return self.family.name in SHAPED and not getattr(self.family, "fixed", False)
+
+    @cached_property
+    def fixed_tau(self) -> float:
+        """The logarithm of a shape that the family holds fixed; 0 without one."""
+        return float(np.log(self.family.theta)) if isinstance(self.family, NBinom2) and self.family.fixed else 0.0
+
+    @cached_property
+    def same_weights(self) -> bool:
+        """Whether the weights in log|A| are the observed ones."""
+        return self.canonical or not self.expected
+
+    @cached_property
+    def canonical(self) -> bool:
+        return (self.family.name, self.family.link.name) in CANONICAL
+
+    def near(self, eta: Array, tau: float) -> Near:
+        """What a Newton step to the modes needs."""
+        if self.canonical:
+            return _CANONICAL_NEAR[self.family.name](self.y, self.w, eta)
+        with np.errstate(all="ignore"):  # impossible means get -inf below
+            mu = inverse_link(self.family.link, eta)
+            l0, l1, l2 = composed(DENSITIES[self.family.name](self.y, self.w, mu[0], tau, (2,))[0], mu)
+        if not self._always_inside():
+            fine = inside(self.family, eta) & np.isfinite(l0) & np.isfinite(l2)
+            if not fine.all():
+                return Near(np.where(fine, l0, -np.inf), np.where(fine, l1, 0.0), np.where(fine, l2, 0.0))
+        return Near(l0, l1, l2)
+
+    def weights(self, near: Near, eta: Array, tau: float) -> Array:
+        """The weights (n,) in log|A|."""
+        if self.same_weights:
+            return -near.bend
+        mu = inverse_link(self.family.link, eta)
+        return fisher(self.family, self.w, mu)[0]
+
+    def expansion(self, eta: Array, tau: float) -> Expansion:
+        """All derivatives that the Hessian of Laplace's approximation needs."""
+        if self.canonical:
+            l = _CANONICAL[self.family.name](self.y, self.w, eta)
+            return Expansion([l], [[-l[2], -l[3], -l[4]]])
+        with np.errstate(all="ignore"):
+            mu = inverse_link(self.family.link, eta)
+            table = DENSITIES[self.family.name](self.y, self.w, mu[0], tau, ORDERS if self.shaped else ORDERS[:1])
+            logs = [composed(row, mu) for row in table]
+            W = [fisher(self.family, self.w, mu)] if self.expected else [[-d for d in row[2:]] for row in logs]
+        return Expansion(logs, W)
+
+    def _always_inside(self) -> bool:
+        link, name = self.family.link.name, self.family.name
+        return (
+            link in FREE
+            or (name == "gaussian" and link in ("identity", "log"))
+            or (link == "log" and name != "binomial" and np.isinf(self.family.range[1]))
+        )
+
+
+def composed(f: Sequence[Array], mu: Jet) -> list[Array]:
+    """d^k f(mu(eta)) / d eta^k for k = 0, 1, ... from f's derivatives in mu."""
+    _, m1, m2, m3, m4 = mu
+    out = [f[0]]
+    if len(f) > 1:
+        out.append(f[1] * m1)
+    if len(f) > 2:
+        out.append(f[2] * m1**2 + f[1] * m2)
+    if len(f) > 3:
+        out.append(f[3] * m1**3 + 3 * f[2] * m1 * m2 + f[1] * m3)
+    if len(f) > 4:
+        out.append(f[4] * m1**4 + 6 * f[3] * m1**2 * m2 + f[2] * (3 * m2**2 + 4 * m1 * m3) + f[1] * m4)
+    return out
+
+
+def fisher(family: Family, w: Array, mu: Jet) -> list[Array]:
+    """Fisher's weights W = w mu1^2 / V with two derivatives in eta, for binomial and Poisson rows."""
+    m0, m1, m2, m3, _ = mu
+    k = [1 / m0, -1 / m0**2, 2 / m0**3]  # 1 / V of Poisson rows, by mu
+    if family.name == "binomial":  # 1 / V = 1/mu + 1/(1 - mu)
+        q = 1 - m0
+        k = [k[0] + 1 / q, k[1] + 1 / q**2, k[2] + 2 / q**3]
+    return [
+        w * m1**2 * k[0],
+        w * (2 * m1 * m2 * k[0] + m1**3 * k[1]),
+        w * (2 * (m2**2 + m1 * m3) * k[0] + 5 * m1**2 * m2 * k[1] + m1**4 * k[2]),
+    ]
+
+
+# ---- canonical links: y eta - b(eta) -------------------------------------------------------------
+def _logistic(eta: Array) -> tuple[Array, Array, Array]:
+    """p, 1 - p and log(1 + exp(eta)), each with its digits in both tails."""
+    soft = np.maximum(eta, 0.0) + np.log(1 + np.exp(-np.abs(eta)))
+    return np.exp(eta - soft), np.exp(-soft), soft
+
+
+def _logit_near(y: Array, w: Array, eta: Array) -> Near:
+    p, q, soft = _logistic(eta)
+    return Near(w * (y * eta - soft), w * (y - p), -w * p * q)
+
+
+def _log_near(y: Array, w: Array, eta: Array) -> Near:
+    with np.errstate(over="ignore"):  # a step too far has a log-likelihood of -inf
+        wm = w * np.exp(eta)
+    return Near(w * y * eta - wm, w * y - wm, -wm)
+
+
+def _logit(y: Array, w: Array, eta: Array) -> list[Array]:
+    p, q, soft = _logistic(eta)
+    v = p * q
+    wv = w * v
+    return [w * (y * eta - soft), w * (y - p), -wv, -wv * (q - p), wv * (6 * v - 1)]
+
+
+def _log(y: Array, w: Array, eta: Array) -> list[Array]:
+    wm = w * np.exp(eta)
+    return [w * y * eta - wm, w * y - wm, -wm, -wm, -wm]
+
+
+_CANONICAL_NEAR: dict[str, Callable[[Array, Array, Array], Near]] = {"binomial": _logit_near, "poisson": _log_near}
+_CANONICAL: dict[str, Callable[[Array, Array, Array], list[Array]]] = {"binomial": _logit, "poisson": _log}

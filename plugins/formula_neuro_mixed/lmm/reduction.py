@@ -1,0 +1,165 @@
+"""V^-1 of a linear mixed model at one theta, by eliminating the first factor's levels, then the rest.
+
+With V1 = I + Z1 S1 Z1', R = (I + Z1'Z1 S1)^-1 in blocks of K, J = Z2'V1^-1Z2 and T = S2 (I + J S2)^-1:
+
+    V^-1 = V1^-1 - V1^-1 Z2 T Z2'V1^-1,    log|V| = log|I + Z1'Z1 S1| + log|I + L2'J L2|
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from formula_neuro.family import Array
+
+from ..grouping_factors import Factor, Index
+from ..stacks import Root, inverse_root_and_logdet, root_of, times
+from ..terms import Term
+from .information import Information, Remainder
+from .rest import Layout, Rest
+
+INVERTIBLE = 1e-3  # singular values of templates, in units of the residual's sd, above which they are inverted
+LARGE = 64  # size of blocks from which products of matrices cost more than inverting templates
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums over rows scaled by sqrt(w), with X made orthonormal and y a residual: X'X = I, X'y = 0.
+
+    Nothing large cancels, whatever the units and origins of the covariates. The first factor's blocks are closed;
+    `rest` are the factors that stay when it is eliminated.
+    """
+
+    terms: tuple[Term, ...]
+    factors: tuple[Factor, ...]
+    ZZ: Array  # (L, K, K) of the first factor
+    ZW: tuple[Array, ...]  # (L, K, r + 1) Z'[X y] of every factor
+    rest: Rest | None
+    yy: float
+    n: int
+    reml: bool
+    constant: float  # of the criterion: log-determinants of the weights and of X's scale
+
+    @property
+    def rank(self) -> int:
+        return self.ZW[0].shape[2] - 1
+
+    @property
+    def df(self) -> int:
+        return self.n - self.rank if self.reml else self.n
+
+    def reduce(self, theta: Array) -> Reduction:
+        """Raises numpy's LinAlgError where theta is so large that the arithmetic fails."""
+        L = self.factors[0].template(theta)
+        half, logdet = inverse_root_and_logdet(np.eye(len(L)) + times(times(L.T, self.ZZ), L))
+        half = times(half, L.T)  # T = half'half; products with half lose fewer digits than those with T
+        T = times(half.transpose(0, 2, 1), half)
+        R = np.eye(len(L)) - times(self.ZZ, T) if len(L) > 1 else 1 / (1 + self.ZZ * L**2)
+        halfZW = times(half, self.ZW[0])
+        WVW = self._total() - _flat(halfZW).T @ _flat(halfZW)
+        ZVW = times(R, self.ZW[0])
+        if self.rest is None:
+            return Reduction(self, T, R, None, logdet, WVW, (ZVW,))
+        step = _second(self.rest, [f.template(theta) for f in self.factors[1:]], T)
+        layout, Z12, Z21 = self.rest.layout, self.rest.Z12, self.rest.Z21
+        U = layout.pack(self.ZW[1:])
+        U -= (Z21 @ _flat(times(T, self.ZW[0]))).reshape(U.shape)  # Z2'V1^-1[X y]
+        halfU = step.root.solve(layout.apply([one.T for one in step.templates], U))
+        TU = layout.apply(step.templates, step.root.solve_transposed(halfU))
+        WVW -= _flat(halfU).T @ _flat(halfU)
+        ZVW = ZVW - times(R, (Z12 @ _flat(TU)).reshape(ZVW.shape))
+        return Reduction(self, T, R, step, logdet + step.root.logdet, WVW, (ZVW, *layout.unpack(U - step.J @ TU)))
+
+    def _total(self) -> Array:
+        """[X y]'[X y]."""
+        total = np.eye(self.rank + 1)
+        total[-1, -1] = self.yy
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class Second:
+    """The second step: J, the templates L2, the root of M = I + L2'J L2 and T = L2 M^-1 L2'."""
+
+    layout: Layout
+    J: Array  # (B, m, m)
+    templates: tuple[Array, ...]
+    root: Root
+
+    @cached_property
+    def M_inverse(self) -> Array:
+        return self.root.inverse()
+
+    @cached_property
+    def T(self) -> Array:
+        return self.layout.both_sides([template.T for template in self.templates], self.M_inverse)
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """[X y]'V^-1[X y], Z'V^-1[X y] and log|V|, with what H is made of."""
+
+    sums: Sums
+    T: Array  # (L, K, K) L1 (I + L1'Z1'Z1 L1)^-1 L1' by level of the first factor
+    R: Array  # (L, K, K) I - Z1'Z1 T = (I + Z1'Z1 S1)^-1
+    second: Second | None
+    logdet: float
+    WVW: Array  # (r + 1, r + 1)
+    ZVW: tuple[Array, ...]  # (L, K, r + 1) of every factor
+
+    def information(self) -> Information:
+        """H = Z'V^-1Z."""
+        H1 = times(self.R, self.sums.ZZ)
+        rest, second = self.sums.rest, self.second
+        if rest is None or second is None:
+            return Information(self.R, H1, None)
+        shared = self.R @ rest.pairs.unfold(second.T) @ self.R.transpose(0, 2, 1)
+        S = tuple(L @ L.T for L in second.templates)
+        return Information(self.R, H1, Remainder(rest, S, second.T, *_inner(second), shared))
+
+    def conditional(self) -> list[Array]:
+        """S - S H S by level (L, K, K) of every factor: Cov(u | y) in units of s2."""
+        first, rest, second = self.T, self.sums.rest, self.second
+        if rest is None or second is None:
+            return [first]
+        layout = rest.layout
+        others = [_own(second.T, where, f.K) for f, where in zip(layout.factors, layout.places, strict=True)]
+        return [first + first @ rest.pairs.unfold(second.T) @ first.transpose(0, 2, 1), *others]
+
+
+def _second(rest: Rest, templates: Sequence[Array], T1: Array) -> Second:
+    layout = rest.layout
+    J = rest.ZZ - rest.pairs.fold(T1)
+    M = layout.both_sides(templates, J)
+    diagonal = np.arange(layout.m)
+    M[:, diagonal, diagonal] += 1.0
+    return Second(layout, J, tuple(templates), root_of(M))
+
+
+def _inner(second: Second) -> tuple[Array, Array]:
+    """I - J T and H22 = J - J T J; from L2'^-1 M^-1 L2' where that is cheaper and L2 can be inverted."""
+    layout, J, L = second.layout, second.J, second.templates
+    if layout.m < LARGE or min(np.linalg.svd(one, compute_uv=False).min() for one in L) < INVERTIBLE:
+        RT = np.eye(layout.m) - J @ second.T
+        H22 = RT @ J
+        return RT, (H22 + H22.transpose(0, 2, 1)) / 2
+    if layout.scalar:
+        return second.M_inverse, (np.eye(layout.m) - second.M_inverse) / float(L[0][0, 0]) ** 2
+    inverse = [np.asarray(np.linalg.inv(one), dtype=float) for one in L]
+    left = layout.apply([one.T for one in inverse], second.M_inverse)
+    RT = layout.apply(L, left.transpose(0, 2, 1)).transpose(0, 2, 1)
+    return RT, layout.both_sides(inverse, np.eye(layout.m) - second.M_inverse)
+
+
+def _own(M: Array, places: Index, K: int) -> Array:
+    """(levels, K, K) blocks on the diagonal of M (B, m, m), of the factor with these places."""
+    m = M.shape[-1]
+    rows = places.reshape(-1, K)
+    return np.asarray(M.reshape(-1, m)[rows[:, :, None], rows[:, None, :] % m])
+
+
+def _flat(parts: Array) -> Array:
+    return parts.reshape(-1, parts.shape[-1])

@@ -1,0 +1,1 @@
+"""Mixed models by dense matrices, slowly: what the other paths are tested against."""

@@ -1,0 +1,1 @@
+"""Residual structures of linear mixed models: unequal spread and correlation in time."""
