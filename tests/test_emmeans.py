@@ -304,3 +304,12 @@ def test_limits_beyond_the_branch_of_an_inverse_link_are_infinite_as_predicts(fa
     # the same numbers by another road: rounding
     np.testing.assert_allclose(means[["conf_low", "conf_high"]], predicted[["conf_low", "conf_high"]], rtol=1e-9)
     assert np.isposinf(means.conf_high).any() and not recwarn.list
+
+
+def test_means_of_a_separated_fit_say_that_they_mean_nothing():
+    table = pd.DataFrame({"y": [0, 1, 0, 1, 1, 1, 1, 1], "g": list("aaaabbbb"), "x": [1.0, 2, 3, 4, 1, 2, 3, 4]})
+    m = fn.fit("y ~ g", table, family="binomial")
+    assert "gb is infinite (separation)" in fn.emmeans(m, "g").messages[0]
+    assert "estimator='mean_br'" in fn.emmeans(m, "g").messages[0]
+    finite = fn.refit(m, estimator="mean_br")
+    assert not any("infinite" in text for text in fn.emmeans(finite, "g").messages)

@@ -24,7 +24,7 @@ from .contrast_weights import Family, family
 from .estimates import Estimates
 from .reference_grid import WEIGHTS, Axis, Grid, reference_grid
 from .scale import scale
-from .words import about_contrasts, about_means, not_estimable
+from .words import about_contrasts, about_infinite, about_means, not_estimable
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ def emmeans(
     columns = means.columns(conf_level)
     named = [{axis.name: axis.values[i] for axis, i in zip(axes, s, strict=True)} for s in settings]
     table = pd.DataFrame(named).assign(**(columns if type == "link" else shown_on.columns(columns)))
-    words = about_means(fit, grid, axes, df, type, conf_level)
+    words = about_infinite(fit, L) + about_means(fit, grid, axes, df, type, conf_level)
     words += not_estimable(fit, [_label(axes, s) for s in settings], means.value.tolist(), "means")
     if contrast is None:
         return Emmeans(table, None, L, tuple(words))

@@ -22,7 +22,8 @@ from .rows import Rows
 
 ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
 SIMPLEX = 400  # evaluations of the rescue; each may be a long search for modes that there are not
-LIKE_ITS_LIMIT = 1e-8  # of the log-likelihood: what a shape near its limit may be worth without being one
+LIKE_ITS_LIMIT = 1e-8  # of the log-likelihood: what a shape near its limit may be worth without being one,
+AT_MOST = 5e-7  # and however large that is, less than the cross-check would call a difference
 AT_LIMIT = 1e-6
 FAR = 7.0  # of a shape's logarithm: beyond, the family without a shape is tried
 LIMITS: dict[type[Family], type[Family]] = {NBinom2: Poisson, NBinom1: Poisson, BetaBinomial: Binomial}
@@ -60,7 +61,8 @@ def search(problem: Inner, marginal: Marginal, start: Array, *, rescue: bool) ->
     limit = Searched(replace(problem, model=model), poorer, found, limited=True)
     there = limit.loglik(limiting(rows.family))
     here = at.loglik(estimated(rows.family, tau, None))
-    return limit if found.converged and there >= here - LIKE_ITS_LIMIT * max(1.0, abs(here)) else at
+    alike = min(AT_MOST, LIKE_ITS_LIMIT * max(1.0, abs(here)))
+    return limit if found.converged and there >= here - alike else at
 
 
 def running_away(rows: Rows, point: Array) -> bool:
