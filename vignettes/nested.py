@@ -39,7 +39,6 @@ axes[1].set_title("each line a cell")
 correlations = pairs.groupby("midx").apply(lambda own: own["before"].corr(own["after"]))
 axes[2].boxplot(correlations)
 axes[2].set(xticks=[], title="correlation within mice")
-figure
 
 # %% [markdown]
 # ## The t tests that are wrong

@@ -67,7 +67,6 @@ boxes(axes[0], cells, "all cells, pooled")
 for axis, (mouse, own) in zip(axes[1:], cells.groupby("midx"), strict=True):
     boxes(axis, own, f"mouse {mouse}")
 axes[0].set_ylabel("event frequency")
-figure
 
 # %% [markdown]
 # From 24 to 48 hours only mouse 2 goes down. Mouse 1 stays where it was; mice 3 and 4 go up, if anything. Why do the
@@ -121,7 +120,6 @@ for k, (_, mice) in enumerate(by_mouse):
 axis.set_xticks([3, 10.5, 16, 20, 25], ["none", "24 h", "48 h", "72 h", "1 week"])
 axis.set_ylabel("pCREB")
 axis.set_title("one box a mouse")
-figure
 
 # %% [markdown]
 # How much do cells of one mouse resemble one another? The intraclass correlation of each treatment, what it makes of
