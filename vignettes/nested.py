@@ -77,11 +77,13 @@ nested.summary()
 
 # %%
 mice_only = fn.fit("res ~ treatment + (1|midx)", rows)
-fn.anova(mice_only, nested)
+table = fn.anova(mice_only, nested)
+print("\n".join(table.attrs["messages"]))
+table[["model", "statistic", "df", "p_value"]]
 
 # %%
 slopes = fn.fit("res ~ treatment + (treatment|midx) + (1|midx:cidx)", rows)
-fn.anova(nested, slopes)
+fn.anova(nested, slopes)[["model", "statistic", "df", "p_value"]]
 
 # %% [markdown]
 # ## The published model, in nlme's words

@@ -171,7 +171,7 @@ unequal.varcorr()
 # change here, because they live between mice; predictions of single cells, and tests within mice, would.
 
 # %%
-fn.anova(right, unequal)
+fn.anova(right, unequal)[["model", "loglik", "statistic", "df", "p_value"]]
 
 # %%
 fn.anova(unequal)

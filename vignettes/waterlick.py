@@ -45,7 +45,7 @@ fn.confint(model, method="profile").round(3)
 
 # %%
 without = fn.fit("lick ~ (1|mouseID)", trials, family="binomial")
-fn.anova(without, model)
+fn.anova(without, model)[["model", "loglik", "statistic", "df", "p_value"]]
 
 # %% [markdown]
 # The chi-squared distribution is an approximation for many mice, and here are eight. So let the data be drawn anew

@@ -22,8 +22,8 @@ def of_test(test: BootstrapTest) -> str:
             "Parametric bootstrap test of nested models",
             f"  smaller: {test.small}",
             f"  larger:  {test.large}",
-            f"{len(test.draws)} replicates simulated from the smaller model (seed {test.seed}, {test.seconds:.1f} s): "
-            f"{test.n_used} used, {test.n_failed} failed, {test.n_extreme} as extreme as the data",
+            f"{len(test.draws)} replicates simulated from the smaller model (seed {test.seed}, {test.seconds:.1f} s):",
+            f"  {test.n_used} used, {test.n_failed} failed, {test.n_extreme} as extreme as the data",
             "",
             columns(heads, body, names=list(table["test"])),
             "",

@@ -8,6 +8,7 @@ pdCompSymm and pdBlocked become structures of bars, varIdent and corAR1 the resi
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FULL = ("pdSymm", "pdLogChol", "pdNatural", "reStruct")  # a variance for each column and all correlations
 STRUCTURES = (*FULL, "pdDiag", "pdIdent", "pdCompSymm", "pdBlocked")
+WIDTH = 95  # of printed lines
 NAME = r"(?:[A-Za-z.][\w.]*|`[^`]+`)"
 
 
@@ -58,7 +60,8 @@ class FromNlme:
     def __str__(self) -> str:
         named = re.sub(r"\b(\w+\()", r"fn.\1", repr(self.estimator))
         how = "" if self.estimator == REML() else f", estimator={named}"
-        return "\n".join([f'fn.fit("{self.formula}", data{how})', *(f"- {text}" for text in self.explanation)])
+        said = [textwrap.fill(f"- {text}", WIDTH, subsequent_indent="  ") for text in self.explanation]
+        return "\n".join([f'fn.fit("{self.formula}", data{how})', *said])
 
     __repr__ = __str__
 
