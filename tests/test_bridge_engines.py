@@ -90,6 +90,16 @@ def test_both_engines_give_the_same_bits(rdata, backend):
 
 
 @pytest.mark.rpy2
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("engine", ["rpy2", "worker"])
+def test_coefficients_that_r_leaves_out_are_quiet_nans(engine):
+    table = {"y": [1.0, 2, 4, 3], "x": [0.0, 1, 2, 3], "twice": [0.0, 2, 4, 6]}
+    with using(engine):
+        m = fn.fit("y ~ x + twice", table, backend="r-lm")
+    assert np.isnan(m.beta - 1.0).tolist() == [False, False, True]
+
+
+@pytest.mark.rpy2
 def test_both_engines_give_the_same_bits_of_a_glmm(rdata):
     table = rdata("lme4", "cbpp").assign(rest=lambda t: t["size"] - t["incidence"])
     assert same(*both("cbind(incidence, rest) ~ period + (1|herd)", table, family="binomial", backend="lme4"))

@@ -16,6 +16,7 @@ from formula_neuro.errors import RFailed
 
 from .missing import missing_rpy2
 from .sources import sources
+from .wire import quiet
 
 LIBRARIES = "LD_LIBRARY_PATH"
 
@@ -169,6 +170,8 @@ def _from_r(ri: Any, value: Any) -> Any:
     flat = np.array(value.memoryview(), dtype=dtypes[kind]) if len(value) else np.empty(0, dtypes[kind])
     if kind == ri.RTYPES.LGLSXP:
         flat = flat.astype(bool)
+    if kind == ri.RTYPES.REALSXP:
+        flat = quiet(flat)
     if "dim" in tuple(value.list_attrs()):
         return flat.reshape(tuple(value.do_slot("dim")), order="F")
     return flat

@@ -80,6 +80,12 @@ def decode(content: bytes) -> Any:
     return _Reader(content).value()
 
 
+def quiet(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The numbers, R's NA as the usual NaN: as it comes it signals, and numpy warns at each sum with it."""
+    numbers[np.isnan(numbers)] = np.nan
+    return numbers
+
+
 class _Reader:
     """Bytes with a place up to which they have been read."""
 
@@ -92,7 +98,7 @@ class _Reader:
         if kind == NULL:
             return None
         if kind == DOUBLE:
-            return self._shaped(np.float64, shape)
+            return quiet(self._shaped(np.float64, shape))
         if kind == INTEGER:
             return self._shaped(np.int32, shape)
         if kind == LOGICAL:
