@@ -98,7 +98,8 @@ class Laplace(_Approximate):
 
     weights: of the rows in the approximation's determinant: "expected" (Fisher's, lme4's choice) or "observed"
     (glmmTMB's, often nearer the integral); they differ for other than canonical links. None takes the expected ones for
-    binomial and poisson and the observed ones for all other families.
+    binomial, poisson and inverse.gaussian (whose observed ones give the approximation poles) and the observed ones for
+    all other families; gaussian and Gamma take either, negative binomials and beta families the observed ones alone.
     prior: a weak prior of the coefficients, as Normal(2.5); the estimate is then the posterior's mode.
 
     >>> import formula_neuro as fn

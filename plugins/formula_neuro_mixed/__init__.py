@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+# families whose expected weights have a closed form
+WITH_FISHER = ("binomial", "poisson", "gaussian", "Gamma", "inverse.gaussian")
+
 class LinearMixedBackend(Backend):
     """Gaussian responses with the identity link."""
 
@@ -29,7 +32,7 @@ class GeneralizedMixedBackend(Backend):
     def refuses(self, request: Request) -> str | None:
         reason = super().refuses(request)
         weights = getattr(request.estimator, "weights", None)
-        if reason is None and weights == "expected" and request.family.name not in ("binomial", "poisson"):
+        if reason is None and weights == "expected" and request.family.name not in WITH_FISHER:
             return f"takes observed weights for {request.family.name}; leave weights= out"
         if reason is not None or getattr(request.estimator, "nodes", 1) == 1:
             return reason

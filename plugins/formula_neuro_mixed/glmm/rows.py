@@ -20,7 +20,10 @@ from .inverse_links import Jet, inverse_link
 
 CANONICAL = {("binomial", "logit"), ("poisson", "log")}
 FREE = ("logit", "probit", "cloglog", "cauchit")  # links whose means are always shares
-EXPECTED = ("binomial", "poisson")  # families whose weights in log|A| are Fisher's by default, as in lme4
+# Families whose weights in log|A| are Fisher's by default: two as in lme4; the third because its observed ones turn
+# negative in far responses, where log|A| then has poles
+EXPECTED = ("binomial", "poisson", "inverse.gaussian")
+POWERS = {"gaussian": 0.0, "poisson": 1.0, "Gamma": 2.0, "inverse.gaussian": 3.0}  # V = mu^power
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +92,7 @@ class Rows:
         if self.same_weights:
             return -near.bend
         mu = inverse_link(self.family.link, eta)
-        return fisher(self.family, self.w, mu)[0]
+        return fisher(self.family, self.w, mu, tau)[0]
 
     def expansion(self, eta: Array, tau: float) -> Expansion:
         """All derivatives that the Hessian of Laplace's approximation needs."""
@@ -100,8 +103,11 @@ class Rows:
             mu = inverse_link(self.family.link, eta)
             table = DENSITIES[self.family.name](self.y, self.w, mu[0], tau, ORDERS if self.shaped else ORDERS[:1])
             logs = [composed(row, mu) for row in table]
-            W = [fisher(self.family, self.w, mu)] if self.expected else [[-d for d in row[2:]] for row in logs]
-        return Expansion(logs, W)
+            if not self.expected:
+                return Expansion(logs, [[-d for d in row[2:]] for row in logs])
+            W = fisher(self.family, self.w, mu, tau)
+        # the dispersion divides Fisher's weights: -W and W are their derivatives in its logarithm
+        return Expansion(logs, [W, [-W[0], -W[1]], [W[0]]] if self.shaped else [W])
 
     def _always_inside(self) -> bool:
         link, name = self.family.link.name, self.family.name
@@ -127,18 +133,25 @@ def composed(f: Sequence[Array], mu: Jet) -> list[Array]:
     return out
 
 
-def fisher(family: Family, w: Array, mu: Jet) -> list[Array]:
-    """Fisher's weights W = w mu1^2 / V with two derivatives in eta, for binomial and Poisson rows."""
-    m0, m1, m2, m3, _ = mu
-    k = [1 / m0, -1 / m0**2, 2 / m0**3]  # 1 / V of Poisson rows, by mu
-    if family.name == "binomial":  # 1 / V = 1/mu + 1/(1 - mu)
-        q = 1 - m0
-        k = [k[0] + 1 / q, k[1] + 1 / q**2, k[2] + 2 / q**3]
+def fisher(family: Family, w: Array, mu: Jet, tau: float) -> list[Array]:
+    """W = w mu1^2 / (phi V), Fisher's weights, with two derivatives in eta; phi = exp(tau), or 1 without a dispersion."""
+    _, m1, m2, m3, _ = mu
+    k = _precisions(family, mu[0])
+    w = w * np.exp(-tau) if family.dispersed else w
     return [
         w * m1**2 * k[0],
         w * (2 * m1 * m2 * k[0] + m1**3 * k[1]),
         w * (2 * (m2**2 + m1 * m3) * k[0] + 5 * m1**2 * m2 * k[1] + m1**4 * k[2]),
     ]
+
+
+def _precisions(family: Family, mu: Array) -> list[Array]:
+    """1 / V(mu) with two derivatives in mu."""
+    if family.name == "binomial":  # 1 / V = 1/mu + 1/(1 - mu)
+        q = 1 - mu
+        return [1 / mu + 1 / q, -1 / mu**2 + 1 / q**2, 2 / mu**3 + 2 / q**3]
+    power = POWERS[family.name]
+    return [mu**-power, -power * mu ** -(power + 1), power * (power + 1) * mu ** -(power + 2)]
 
 
 # ---- canonical links: y eta - b(eta) -------------------------------------------------------------
