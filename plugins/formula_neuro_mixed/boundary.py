@@ -41,14 +41,15 @@ def settle(
 
 
 def nearby(terms: Sequence[Term], point: Array) -> list[Array]:
-    """The point with one direction of one term at 0, for every direction that is not."""
+    """The point with one direction of one term at 0, for every direction that is not; of a structure with one sd."""
     found = []
     for term in terms:
+        if term.structure is not None:
+            found += [_with(point, term, own) for own in term.structure.nearby(point[term.theta])]
+            continue
         left, values, _ = np.linalg.svd(term.template(point))
         for k in np.flatnonzero(np.logical_not(small(values))):
-            out = point.copy()
-            out[term.theta] = vech(lower_factor(left * np.where(np.arange(term.K) == k, 0.0, values)))
-            found.append(out)
+            found.append(_with(point, term, vech(lower_factor(left * np.where(np.arange(term.K) == k, 0.0, values)))))
     return found
 
 
@@ -56,6 +57,9 @@ def flattened(terms: Sequence[Term], point: Array) -> Array | None:
     """The point with its small directions at 0, or None where there are none to change."""
     out = point.copy()
     for term in terms:
+        if term.structure is not None:
+            out[term.theta] = term.structure.flattened(out[term.theta])
+            continue
         left, values, _ = np.linalg.svd(term.template(point))
         if (lost := small(values)).any():
             out[term.theta] = vech(lower_factor(left * np.where(lost, 0.0, values)))
@@ -66,7 +70,17 @@ def free(terms: Sequence[Term], point: Array) -> Array:
     """Which elements of theta (all True but the null columns of singular templates) can be estimated."""
     mask = np.ones(len(point), dtype=bool)
     for term in terms:
+        if term.structure is not None:
+            mask[term.theta] = term.structure.free(point[term.theta])
+            continue
         L = term.template(point)
         columns = np.array([j for _, j in term.elements])
         mask[term.theta] = (L != 0).any(axis=0)[columns]
     return mask
+
+
+def _with(point: Array, term: Term, own: Array) -> Array:
+    """The point with this as the term's part of theta."""
+    out = point.copy()
+    out[term.theta] = own
+    return out

@@ -8,7 +8,6 @@ from numpy.linalg import LinAlgError
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 from formula_neuro.inference.prediction.joint_covariance import root_of
-from formula_neuro.kernels.templates import lower_factor, vech
 from formula_neuro.result import Fit
 
 from .glmm.marginal import Marginal
@@ -90,5 +89,5 @@ def inner_theta(fit: Fit, terms: tuple[Term, ...]) -> Array:
     found = []
     for term, effect in zip(terms, fit.random, strict=True):
         inner = np.linalg.solve(term.change, root_of(effect.covariance))
-        found.append(vech(lower_factor(np.asarray(inner, dtype=np.float64))))
+        found.append(term.theta_of(np.asarray(inner, dtype=np.float64)))
     return np.concatenate(found)

@@ -21,6 +21,7 @@ import numpy as np
 from formula_neuro.family import Array
 
 from .modes import Mode, Model
+from .moves import Moves, moves_of
 from .rows import Expansion
 
 
@@ -29,6 +30,7 @@ class Paths:
     """How everything moves with psi: arrays of rows (n, m), of effects (q, m)."""
 
     at: Expansion
+    moves: Moves  # of U with theta
     e: Array  # change of eta with v held
     eta: Array  # total change of eta
     v: Array  # change of the modes
@@ -36,20 +38,18 @@ class Paths:
 
 def paths(model: Model, psi: Array, mode: Mode) -> Paths:
     """The first derivatives of the modes and of eta."""
-    layout, tau = model.layout, model.parts(psi)[2]
+    layout, (theta, _, tau) = model.layout, model.parts(psi)
     at, own, cut, m = model.rows.expansion(mode.eta, tau), layout.gather(mode.v), model.n_theta, model.size
-    e = np.zeros((len(mode.eta), m))
-    for k, (i, j) in enumerate(layout.elements):
-        e[:, k] = layout.basis[:, i] * own[:, j]
+    e, moves = np.zeros((len(mode.eta), m)), moves_of(layout, theta)
+    e[:, :cut] = moves.along(own)
     e[:, cut : cut + model.X.shape[1]] = model.X
     change = at.l[0][2][:, None] * e
-    if model.rows.shaped:
-        change[:, -1] = at.l[1][1]
+    if model.rows.n_beside:
+        change[:, model.beside] = at.by_beside(1)
     entries = mode.U[:, :, None] * change[:, None, :]
-    for k, (i, j) in enumerate(layout.elements):
-        entries[:, j, k] += layout.basis[:, i] * at.l[0][1]
+    moves.add(entries, at.l[0][1])
     v = mode.A_observed.solve(layout.scatter(entries))
-    return Paths(at, e, e + along(layout.gather(v), mode.U), v)
+    return Paths(at, moves, e, e + along(layout.gather(v), mode.U), v)
 
 
 def along(effects: Array, U: Array) -> Array:
@@ -66,21 +66,18 @@ class _Pieces:
     R: Array  # (n, M): A^-1 u_i at the row's own effects
     inverse: Array  # (n, M, M)
     c: Array  # u_i'A^-1 u_i
-    B: Array  # (n, n_theta): 2 z (A^-1 u)_j of theta's elements
+    B: Array  # (n, n_theta): 2 dU_k A^-1 u
     W: Array  # (n, m): total change of the weights
 
 
 def _pieces(model: Model, mode: Mode, p: Paths) -> _Pieces:
-    layout, U = model.layout, mode.U
+    U = mode.U
     inverse = mode.A.own()
     R = inverse[:, :, 0] * U if U.shape[1] == 1 else (inverse @ U[:, :, None])[:, :, 0]
-    B = np.empty((len(U), model.n_theta))
-    for k, (i, j) in enumerate(layout.elements):
-        B[:, k] = 2 * layout.basis[:, i] * R[:, j]
     W = p.at.W[0][1][:, None] * p.eta
-    if model.rows.shaped:
-        W[:, -1] += p.at.W[1][0]
-    return _Pieces(R, inverse, (U * R).sum(axis=1), B, W)
+    if model.rows.n_beside:
+        W[:, model.beside] += p.at.weights_by_beside()
+    return _Pieces(R, inverse, (U * R).sum(axis=1), 2 * p.moves.along(R), W)
 
 
 def gradient(model: Model, mode: Mode, p: Paths, q: _Pieces | None = None) -> Array:
@@ -88,8 +85,8 @@ def gradient(model: Model, mode: Mode, p: Paths, q: _Pieces | None = None) -> Ar
     q = q or _pieces(model, mode, p)
     out = -2 * (p.at.l[0][1] @ p.e) + q.c @ q.W
     out[: model.n_theta] += p.at.W[0][0] @ q.B
-    if model.rows.shaped:
-        out[-1] -= 2 * p.at.l[1][0].sum()
+    if model.rows.n_beside:
+        out[model.beside] -= 2 * p.at.by_beside(0).sum(axis=0)
     return np.asarray(out)
 
 
@@ -107,35 +104,24 @@ def derivatives(model: Model, mode: Mode, p: Paths) -> tuple[Array, Array]:
     per_eta = -2 * l[0][1] + q.c * W[0][1] + ua * l[0][2]
     side = np.zeros_like(H)
     by_bend = l[0][2][:, None] * p.eta
-    if model.rows.shaped:
-        by_bend[:, -1] += l[1][1]
-    v_own = layout.gather(p.v)
-    for k, (i, j) in enumerate(layout.elements):
-        z = layout.basis[:, i]
-        side[k] = (per_eta * z) @ v_own[:, j] + (z * a_own[:, j]) @ by_bend + q.B[:, k] @ q.W
+    if model.rows.n_beside:
+        by_bend[:, model.beside] += p.at.by_beside(1)
+    side[:cut] = p.moves.across(per_eta, layout.gather(p.v)) + p.moves.along(a_own).T @ by_bend + q.B.T @ q.W
     H += side + side.T
-    H[:cut, :cut] += _theta_twice(model, mode, W[0][0], q)
-    H -= mode.A.products(layout.blocks(_changes(model, mode, W[0][0], q)))
-    if model.rows.shaped:
-        cross = p.eta.T @ (-2 * l[1][1] + q.c * W[1][1] + ua * l[1][2])
-        H[-1] += cross
-        H[:, -1] += cross
-        H[-1, -1] += float((-2 * l[2][0] + q.c * W[2][0] + ua * l[2][1]).sum())
+    H[:cut, :cut] += 2 * p.moves.twice(W[0][0], q.inverse)  # 2 tr(A^-1 dU_k'W dU_l)
+    H -= mode.A.products(layout.blocks(_changes(model, mode, p.moves, W[0][0], q)))
+    if layout.structured:
+        own = per_eta[:, None] * layout.gather(mode.v) + l[0][1][:, None] * a_own + 2 * W[0][0][:, None] * q.R
+        H[:cut, :cut] += p.moves.bends(layout.basis.T @ own)
+    if model.rows.n_beside:
+        cross = p.eta.T @ p.at.bent_by_beside(q.c, ua)
+        H[:, model.beside] += cross
+        H[model.beside] += cross.T
+        H[model.beside, model.beside] += p.at.twice_by_beside(q.c, ua)
     return gradient(model, mode, p, q), (H + H.T) / 2
 
 
-def _theta_twice(model: Model, mode: Mode, W: Array, q: _Pieces) -> Array:
-    """2 tr(A^-1 dU_k'W dU_l)."""
-    layout, cut = model.layout, model.n_theta
-    out = np.empty((cut, cut))
-    for k, (i, j) in enumerate(layout.elements):
-        for m, (i2, j2) in enumerate(layout.elements[: k + 1]):
-            value = 2 * float((W * layout.basis[:, i] * layout.basis[:, i2]) @ q.inverse[:, j, j2])
-            out[k, m] = out[m, k] = value
-    return out
-
-
-def _changes(model: Model, mode: Mode, W: Array, q: _Pieces) -> Array:
+def _changes(model: Model, mode: Mode, moves: Moves, W: Array, q: _Pieces) -> Array:
     """(n, M, M, m): each row's part of the change of A."""
     U, layout = mode.U, model.layout
     if layout.M == 1:
@@ -144,8 +130,5 @@ def _changes(model: Model, mode: Mode, W: Array, q: _Pieces) -> Array:
         single[:, 0] += 2 * W * layout.basis[:, 0] * u
         return single[:, None, None, :]
     out = (U[:, :, None] * U[:, None, :])[..., None] * q.W[:, None, None, :]
-    for k, (i, j) in enumerate(layout.elements):
-        side = (W * layout.basis[:, i])[:, None] * U
-        out[:, j, :, k] += side
-        out[:, :, j, k] += side
+    moves.outer(out, W, U)
     return np.asarray(out)

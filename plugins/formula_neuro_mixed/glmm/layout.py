@@ -70,7 +70,7 @@ class Layout:
 
     @cached_property
     def elements(self) -> tuple[tuple[int, int], ...]:
-        """Row and column, among the M entries, of each element of theta."""
+        """Row and column, among the M entries, of each element of theta, where no term has a structure."""
         return tuple(
             (slot.place + i, slot.place + j)
             for term, slot in zip(self.terms, self.slots, strict=True)
@@ -82,9 +82,38 @@ class Layout:
         if self.M == 1:
             return theta[:, None]
         L = np.zeros((self.M, self.M))
+        if self.structured:
+            for term, own in zip(self.terms, self._own, strict=True):
+                L[own, own] = term.template(theta)
+            return L
         rows, columns = self._index
         L[rows, columns] = theta
         return L
+
+    @cached_property
+    def structured(self) -> bool:
+        """Whether a term's covariance has a structure."""
+        return any(term.structure is not None for term in self.terms)
+
+    def changes(self, theta: Array) -> Array:
+        """(m, M, M): the derivative of `factor` in each element of theta."""
+        out = np.zeros((self.n_theta, self.M, self.M))
+        for term, own in zip(self.terms, self._own, strict=True):
+            out[term.theta, own, own] = term.changes(theta)
+        return out
+
+    def largest(self, theta: Array) -> float:
+        """The largest element of all templates."""
+        return float(np.abs(self.factor(theta) if self.structured else theta).max())
+
+    @cached_property
+    def n_theta(self) -> int:
+        return int(self.terms[-1].theta.stop)
+
+    @cached_property
+    def _own(self) -> list[slice]:
+        """Each term's entries among the M."""
+        return [slice(slot.place, slot.place + t.K) for t, slot in zip(self.terms, self.slots, strict=True)]
 
     @cached_property
     def _index(self) -> tuple[list[int], list[int]]:

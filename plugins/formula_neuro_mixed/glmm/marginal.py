@@ -84,8 +84,10 @@ class Marginal:
 
     def beyond(self, psi: Array) -> bool:
         """Whether a standard deviation or a shape has left all sense."""
-        theta, _, tau = self.model.parts(psi)
-        return bool(np.abs(theta).max() > self.limit or (self.model.rows.shaped and abs(tau) > self.widest))
+        theta = self.model.parts(psi)[0]
+        return bool(
+            self.model.layout.largest(theta) > self.limit or (self.model.rows.shaped and abs(psi[-1]) > self.widest)
+        )
 
     def value(self, psi: Array) -> float:
         """F alone; infinite where there are no modes, and where parameters are beyond any sense."""
@@ -103,8 +105,16 @@ class Marginal:
 
     def penalised(self, psi: Array) -> float:
         """The prior's part of F."""
-        b = self.model.parts(psi)[1]
-        return 0.0 if self.penalty is None else float(b @ self.penalty.Q @ b)
+        if self.penalty is None:
+            return 0.0
+        b = psi[self._penalised]
+        return float(b @ self.penalty.Q @ b)
+
+    @property
+    def _penalised(self) -> slice:
+        """Where the coefficients with a prior stand: all but those of zero inflation."""
+        cut = self.model.n_theta
+        return slice(cut, cut + self.model.X.shape[1] - self.model.rows.n_inflation)
 
     def sure_mode(self, psi: Array) -> Mode:
         """The modes at psi; FitError where there are none."""
@@ -122,14 +132,14 @@ class Marginal:
             return self._derived[1]
         mode, p = self._paths(psi)
         known = self._at(psi)
-        theta, b, tau = self.model.parts(psi)
+        theta, _, tau = self.model.parts(psi)
         if known.nodes is None:
             g, H = laplace.derivatives(self.model, mode, p)
         else:
             g, H = quadrature.derivatives(self.model, mode, p, float(theta[0]), tau, known.nodes)
         if self.penalty is not None:
-            own = slice(len(theta), len(theta) + len(b))
-            g[own] += 2 * self.penalty.Q @ b
+            own = self._penalised
+            g[own] += 2 * self.penalty.Q @ psi[own]
             H[own, own] += 2 * self.penalty.Q
         found = (self._plain(known) + self.penalised(psi), g, H)
         self._derived = (known.key, found, known)
@@ -143,8 +153,7 @@ class Marginal:
         mode, p = self._paths(psi)
         g = laplace.gradient(self.model, mode, p)
         if self.penalty is not None:
-            theta, b, _ = self.model.parts(psi)
-            g[len(theta) : len(theta) + len(b)] += 2 * self.penalty.Q @ b
+            g[self._penalised] += 2 * self.penalty.Q @ psi[self._penalised]
         return self._plain(self._at(psi)) + self.penalised(psi), g
 
     def _paths(self, psi: Array) -> tuple[Mode, laplace.Paths]:

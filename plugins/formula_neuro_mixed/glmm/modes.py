@@ -15,7 +15,7 @@ from formula_neuro.family import Array
 
 from .factor import Factor, factor
 from .layout import Layout
-from .rows import Near, Rows
+from .rows import Near, Rows, Tau
 
 ITERATIONS = 60
 SMALL = 1e-5  # a Newton step of a spherical effect that leaves about its square
@@ -28,22 +28,27 @@ class Model:
 
     rows: Rows
     layout: Layout
-    X: Array  # (n, r)
+    X: Array  # (n, r), with columns of zeros for the coefficients of zero inflation
     offset: Array
 
     @cached_property
     def n_theta(self) -> int:
-        return len(self.layout.elements)
+        return self.layout.n_theta
 
     @cached_property
     def size(self) -> int:
         """Number of parameters psi = (theta, b, tau)."""
         return self.n_theta + int(self.X.shape[1]) + int(self.rows.shaped)
 
-    def parts(self, psi: Array) -> tuple[Array, Array, float]:
-        """theta, b and tau (of a fixed shape its logarithm, 0 without one)."""
+    @property
+    def beside(self) -> slice:
+        """Where the parameters beside theta and b stand in psi; coefficients of zero inflation are among b's too."""
+        return slice(self.size - self.rows.n_beside, self.size)
+
+    def parts(self, psi: Array) -> tuple[Array, Array, Tau]:
+        """theta, b and what the rows take for tau."""
         cut, stop = self.n_theta, self.n_theta + self.X.shape[1]
-        return psi[:cut], psi[cut:stop], float(psi[stop]) if self.rows.shaped else self.rows.fixed_tau
+        return psi[:cut], psi[cut:stop], self.rows.beside(psi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,13 +101,13 @@ def modes(model: Model, psi: Array, start: Array) -> Mode | None:
     return None
 
 
-def _point(model: Model, U: Array, fixed: Array, tau: float, v: Array) -> _Point | None:
+def _point(model: Model, U: Array, fixed: Array, tau: Tau, v: Array) -> _Point | None:
     """What is at v; None where it is impossible."""
     at = _at(model, U, fixed, tau, v)
     return at if np.isfinite(at.height).all() else None
 
 
-def _at(model: Model, U: Array, fixed: Array, tau: float, v: Array) -> _Point:
+def _at(model: Model, U: Array, fixed: Array, tau: Tau, v: Array) -> _Point:
     layout = model.layout
     own = v.take(layout.codes) * U[:, 0] if layout.M == 1 else (U * layout.gather(v)).sum(axis=1)
     eta = fixed + own
@@ -110,7 +115,7 @@ def _at(model: Model, U: Array, fixed: Array, tau: float, v: Array) -> _Point:
     return _Point(v, eta, near, layout.per_unit(near.value, -0.5 * v * v))
 
 
-def _halved(model: Model, U: Array, fixed: Array, tau: float, at: _Point, step: Array) -> _Point | None:
+def _halved(model: Model, U: Array, fixed: Array, tau: Tau, at: _Point, step: Array) -> _Point | None:
     """The point after the step, halved in every unit until nothing falls; None where that needs 30 halvings."""
     least = at.height - 1e-13 * np.abs(at.height) - 1e-13
     share = None
@@ -151,7 +156,7 @@ def weighted(layout: Layout, U: Array, weights: Array) -> Factor:
     return factor(layout, layout.blocks(outer[..., None]))
 
 
-def _finished(model: Model, U: Array, tau: float, at: _Point) -> Mode | None:
+def _finished(model: Model, U: Array, tau: Tau, at: _Point) -> Mode | None:
     try:
         observed = weighted(model.layout, U, -at.near.bend)
         W = model.rows.weights(at.near, at.eta, tau)

@@ -1,7 +1,7 @@
 """The exact derivatives in theta of the profiled deviance of a linear mixed model.
 
 With V = I + Z S Z', S = L L', B_i = Z S_i Z', S_i = E_i L' + L E_i' (E_i = dL/dtheta_i), S_ij = E_i E_j' + E_j E_i'
-and P = V^-1 - V^-1 X C X' V^-1, C = (X'V^-1X)^-1:
+(where L has a structure + L_ij L' + L L_ij') and P = V^-1 - V^-1 X C X' V^-1, C = (X'V^-1X)^-1:
 
     d_i  = tr(T B_i) - df y'PB_iPy / r2
     d_ij = tr(T B_ij) - tr(T B_i T B_j) + df [(2 y'PB_iPB_jPy - y'PB_ijPy) / r2 - y'PB_iPy y'PB_jPy / r2^2]
@@ -40,16 +40,14 @@ class Slopes:
 def slopes(products: Products, theta: Array, at: Solution) -> Slopes:
     """First and second derivatives in theta of the deviance with s2 held at r2/df."""
     s2, factors = at.r2 / products.df, products.factors
-    changes = [factor.slopes(factor.template(theta)) for factor in factors]
+    changes = [factor.slopes(theta) for factor in factors]
     found = moments_of(at, [(f, D) for f, stack in enumerate(changes) for D in stack])
     trace, traces = found.projected(at.C) if products.reml else (found.trace, found.traces)
     first, second = trace - found.linear / s2, 2 * found.quadratic / s2 - traces
     start = 0
     for f, factor in enumerate(factors):
-        same = factor.columns[:, None] == factor.columns  # E_i E_j' is not 0 for elements of one column of L
-        D = _in_S(products, at, f, s2)
         own = slice(start, start + len(factor.theta))
-        second[own, own] += np.where(same, 2 * D[factor.rows][:, factor.rows], 0.0)
+        second[own, own] += factor.bends(theta, _in_S(products, at, f, s2))
         start = own.stop
     second = (second + second.T) / 2
     if len(factors) == 1:

@@ -115,11 +115,9 @@ def components(products: Products, theta: Array) -> tuple[list[Direction], Array
     for index, term in enumerate(products.terms):
         L = term.template(theta)
         S = L @ L.T
-        for i, j in term.elements:
-            D = np.zeros((term.K, term.K))
-            D[i, j] = D[j, i] = 1.0
+        for D in term.directions():
             directions.append((index, D))
-            gamma.append(S[i, j])
+            gamma.append(float(np.vdot(S, D) / np.vdot(D, D)))  # no two share an element
     return directions, np.array(gamma)
 
 

@@ -10,9 +10,11 @@ import numpy as np
 from formula_neuro.family import Array
 from formula_neuro.kernels.templates import lower_factor, vech
 
+from ..terms import Term
 from .moments import moments_of
 from .profiled import Products, solve
 
+INSIDE = 0.8  # of a structure's limits of correlations, where the likelihood is flat
 SMALLEST = 0.1  # of standard deviations, in the residual's: at 0 the gradient vanishes whatever the data
 
 
@@ -24,14 +26,16 @@ def minque_theta(products: Products, prior: Array) -> Array:
     """
     directions, gamma, places = [], [], []
     for f, factor in enumerate(products.factors):
-        L = factor.template(prior)
-        S = L @ L.T
-        for i, j, place in zip(factor.rows, factor.columns, factor.theta, strict=True):
-            D = np.zeros((factor.K, factor.K))
-            D[i, j] = D[j, i] = 1.0
-            directions.append((f, D))
-            gamma.append(S[i, j])
-            places.append(place)
+        for index, where in factor.members:
+            term = products.terms[index]
+            L = term.template(prior)
+            S = L @ L.T
+            for place, own in enumerate(term.directions(), term.theta.start):
+                D = np.zeros((factor.K, factor.K))
+                D[where, where] = own
+                directions.append((f, D))
+                gamma.append(float(np.vdot(S, own) / np.vdot(own, own)))  # no two share an element
+                places.append(place)
     at, g = solve(products, prior), np.array(gamma)
     found = moments_of(at, directions)
     single, double = found.projected(at.C)
@@ -44,10 +48,15 @@ def minque_theta(products: Products, prior: Array) -> Array:
     theta = np.empty(len(g))
     theta[np.array(places)] = components[1:] / max(components[0], 1e-2 * at.r2 / products.df)
     for term in products.terms:
-        S = term.template(theta)
-        if term.K == 1:
-            theta[term.theta] = np.sqrt(max(float(S[0, 0]), SMALLEST**2))
-            continue
-        values, vectors = np.linalg.eigh(S + np.tril(S, -1).T)
-        theta[term.theta] = vech(lower_factor(vectors * np.sqrt(np.maximum(values, SMALLEST**2))))
+        theta[term.theta] = _inside(term, np.tensordot(theta[term.theta], term.directions(), 1))
     return theta
+
+
+def _inside(term: Term, S: Array) -> Array:
+    """The term's part of theta from components that may be no covariances."""
+    if term.structure is not None:
+        return term.structure.nearest(S, least=SMALLEST, inside=INSIDE)
+    if term.K == 1:
+        return np.asarray(np.sqrt(np.maximum(S[0], SMALLEST**2)))
+    values, vectors = np.linalg.eigh(S)
+    return vech(lower_factor(vectors * np.sqrt(np.maximum(values, SMALLEST**2))))

@@ -53,9 +53,5 @@ def satterthwaite(products: Products, theta: Array) -> Satterthwaite:
 
 def _changes(term: Term, theta: Array) -> list[Array]:
     """dS / dtheta_i = E_i L' + L E_i' (K, K)."""
-    L, out = term.template(theta), []
-    for i, j in term.elements:
-        half = np.zeros((term.K, term.K))
-        half[i] = L[:, j]
-        out.append(half + half.T)
-    return out
+    half = term.changes(theta) @ term.template(theta).T
+    return list(half + half.transpose(0, 2, 1))
