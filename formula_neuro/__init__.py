@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .inference.terms.drop1 import drop1
     from .inference.variances.r_squared import icc, r2
     from .inference.variances.ranova import ranova
+    from .other_searches import all_fit
     from .refitting import refit
     from .registry import backends, tasks
     from .residual_structure import AR1, VarIdent
@@ -41,6 +42,7 @@ __version__ = "0.1.0.dev0"
 _PUBLIC = {
     "fit": "fitting",
     "model_matrix": "design",
+    "all_fit": "other_searches",
     "anova": "inference.terms.anova",
     "bootstrap_test": "inference.bootstrap.bootstrap_test",
     "Bootstrap": "inference.bootstrap.distributions",
@@ -84,6 +86,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "MedianBR",
     "VarIdent",
     "Normal",
+    "all_fit",
     "anova",
     "backends",
     "bootstrap_test",

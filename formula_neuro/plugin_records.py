@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
+from .searching import USUAL
+
 if TYPE_CHECKING:
     from .request import Request
 
@@ -48,6 +50,7 @@ class Backend:
     extra: str = ""
     structures: frozenset[str] = frozenset({"us"})
     residuals: frozenset[str] = frozenset()  # residual structures, "VarIdent", "AR1"
+    optimizers: frozenset[str] = frozenset()  # that it searches with where asked to, "newton", "powell"
     spatial: bool = False  # takes s(...), terms with a map of their own
     max_random: int | None = None
     rank: int = 0
@@ -56,7 +59,7 @@ class Backend:
     help: str = ""
 
     def __post_init__(self) -> None:
-        for field in ("models", "families", "estimators", "structures", "residuals"):
+        for field in ("models", "families", "estimators", "structures", "residuals", "optimizers"):
             object.__setattr__(self, field, frozenset(getattr(self, field)))
 
     def unready(self) -> str | None:
@@ -81,6 +84,10 @@ class Backend:
         unknown = sorted(request.residuals - self.residuals)
         if unknown:
             return f"has no {unknown[0]} of residuals (has {', '.join(sorted(self.residuals)) or 'no such structure'})"
+        if request.search != USUAL and request.search.optimizer not in self.optimizers:
+            if not self.optimizers:
+                return "takes no optimizer or start"
+            return f"has no optimizer={request.search.optimizer!r} (has {', '.join(sorted(self.optimizers))})"
         if request.spatial and not self.spatial:
             return "has no s(...): it marks terms with a map of their own, and this backend makes no maps"
         strange = sorted(request.structures - self.structures)

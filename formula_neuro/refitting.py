@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from . import registry
 from .design import model_matrix
@@ -12,6 +16,7 @@ from .family import Family, as_family
 from .fitting import as_request
 from .request import Request
 from .result import Fit
+from .searching import STARTS, USUAL, Point, Search
 from .syntax.updating import updated
 
 
@@ -28,6 +33,9 @@ def refit(
     subset: Any = ...,
     contrasts: Any = ...,
     na_action: str | None = None,
+    optimizer: str | None = None,
+    iterations: int | None = None,
+    start: Any = None,
 ) -> Fit:
     """Fit the model again with what is named here changed; everything else is as it was given to fit().
 
@@ -36,6 +44,10 @@ def refit(
     family, estimator, backend, na_action: None keeps them. An estimator that was the old model's default gives way to
     the new model's, and a backend that cannot fit the new model to the best one in the same language that can.
     weights, offset, subset, contrasts: `...` keeps them, None takes them away.
+    optimizer, iterations, start: of mixed models, another search for the maximum than the backend's own: "newton",
+    "lbfgs", "nelder-mead" or "powell", with at most so many iterations, from "moments" (linear models), "identity",
+    "zero", "large", from lme4's theta, or from where a fit ended: fn.refit(m, start=m, iterations=1000) goes on. Left
+    out, they are the backend's own. all_fit() tries several at once.
 
     Raises what fit() raises, and Unable for a fit that does not keep what it was made from.
 
@@ -43,6 +55,8 @@ def refit(
     >>> m = fn.fit("y ~ x + z", {"y": [1., 3, 2, 5, 4], "x": [1., 2, 3, 4, 5], "z": [0., 1, 0, 1, 1]})
     >>> fn.refit(m, ". ~ . - z").request.design.formula.text
     'y ~ x'
+    >>> fn.compare(m, fn.refit(m, ". ~ . - z")).names
+    ('(1)', '(2)')
     """
     old, given = fit.request, fit.request.design.given
     if given is None:
@@ -61,8 +75,18 @@ def refit(
         na_action=na_action or given.na_action,
         beside=how.columns if how else (),
     )
-    request = as_request(design, old.family if family is None else as_family(family), how)
-    return registry.run(_backend(fit, request, backend), request)
+    search = as_search(optimizer, iterations, start)
+    request = replace(as_request(design, old.family if family is None else as_family(family), how), search=search)
+    return searched(request, _backend(fit, request, backend))
+
+
+def searched(request: Request, backend: registry.Backend) -> Fit:
+    """The fit, which says how it was searched; what is fitted again from it later is searched as usual."""
+    found = registry.run(backend, request)
+    if request.search == USUAL:
+        return found
+    said = (*found.messages, f"searched by {request.search.words}")
+    return replace(found, request=replace(found.request, search=USUAL), messages=said)
 
 
 def _backend(fit: Fit, request: Request, name: str | None) -> registry.Backend:
@@ -74,3 +98,21 @@ def _backend(fit: Fit, request: Request, name: str | None) -> registry.Backend:
     if own is None or own.refuses(request) is None:
         return known.choose(request, own.name if own else None)
     return known.choose(request, language=own.language)
+
+
+# ---- the search ----------------------------------------------------------------------------------
+def as_search(optimizer: str | None, iterations: int | None, start: Any) -> Search:
+    """The search that refit()'s arguments name; `start` may be a fit, whose theta and coefficients are taken."""
+    if isinstance(start, Fit):
+        start = _point(start)
+    elif isinstance(start, Sequence | np.ndarray) and not isinstance(start, str):
+        start = Point(tuple(map(float, start)))
+    elif not isinstance(start, str | None):
+        raise ValueError(f"start= is one of {', '.join(STARTS)}, another fit, or numbers as m.theta; got {start!r}")
+    return Search(optimizer or "newton", iterations, start)
+
+
+def _point(fit: Fit) -> Point:
+    family = fit.request.family
+    shape = fit.dispersion if family.shape is None else float(family.shape[1])
+    return Point(tuple(fit.theta.tolist()), tuple(fit.beta.tolist()), shape)

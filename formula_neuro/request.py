@@ -9,6 +9,7 @@ import numpy as np
 from .design import Design
 from .estimator import ML, Estimator
 from .family import Array, Family
+from .searching import USUAL, Search
 from .syntax.bars import HOMOGENEOUS
 
 
@@ -28,6 +29,7 @@ class Request:
     y: Array
     weights: Array
     messages: tuple[str, ...] = ()
+    search: Search = USUAL
 
     @property
     def n_random(self) -> int:

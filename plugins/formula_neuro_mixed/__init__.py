@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from formula_neuro.registry import Backend, hookimpl
+from formula_neuro.searching import OPTIMIZERS
 
 if TYPE_CHECKING:
     from formula_neuro.request import Request
 
-
-@dataclass(frozen=True)
 # families whose expected weights have a closed form
 WITH_FISHER = ("binomial", "poisson", "gaussian", "Gamma", "inverse.gaussian")
 
+
+@dataclass(frozen=True)
 class LinearMixedBackend(Backend):
     """Gaussian responses with the identity link."""
 
@@ -49,6 +50,7 @@ LMM = LinearMixedBackend(
     families=frozenset({"gaussian"}),
     estimators=frozenset({"reml", "ml"}),
     residuals=frozenset({"VarIdent", "AR1"}),
+    optimizers=frozenset(OPTIMIZERS),
     target="formula_neuro_mixed.lmm.fitting:fit",
     rank=10,
     help="linear mixed models by Newton's method with exact derivatives",
@@ -60,6 +62,7 @@ GLMM = GeneralizedMixedBackend(
         {"binomial", "poisson", "gaussian", "Gamma", "inverse.gaussian", "nbinom1", "nbinom2", "beta", "betabinomial"}
     ),
     estimators=frozenset({"laplace", "agq"}),
+    optimizers=frozenset(OPTIMIZERS),
     target="formula_neuro_mixed.glmm.fitting:fit",
     rank=10,
     help="generalized linear mixed models by Laplace or adaptive quadrature, with exact derivatives",

@@ -11,6 +11,7 @@ from formula_neuro.design import RandomTerm
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.kernels.rank import column_norms
+from formula_neuro.simpler_models import simpler
 
 from .terms import Term
 
@@ -73,10 +74,12 @@ def _by_level(term: RandomTerm, column: Array, codes: NDArray[np.intp]) -> bool:
 def singular_directions(terms: Sequence[Term], theta: Array) -> tuple[str, ...]:
     """One message per term whose covariance is on the boundary, naming the direction."""
     messages = []
-    for term in terms:
+    for index, term in enumerate(terms):
         if (lost := small_directions(term.template(theta))).any():
             what = " and ".join(_directions(term, theta, int(lost.sum())))
-            messages.append(f"singular fit: {what}; the model has more random effects than the data support")
+            change = simpler([t.given for t in terms], index)
+            call = f": fn.refit(m, {change!r}) is simpler, fn.all_fit(m) looks from elsewhere" if change else ""
+            messages.append(f"singular fit: {what}; the model has more random effects than the data support{call}")
     return tuple(messages)
 
 

@@ -67,13 +67,13 @@ def minimise(
     Where one more step will bring the decrement, which such steps square, below `last`, it is the last one and taken
     without new derivatives; the Minimum's gradient and decrement are then those before it.
     """
-    at = _exact(target, np.asarray(start, dtype=float))
+    at = state_at(target, np.asarray(start, dtype=float))
     checked = not target.secant
     steps, before = 0, float("nan")
     while steps < iterations:
         steps += 1
         if at.decrement < NEAR and not checked:
-            at, checked = at if at.exact else _exact(target, at.point), True
+            at, checked = at if at.exact else state_at(target, at.point), True
         saddle = at.decrement < NEAR and at.lowest < 0  # not later: along a flat valley the end may never come
         if at.decrement < tolerance and not saddle:
             break
@@ -85,7 +85,7 @@ def minimise(
         new = _search(target, at, at.step) if new is None else new
         if new is None and at.exact:
             break
-        at = _exact(target, at.point) if new is None else new
+        at = state_at(target, at.point) if new is None else new
     converged = bool(at.decrement < enough and at.lowest == 0)
     return Minimum(at.point, at.value, at.gradient, at.decrement, steps, converged)
 
@@ -107,14 +107,15 @@ def _stepped(target: Target, at: _State) -> _State:
     return replace(at, point=at.point + at.step, value=value)
 
 
-def _exact(target: Target, point: Array) -> _State:
+def state_at(target: Target, point: Array) -> _State:
+    """What the exact derivatives say of a point."""
     return _state(point, *target.derivatives(point), exact=True)
 
 
 def _after(target: Target, at: _State, point: Array) -> _State:
     """The state at a new point, its Hessian carried along from the last one where that is wanted and sound."""
     if not target.secant or at.lowest < 0:
-        return _exact(target, point)
+        return state_at(target, point)
     value, gradient = target.gradient(point)
     return _state(point, value, gradient, bfgs(at.hessian, point - at.point, gradient - at.gradient), exact=False)
 
@@ -128,6 +129,12 @@ def _state(point: Array, value: float, gradient: Array, hessian: Array, *, exact
     lowest = float(values.min(initial=0.0))
     lowest = lowest if lowest < -1e-7 * largest else 0.0  # less is rounding
     return _State(point, value, gradient, hessian, exact, -size * (vectors @ scaled), float(along @ scaled) / 2, lowest)
+
+
+def flatness(point: Array, value: float, gradient: Array, hessian: Array) -> tuple[float, float]:
+    """The largest slope at a point, and the gain that one more step predicts."""
+    at = _state(point, value, gradient, hessian, exact=True)
+    return float(np.abs(gradient).max(initial=0.0)), at.decrement
 
 
 def bfgs(hessian: Array, step: Array, change: Array) -> Array:

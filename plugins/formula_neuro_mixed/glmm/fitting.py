@@ -15,15 +15,17 @@ from formula_neuro.inference.intervals.held import Profiler
 from formula_neuro.kernels.rank import Basis, aliased
 from formula_neuro.request import Request
 from formula_neuro.result import Fit, RandomEffect
+from formula_neuro.searching import Point, Search
 
 from ..batch import glmm as batch_glmm
 from ..checks import check_groups, singular_directions
 from ..effects import contribution, effects_of_term
 from ..lmm.identified import about_identification
+from ..newton import flatness
 from ..profile import of_glmm
 from ..terms import users_theta
 from . import again as glmm_again
-from .inner import inner
+from .inner import Inner, inner
 from .modes import Mode
 from .search import Searched, estimated, limiting, polished, search
 from .start import alone, start
@@ -36,6 +38,11 @@ class Engine:
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
+
+    def flatness(self, fit: Fit) -> tuple[float, float]:
+        """The criterion's largest slope in (theta, b, tau), and the gain that one more Newton step predicts."""
+        _, marginal, psi = glmm_again.found(fit)
+        return flatness(psi, *marginal.derivatives(psi))
 
     def profiler(self, fit: Fit) -> Profiler:
         """The deviance with a variance parameter held."""
@@ -75,7 +82,9 @@ def fit(request: Request) -> Fit:
     b = by_itself.b
     b = b * min(1.0, 5.0 / np.abs(problem.model.X @ b).max(initial=1e-300)) if signs else b
     marginal = glmm_again.marginal_of(request, problem)
-    at = search(problem, marginal, start(problem.model, problem.terms, b), rescue=not signs)
+    how = request.search
+    b = _given(how, problem, b)
+    at = search(problem, marginal, start(problem.model, problem.terms, b, how), how, rescue=not signs)
     at, covariance, uncertain = polished(at, flat=lost)
     too_large = unbounded(at)
     messages = (
@@ -86,7 +95,7 @@ def fit(request: Request) -> Fit:
         *too_large,
         *singular_directions(problem.terms, at.found.point[: problem.model.n_theta]),
         *shape_words(request.family, at),
-        *(() if lost or too_large else unfinished(at.found)),
+        *(() if lost or too_large else unfinished(at.found, request.design.random)),
         *uncertain,
     )
     finished = _finished(request, at, covariance)
@@ -97,6 +106,13 @@ def fit(request: Request) -> Fit:
         separated=signs,
         seconds=time.perf_counter() - began,
     )
+
+
+def _given(how: Search, problem: Inner, usual: Array) -> Array:
+    """The inner coefficients of the point that the user gives to start from, else `usual`."""
+    if not isinstance(how.start, Point) or len(how.start.beta) != problem.basis.columns:
+        return usual
+    return np.asarray(problem.basis.R @ np.array(how.start.beta)[problem.basis.kept] / problem.scale)
 
 
 def _finished(request: Request, at: Searched, covariance: Array | None) -> Fit:

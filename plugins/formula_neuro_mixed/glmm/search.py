@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,11 @@ from scipy import optimize
 
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array, BetaBinomial, Binomial, Family, NBinom1, NBinom2, Poisson
+from formula_neuro.searching import Search
 
 from ..boundary import free, settle
-from ..newton import Minimum, Target, minimise
+from ..newton import Minimum, Target
+from ..optimizers import searcher
 from ..terms import Term
 from .inner import Inner
 from .marginal import Marginal
@@ -48,16 +49,16 @@ class Searched:
         return known - float(mode.near.value.sum()) - F / 2
 
 
-def search(problem: Inner, marginal: Marginal, start: Array, *, rescue: bool) -> Searched:
+def search(problem: Inner, marginal: Marginal, start: Array, how: Search, *, rescue: bool) -> Searched:
     """The maximum from a start; where a shape runs away, that of the family without it, if that is no lower."""
-    at = Searched(problem, marginal, optimise(marginal, problem.terms, start, rescue=rescue))
+    at = Searched(problem, marginal, optimise(marginal, problem.terms, start, how, rescue=rescue))
     if not running_away(problem.model.rows, at.found.point):
         return at
     rows = problem.model.rows
     tau, simple = float(at.found.point[-1]), LIMITS[type(rows.family)]
     model = replace(problem.model, rows=replace(rows, family=simple(rows.family.link)))
     poorer = Marginal(model, marginal.nodes, marginal.penalty)
-    found = optimise(poorer, problem.terms, at.found.point[:-1], rescue=rescue)
+    found = optimise(poorer, problem.terms, at.found.point[:-1], how, rescue=rescue)
     limit = Searched(replace(problem, model=model), poorer, found, limited=True)
     there = limit.loglik(limiting(rows.family))
     here = at.loglik(estimated(rows.family, tau, None))
@@ -89,7 +90,7 @@ def estimated(family: Family, tau: float, variance: Array | None) -> Family:
     return replace(family, **shape)
 
 
-def optimise(marginal: Marginal, terms: tuple[Term, ...], start: Array, *, rescue: bool) -> Minimum:
+def optimise(marginal: Marginal, terms: tuple[Term, ...], start: Array, how: Search, *, rescue: bool) -> Minimum:
     model = marginal.model
     cut, stop = model.n_theta, model.n_theta + model.X.shape[1]
 
@@ -102,12 +103,12 @@ def optimise(marginal: Marginal, terms: tuple[Term, ...], start: Array, *, rescu
         return float(max(moved / max(5.0, eta), of_theta / 0.9, _of_shape(marginal, point[stop:], step[stop:])))
 
     target = Target(marginal.value, marginal.gradient, marginal.derivatives, length)
-    search = partial(minimise, target, tolerance=1e-10, enough=ENOUGH)
+    search = searcher(how, target, tolerance=1e-10, enough=ENOUGH)
     # effects of size 1 may leave the range of an identity or log link: begin with smaller ones
     starts = [start * np.where(np.arange(len(start)) < cut, size, 1.0) for size in (1.0, 0.1, 0.01)]
     start = next((s for s in starts if np.isfinite(marginal.value(s))), start)
     found = settle(search, marginal.value, terms, start)
-    if found.converged or not rescue or running_away(model.rows, found.point):
+    if found.converged or not rescue or how.optimizer != "newton" or running_away(model.rows, found.point):
         return found
     # a likelihood with kinks (a mean that touches 0) stops Newton's method; a simplex walks over them
     with np.errstate(invalid="ignore"):  # corners outside the family's range are infinite

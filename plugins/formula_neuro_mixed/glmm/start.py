@@ -7,7 +7,9 @@ import numpy as np
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array, Beta, BetaBinomial, Binomial, Family, NBinom1, NBinom2, Poisson
 from formula_neuro.kernels.irls import Scoring, irls
+from formula_neuro.searching import USUAL, Point, Search
 
+from ..optimizers import theta_to_start
 from ..terms import Term, start_theta
 from .modes import Model
 
@@ -31,12 +33,20 @@ def alone(model: Model) -> Scoring:
     return irls(model.X, rows.y, w, model.offset, family, tolerance=1e-10)  # a start need not be exact
 
 
-def start(model: Model, terms: tuple[Term, ...], b: Array) -> Array:
-    """psi to begin from: effects of size 1 on a logit or log scale, the coefficients given, moments for the shape."""
+def start(model: Model, terms: tuple[Term, ...], b: Array, how: Search = USUAL) -> Array:
+    """psi to begin from: effects of size 1 on a logit or log scale, the coefficients given, moments for the shape.
+
+    how: where else the user wants theta to begin; "moments" is of linear models.
+    """
     eta = model.X @ b + model.offset
-    theta = start_theta(terms) * _size(model, eta)
     tau = [_log_shape(model, model.rows.family.link.inverse(eta))] if model.rows.shaped else []
-    return np.concatenate([theta, b, tau])
+    if how.start == "moments":
+        raise ValueError("start='moments' is of linear mixed models; take 'identity', 'zero' or 'large'")
+    size = _size(model, eta)
+    if isinstance(how.start, Point):
+        tau = [float(np.log(how.start.shape))] if tau and how.start.shape and np.isfinite(how.start.shape) else tau
+        size = float(np.exp(tau[0] / 2)) if model.rows.family.dispersed else 1.0  # lme4's theta is in units of sigma
+    return np.concatenate([theta_to_start(how, terms, start_theta(terms) * size, size), b, tau])
 
 
 def _size(model: Model, eta: Array) -> float:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from formula_neuro.design import RandomTerm
 from formula_neuro.errors import DataError
 from formula_neuro.estimator import Normal
 from formula_neuro.family import Family
@@ -11,6 +14,7 @@ from formula_neuro.kernels.irls import Scoring
 from formula_neuro.kernels.rank import Basis
 from formula_neuro.kernels.separation import at_the_limits, infinite, separation
 from formula_neuro.request import Request
+from formula_neuro.simpler_models import ways_on
 
 from ..newton import Minimum
 from .search import ENOUGH, Searched
@@ -81,7 +85,7 @@ def unbounded(at: Searched) -> tuple[str, ...]:
     )
 
 
-def unfinished(found: Minimum) -> tuple[str, ...]:
+def unfinished(found: Minimum, random: Sequence[RandomTerm] = ()) -> tuple[str, ...]:
     """That the search ended before the maximum."""
     if found.converged:
         return ()
@@ -90,7 +94,7 @@ def unfinished(found: Minimum) -> tuple[str, ...]:
         "this is a pole of Laplace's approximation, where the responses of some level do not curve the likelihood (far "
         "values under inverse.gaussian?), and no maximum; take another family, as Gamma(log)"
         if steepest > POLE
-        else "simplify the random terms, or compare with backend='lme4'"
+        else ways_on(random)
     )
     return (
         f"did not converge in {found.iterations} iterations: largest gradient {steepest:.2g}, "

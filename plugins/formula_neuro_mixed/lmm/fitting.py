@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 
+from formula_neuro.design import RandomTerm
 from formula_neuro.errors import DataError, FitError, Unable
 from formula_neuro.estimator import REML
 from formula_neuro.family import Array
@@ -17,17 +18,20 @@ from formula_neuro.inference.intervals.held import Profiler
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
+from formula_neuro.searching import Search
+from formula_neuro.simpler_models import ways_on
 
 from ..batch import lmm as batch_lmm
 from ..boundary import settle
 from ..checks import check_groups, check_residual, singular_directions
 from ..effects import contribution, solved_effects
-from ..newton import Minimum, Target, minimise
+from ..newton import Minimum, Target, flatness
+from ..optimizers import searcher, theta_to_start
 from ..profile import of_lmm
 from ..residuals import structures as residual_structures
 from ..terms import inner_terms, start_theta, users_theta
 from .containment import containment, of_rows
-from .derivatives import Solver
+from .derivatives import Solver, derivatives
 from .identified import about_absorbed, about_identification, absorbed, whole
 from .kenward_roger import KenwardRoger, kenward_roger
 from .minque import minque_theta
@@ -54,6 +58,10 @@ class Engine:
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
+
+    def flatness(self, fit: Fit) -> tuple[float, float]:
+        """The criterion's largest slope in theta, and the gain that one more Newton step predicts."""
+        return flatness(self.theta, *derivatives(self.products, self.theta))
 
     def profiler(self, fit: Fit) -> Profiler:
         """The deviance with a variance parameter held, of a fit by maximum likelihood."""
@@ -108,7 +116,7 @@ def fit(request: Request) -> Fit:
     terms = products.terms
     taken = absorbed(design.random, request.weights, basis) if products.reml else {}
     gone = whole(design.random, taken)
-    found, at = _optimise_others(request, products, gone) if gone else _optimise(products)
+    found, at = _optimise_others(request, products, gone) if gone else _optimise(products, request.search)
     theta = found.point
     if not found.converged and at.r2 < 1e-9 * products.yy:
         raise FitError(NO_RESIDUAL)
@@ -137,7 +145,7 @@ def fit(request: Request) -> Fit:
             *notes,
             *about_absorbed(design.random, taken),
             *singular_directions(terms, theta),
-            *_unfinished(found),
+            *_unfinished(found, design.random),
         ),
         seconds=time.perf_counter() - began,
         random=effects,
@@ -188,7 +196,7 @@ def _check_variation(residual: Array, z: Array) -> None:
         )
 
 
-def _optimise(products: Products) -> tuple[Minimum, Solution]:
+def _optimise(products: Products, how: Search) -> tuple[Minimum, Solution]:
     solver = Solver(products)
     target = Target(
         value=solver.value,
@@ -197,8 +205,9 @@ def _optimise(products: Products) -> tuple[Minimum, Solution]:
         # a step may at most double theta, or move it by the residual's standard deviation
         length=lambda point, step: float(np.abs(step).max() / max(1.0, np.abs(point).max())),
     )
-    search = partial(minimise, target, tolerance=1e-14, last=1e-19, enough=ENOUGH)
-    start = minque_theta(products, start_theta(products.terms))
+    search = searcher(how, target, tolerance=1e-14, last=1e-19, enough=ENOUGH)
+    usual = minque_theta(products, start_theta(products.terms))
+    start = theta_to_start(how, products.terms, usual)
     found = settle(search, target.value, products.terms, start)
     return found, solver.solution(found.point)
 
@@ -211,7 +220,7 @@ def _optimise_others(request: Request, products: Products, gone: list[int]) -> t
     if kept:
         design = replace(request.design, random=tuple(request.design.random[i] for i in kept))
         others = cross_products(replace(request, design=design))[0]
-        found, _ = _optimise(others)
+        found, _ = _optimise(others, request.search.elsewhere())
         for i, term in zip(kept, others.terms, strict=True):
             point[products.terms[i].theta] = found.point[term.theta]
     at = solve(products, point)
@@ -227,10 +236,10 @@ def _unweighted(rows: int) -> tuple[str, ...]:
     )
 
 
-def _unfinished(found: Minimum) -> tuple[str, ...]:
+def _unfinished(found: Minimum, random: Sequence[RandomTerm]) -> tuple[str, ...]:
     if found.converged:
         return ()
     return (
         f"did not converge in {found.iterations} iterations: largest gradient {np.abs(found.gradient).max():.2g}, "
-        f"predicted gain in deviance {found.decrement:.2g} (wanted below {ENOUGH:g}); simplify the random terms",
+        f"predicted gain in deviance {found.decrement:.2g} (wanted below {ENOUGH:g}); {ways_on(random)}",
     )

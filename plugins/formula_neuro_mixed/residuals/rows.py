@@ -19,6 +19,7 @@ from formula_neuro.family import Array
 from formula_neuro.request import Request
 from formula_neuro.residual_structure import AR1, VarIdent
 from formula_neuro.rows import column
+from formula_neuro.searching import USUAL
 from formula_neuro.values import as_factor
 
 from ..gee.clusters import Clusters, blocks_in_time
@@ -87,7 +88,7 @@ class Rows:
         how = self.request.estimator
         plain = REML() if isinstance(how, REML) else ML()
         if self.blocks is None:
-            return replace(self.request, estimator=plain, weights=self.weights(rho))
+            return replace(self.request, estimator=plain, weights=self.weights(rho), search=USUAL)
         d = self.request.design
         design: Design = replace(
             d,
@@ -96,7 +97,7 @@ class Rows:
             random=tuple(replace(term, basis=self._white(term.basis, rho)) for term in d.random),
         )
         y = self._white((self.request.y - d.offset)[:, None], rho)[:, 0]
-        return replace(self.request, estimator=plain, design=design, y=y, weights=np.ones(len(y)))
+        return replace(self.request, estimator=plain, design=design, y=y, weights=np.ones(len(y)), search=USUAL)
 
     def coloured(self, z: Array, rho: Array) -> Array:
         """Residuals (n,) of covariance R from independent ones z (n,)."""

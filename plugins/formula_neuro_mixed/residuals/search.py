@@ -14,8 +14,10 @@ from formula_neuro.errors import DataError, FitError
 from formula_neuro.family import Array
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
+from formula_neuro.searching import Point
 
-from ..newton import Target, minimise
+from ..newton import Target
+from ..optimizers import searcher
 from .rows import Rows
 
 STEP = 1e-3  # of log sd ratios and atanh(phi): errors of 1e-8 by rounding and 1e-7 by truncation, relative to curvature
@@ -25,12 +27,14 @@ ENOUGH = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """rho (m,), the ordinary fit there, the slopes (m, p, p) of its covariance and the criterion's curvature (m, m)."""
+    """rho (m,), the ordinary fit there, the slopes (m, p, p) of its covariance and the criterion's curvature (m, m)
+    and gradient (m,)."""
 
     rho: Array
     fit: Fit
     slopes: Array
     curvature: Array
+    gradient: Array
     converged: bool
     iterations: int
 
@@ -85,7 +89,11 @@ class Profile:
 def search(rows: Rows, ordinary: Callable[[Request], Fit]) -> Optimum:
     """The rho of the least criterion, from the spread and correlation of a plain fit's residuals on."""
     profile = Profile(rows, ordinary)
-    start = _start(rows, profile.fit(np.zeros(rows.size)))
+    how = rows.request.search
+    if isinstance(how.start, Point):
+        raise ValueError("start= of numbers is of theta alone: beside a residual structure take a word, 'identity'")
+    plain = np.zeros(rows.size)
+    start = _start(rows, profile.fit(plain)) if how.start in (None, "moments") else plain
     target = Target(
         value=profile.value,
         gradient=profile.gradient,
@@ -93,13 +101,14 @@ def search(rows: Rows, ordinary: Callable[[Request], Fit]) -> Optimum:
         length=lambda point, step: float(np.abs(step).max() / 2),  # a spread changes by e^2 at most
         secant=rows.size > 2,  # a Hessian takes m (m - 1) fits more than a gradient
     )
-    found = minimise(target, start, tolerance=1e-10, iterations=50, enough=ENOUGH)
-    _, _, curvature = profile.derivatives(found.point)
+    found = searcher(how, target, tolerance=1e-10, iterations=50, enough=ENOUGH)(start)
+    _, gradient, curvature = profile.derivatives(found.point)
     return Optimum(
         found.point,
         profile.fit(found.point),
         profile.slopes(found.point),
         curvature,
+        gradient,
         found.converged,
         found.iterations,
     )

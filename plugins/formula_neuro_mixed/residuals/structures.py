@@ -21,6 +21,7 @@ from formula_neuro.result import Fit
 
 from ..effects import contribution
 from ..lmm.containment import containment, of_rows
+from ..newton import flatness
 from .rows import Rows, rows_of
 from .search import Optimum, search
 
@@ -28,13 +29,14 @@ from .search import Optimum, search
 @dataclass(frozen=True, eq=False)
 class Engine:
     """What such a model can do again; `inner` is the ordinary fit of the whitened rows, `slopes` (m, p, p) how its
-    covariance changes with rho, and `curvature` (m, m) the criterion's second derivatives."""
+    covariance changes with rho, `curvature` (m, m) and `gradient` (m,) the criterion's derivatives."""
 
     inner: Fit
     rows: Rows
     rho: Array
     slopes: Array
     curvature: Array
+    gradient: Array
 
     def refit(self, request: Request) -> Fit:
         return ordinary(request)
@@ -50,6 +52,10 @@ class Engine:
     def residual_noise(self, rng: np.random.Generator) -> Array:
         """Residuals (n,) of the fitted structure, drawn for sigma = 1."""
         return self.rows.coloured(rng.standard_normal(len(self.residual_weights)), self.rho)
+
+    def flatness(self, fit: Fit) -> tuple[float, float]:
+        """The criterion's largest slope in rho, and the gain that one more Newton step predicts."""
+        return flatness(self.rho, fit.criterion, self.gradient, self.curvature)
 
     def kenward_roger(self, fit: Fit) -> NoReturn:
         raise Unable(
@@ -110,7 +116,7 @@ def fit(request: Request) -> Fit:
         messages=(*inner.messages, *rows.words, *_unfinished(found)),
         seconds=time.perf_counter() - began,
         iterations=found.iterations,
-        engine=Engine(inner, rows, found.rho, found.slopes, found.curvature),
+        engine=Engine(inner, rows, found.rho, found.slopes, found.curvature, found.gradient),
         residual=rows.named(found.rho),
     )
 
