@@ -12,7 +12,6 @@ from scipy import optimize
 
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array
-from formula_neuro.kernels.templates import lower_factor, template, vech
 from formula_neuro.searching import Point, Search
 
 from .newton import Minimum, Target, minimise, state_at
@@ -77,19 +76,19 @@ def theta_to_start(how: Search, terms: Sequence[Term], usual: Array, scale: floa
     scale: effects of size 1 in the criterion's units, by which numbers given (in lme4's units) are multiplied too.
     """
     if isinstance(how.start, Point):
-        return scale * given_theta(how.start.theta, terms)
+        return given_theta(how.start.theta, terms, scale)
     if how.start in SIZES:
-        return SIZES[str(how.start)] * scale * start_theta(terms)
+        return start_theta(terms, SIZES[str(how.start)] * scale)
     return usual
 
 
-def given_theta(theta: Sequence[float], terms: Sequence[Term]) -> Array:
-    """lme4's theta in inner coordinates; ValueError where it is another model's."""
+def given_theta(theta: Sequence[float], terms: Sequence[Term], scale: float = 1.0) -> Array:
+    """lme4's theta times `scale` in inner coordinates; ValueError where it is another model's."""
     size = terms[-1].theta.stop
     if len(theta) != size:
         raise ValueError(f"start= has {len(theta)} elements of theta, but this model has {size}: see m.theta")
     values, found = np.asarray(theta, dtype=float), []
     for term in terms:
-        inner = np.linalg.solve(term.change, template(values[term.theta], term.K))
-        found.append(vech(lower_factor(np.asarray(inner, dtype=float))))
+        inner = np.linalg.solve(term.change, scale * term.users_root(values[term.theta]))
+        found.append(term.theta_of(np.asarray(inner, dtype=float)))
     return np.concatenate(found)
