@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .design import model_matrix
     from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal
     from .fitting import fit
+    from .images.reading import read_images
     from .inference.bootstrap.bootstrap_test import bootstrap_test
     from .inference.bootstrap.distributions import Bootstrap
     from .inference.compare import compare
@@ -54,6 +55,7 @@ _PUBLIC = {
     "icc": "inference.variances.r_squared",
     "r2": "inference.variances.r_squared",
     "ranova": "inference.variances.ranova",
+    "read_images": "images.reading",
     "refit": "refitting",
     "crosscheck": "agreement",
     "backends": "registry",
@@ -104,6 +106,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "model_matrix",
     "r2",
     "ranova",
+    "read_images",
     "refit",
     "tasks",
 ]

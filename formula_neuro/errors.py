@@ -44,6 +44,10 @@ class DataError(ValueError):
     """Data that the formula or the family cannot take."""
 
 
+class ImageError(DataError):
+    """A brain image that cannot be used: its file, its grid or its values."""
+
+
 class NewLevels(DataError):
     """New data has a level that did not occur when the model was fitted."""
 
