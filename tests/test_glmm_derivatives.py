@@ -16,6 +16,7 @@ from formula_neuro.links import LINKS
 from formula_neuro_mixed.glmm import inner as glmm_inner
 from formula_neuro_mixed.glmm import laplace as glmm_laplace
 from formula_neuro_mixed.glmm import quadrature as glmm_quadrature
+from formula_neuro_mixed.glmm import scalar as glmm_scalar
 from formula_neuro_mixed.glmm import start as glmm_start
 from formula_neuro_mixed.glmm.densities import DENSITIES, ORDERS, SHAPED
 from formula_neuro_mixed.glmm.inverse_links import inverse_link
@@ -95,19 +96,20 @@ def test_gradient_and_hessian_of_quadrature_are_those_of_its_value(family):
 
 
 @pytest.mark.parametrize("family", ["binomial(cloglog)", "poisson", "nbinom1", "betabinomial"])
-def test_one_node_is_laplace_derived_in_another_way(family):
-    # Laplace's Hessian carries the modes' second derivatives by an adjoint, quadrature's forms them level by level
+def test_closed_forms_of_a_scalar_effect_are_the_general_derivatives(family):
+    # by the general rule; level by level at the mode; and over nodes, of which one is Laplace's approximation
     problem, marginal = marginal_for("~ x + (1|g)", family, table(), weights="w" if "binom" in family else None)
     psi = somewhere(problem, family)
     mode = marginal.sure_mode(psi)
-    theta, _, tau = problem.model.parts(psi)
     p = glmm_laplace.paths(problem.model, psi, mode)
-    nodes = glmm_quadrature.nodes_at(problem.model, mode, tau, 1)
-    g, H = glmm_quadrature.derivatives(problem.model, mode, p, float(theta[0]), tau, nodes)
-    value, exact_g, exact_H = marginal.derivatives(psi)
-    assert nodes.value == pytest.approx(value, abs=1e-10)
-    np.testing.assert_allclose(g, exact_g, atol=1e-9)
-    np.testing.assert_allclose(H, exact_H, atol=1e-9 * np.abs(H).max())
+    g, H = glmm_laplace.derivatives(problem.model, mode, p)
+    nodes = glmm_quadrature.nodes_at(problem.model, mode, problem.model.parts(psi)[2], 1)
+    assert nodes.value == pytest.approx(marginal.value(psi), abs=1e-10)
+    for at in (None, nodes):
+        exact_g, exact_H, moved = glmm_scalar.derivatives(problem.model, psi, mode, at)
+        np.testing.assert_allclose(exact_g, g, atol=1e-9)
+        np.testing.assert_allclose(exact_H, H, atol=1e-9 * np.abs(H).max())
+        np.testing.assert_allclose(moved, p.v, atol=1e-10)
 
 
 def mp_laplace(y, w, x, codes, psi):

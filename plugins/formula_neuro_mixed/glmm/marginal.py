@@ -12,6 +12,7 @@ from formula_neuro.family import Array
 
 from . import laplace as laplace
 from . import quadrature as quadrature
+from . import scalar as scalar
 from .modes import Mode, Model, modes
 
 LARGEST_THETA = 50.0  # on a logit or log scale: effects of e^50 mean that the variance is infinite
@@ -130,13 +131,12 @@ class Marginal:
         """F, its gradient and its Hessian."""
         if self._derived is not None and self._derived[0] == psi.tobytes():
             return self._derived[1]
-        mode, p = self._paths(psi)
-        known = self._at(psi)
-        theta, _, tau = self.model.parts(psi)
-        if known.nodes is None:
-            g, H = laplace.derivatives(self.model, mode, p)
+        mode, known = self.sure_mode(psi), self._at(psi)
+        if self.model.scalar:
+            g, H, slope = scalar.derivatives(self.model, psi, mode, known.nodes)
+            self._path = (psi.copy(), mode.v, slope)
         else:
-            g, H = quadrature.derivatives(self.model, mode, p, float(theta[0]), tau, known.nodes)
+            g, H = laplace.derivatives(self.model, *self._paths(psi))
         if self.penalty is not None:
             own = self._penalised
             g[own] += 2 * self.penalty.Q @ psi[own]

@@ -32,6 +32,16 @@ class Model:
     offset: Array
 
     @cached_property
+    def XT(self) -> Array:
+        """(r, n), its rows side by side in memory."""
+        return np.ascontiguousarray(self.X.T)
+
+    @cached_property
+    def scalar(self) -> bool:
+        """Whether every row meets one random effect, and nothing but a shape is estimated beside theta and b."""
+        return self.layout.M == 1 and self.rows.n_inflation == 0
+
+    @cached_property
     def n_theta(self) -> int:
         return self.layout.n_theta
 
