@@ -56,6 +56,8 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
     steps: list[tuple[str, Step]] = [
         ("coefficients", _coefficients),
         ("standard errors", _standard_errors),
+        ("zero-inflation coefficients", _inflation),
+        ("zero-inflation standard errors", _inflation_errors),
         ("sigma", _sigma),
         ("random-effect sds", _sds),
         ("random-effect covariances", _covariances),
@@ -105,6 +107,26 @@ def _standard_errors(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, 
     for name, a, b in zip(fit.names, fit.se, other.se, strict=True):
         if not (np.isnan(a) and np.isnan(b)) and name not in _infinite(fit, other):
             yield name, float(a), float(b), _apart(a, b, abs(b))
+
+
+def _inflation(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    for name, a, b, _, error in _inflations(fit, other):
+        yield name, a, b, _apart(a, b, error)
+
+
+def _inflation_errors(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
+    for name, _, _, a, b in _inflations(fit, other):
+        yield name, a, b, _apart(a, b, b)
+
+
+def _inflations(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float, float]]:
+    """Each coefficient of zero inflation in both, with its standard errors; none that has no finite estimate."""
+    ours, theirs, zeros = fit.inflation, other.inflation, fit.request.inflation
+    if ours is None or theirs is None or zeros is None or ours.infinite or theirs.infinite:
+        return
+    for name, a, b, s, t in zip(zeros.names, ours.gamma, theirs.gamma, ours.se, theirs.se, strict=True):
+        if not (np.isnan(a) and np.isnan(b)):  # aliased in both
+            yield name, float(a), float(b), float(s), float(t)
 
 
 def _sigma(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:

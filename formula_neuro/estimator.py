@@ -101,6 +101,9 @@ class Laplace(_Approximate):
     binomial, poisson and inverse.gaussian (whose observed ones give the approximation poles) and the observed ones for
     all other families; gaussian and Gamma take either, negative binomials and beta families the observed ones alone.
     prior: a weak prior of the coefficients, as Normal(2.5); the estimate is then the posterior's mode.
+    zero_inflation: a formula of fixed terms, "~ 1" or "~ dose", for the logit of the probability that a count is 0
+    whatever its mean (glmmTMB's ziformula); of poisson, nbinom1, nbinom2, binomial and betabinomial responses, with
+    observed weights. m.zero_inflation() has the estimates.
 
     >>> import formula_neuro as fn
     >>> m = fn.fit("lick ~ dff + (1|mouseID)", fn.datasets.waterlick(), family="binomial", estimator=fn.Laplace())
@@ -110,10 +113,26 @@ class Laplace(_Approximate):
 
     weights: str | None = None
     prior: Normal | None = None
+    zero_inflation: str | None = None
 
     def __post_init__(self) -> None:
         if self.weights not in (None, "expected", "observed"):
             raise ValueError(f"Laplace: weights={self.weights!r} is not known; there are 'expected' and 'observed'")
+        if self.zero_inflation is None:
+            return
+        if self.weights == "expected":
+            raise ValueError("Laplace: zero inflation goes with observed weights; leave weights= out")
+        from .inflation import inflation_formula
+
+        inflation_formula(self.zero_inflation)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        if self.zero_inflation is None:
+            return ()
+        from .inflation import inflation_columns
+
+        return inflation_columns(self.zero_inflation)
 
 
 @dataclass(frozen=True, repr=False)

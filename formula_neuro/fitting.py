@@ -12,6 +12,7 @@ from .design import Design, model_matrix
 from .errors import DataError, FormulaError
 from .estimator import BIAS_REDUCED, GEE, Estimator, as_estimator
 from .family import Array, Binomial, Family, as_family
+from .inflation import inflation_design
 from .request import Request
 from .result import Fit
 from .syntax.expression import label
@@ -81,7 +82,9 @@ def as_request(design: Design, family: Family, estimator: str | Estimator | None
     how = as_estimator(given, model)
     y, weights, notes = _response(design, family)
     constant = _constant(design, y, weights, family, how)
-    return Request(model, family, how, design, y, weights, (*design.messages, *notes, *constant))
+    asked = getattr(how, "zero_inflation", None)
+    zeros = None if asked is None else inflation_design(asked, design, family.name)
+    return Request(model, family, how, design, y, weights, (*design.messages, *notes, *constant), inflation=zeros)
 
 
 def model_of(design: Design, family: Family, estimator: Estimator | None = None) -> str:

@@ -53,6 +53,8 @@ class Backend:
     optimizers: frozenset[str] = frozenset()  # that it searches with where asked to, "newton", "powell"
     spatial: bool = False  # takes s(...), terms with a map of their own
     max_random: int | None = None
+    images: bool = False  # fits a model in every voxel of a stack of images
+    inflation: bool = False  # takes zero_inflation=
     rank: int = 0
     language: str = "python"
     requires_api: int = API
@@ -91,6 +93,8 @@ class Backend:
         if request.spatial and not self.spatial:
             return "has no s(...): it marks terms with a map of their own, and this backend makes no maps"
         strange = sorted(request.structures - self.structures)
+        if getattr(request, "inflation", None) is not None and not self.inflation:
+            return "takes no zero inflation"
         if strange:
             named = strange[0] if "(" in strange[0] else f"{strange[0]}(...)"
             return f"has no {named} covariance structure (has {', '.join(sorted(self.structures))})"

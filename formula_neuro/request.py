@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .design import Design
 from .estimator import ML, Estimator
@@ -30,6 +32,9 @@ class Request:
     weights: Array
     messages: tuple[str, ...] = ()
     search: Search = USUAL
+    inflation: Design | None = None  # columns of the logit of the probability of zeros that are none of the family's
+
+    of_images: ClassVar[bool] = False
 
     @property
     def n_random(self) -> int:
@@ -66,7 +71,8 @@ class Request:
         """Whether it asks for what glmmTMB maximises and lme4 does not: a dispersion or shape among the parameters of a
         GLMM, or observed weights."""
         shaped = self.family.shape is not None or self.family.name in ("Gamma", "inverse.gaussian", "gaussian")
-        return self.model == "glmm" and (shaped or getattr(self.estimator, "weights", None) == "observed")
+        observed = getattr(self.estimator, "weights", None) == "observed"
+        return self.model == "glmm" and (shaped or observed or self.inflation is not None)
 
     def describe(self) -> str:
         """In words: "glmm (Gamma, 1 random term)"."""
@@ -83,6 +89,13 @@ class Request:
 
     def with_estimator(self, estimator: Estimator) -> Request:
         return replace(self, estimator=estimator)
+
+    def on_rows(self, design: Design, kept: NDArray[np.bool_]) -> Request:
+        """The same model on some of the rows, whose design is given."""
+        zeros = self.inflation
+        if zeros is not None:
+            zeros = replace(zeros, matrix=zeros.matrix[kept], offset=zeros.offset[kept], rows=zeros.rows[kept])
+        return replace(self, design=design, y=self.y[kept], weights=self.weights[kept], inflation=zeros)
 
     def by_ml(self) -> Request:
         """The same model by maximum likelihood, a structure of its residuals kept."""

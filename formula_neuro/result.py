@@ -18,6 +18,7 @@ import pandas as pd
 from .errors import Unable
 from .estimator import BIAS_REDUCED
 from .family import Array, Family
+from .inflation import ZeroInflation
 from .request import Request
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Fit:
     null_deviance: float = float("nan")  # of the intercept (and offset) alone
     # what describes residuals beside sigma, by name: a GEE's correlations, a residual structure's phi and sd ratios
     residual: Mapping[str, float] = field(default_factory=dict)
+    inflation: ZeroInflation | None = None  # estimates of the probability of zeros that are none of the family's
 
     # ---- numbers ---------------------------------------------------------------------------------
     @property
@@ -141,9 +143,15 @@ class Fit:
 
     @property
     def fitted(self) -> pd.Series:
-        """Fitted means of the rows used, indexed by the data's own row labels."""
-        mu = self.request.family.link.inverse(self.eta)
+        """Fitted means of the rows used, indexed by the data's own row labels; with zero inflation (1 - p) mu."""
+        mu = self.request.family.link.inverse(self.eta) * (1 - self.zero_probability)
         return pd.Series(mu, index=self.request.design.index, name="fitted")
+
+    @property
+    def zero_probability(self) -> Array:
+        """p (n,): the probability that a row is 0 for another reason than the family's; 0 without zero inflation."""
+        zeros, design = self.inflation, self.request.inflation
+        return np.zeros(len(self.eta)) if zeros is None or design is None else zeros.probability(design)
 
     @property
     def residual_weights(self) -> Array:

@@ -70,6 +70,7 @@ GLMM = GeneralizedMixedBackend(
 
 
 @dataclass(frozen=True)
+    inflation=True,
 class EstimatingBackend(Backend):
     """Families whose variance is known up to a factor, which is estimated whatever the family."""
 

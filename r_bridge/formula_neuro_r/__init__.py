@@ -72,7 +72,7 @@ def formula_neuro_backends() -> list[Backend]:
             models=frozenset({"lmm"}),
             families=frozenset({"gaussian"}),
             estimators=frozenset({"reml", "ml"}),
-            structures=frozenset({"us", "diag"}),
+            structures=frozenset({"us", "diag", "diag(..., hom = TRUE)", "cs(..., hom = TRUE)"}),
             residuals=frozenset({"VarIdent", "AR1"}),
             target=f"{fits}:nlme",
             rank=-1,  # a second opinion, by name
@@ -85,6 +85,7 @@ def formula_neuro_backends() -> list[Backend]:
                 {"gaussian", "binomial", "poisson", "Gamma", "nbinom1", "nbinom2", "beta", "betabinomial"}
             ),
             estimators=frozenset({"reml", "ml", "laplace"}),
+            inflation=True,
             structures=frozenset({"us", "diag", "cs", "ar1"}),
             target=f"{fits}:glmmtmb",
             rank=-1,

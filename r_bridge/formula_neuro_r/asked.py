@@ -25,10 +25,11 @@ def arguments(request: Request) -> dict[str, Any]:
     weights instead, because the formula's own left side no longer applies.
     """
     design = request.design
-    replaced = not _own_response(request)
+    replaced, zeros = not _own_response(request), request.inflation
     asked = {
         "formula": design.formula.text.strip(),
-        "columns": columns_to_r(design.data),
+        "columns": {**columns_to_r(design.data), **({} if zeros is None else columns_to_r(zeros.data))},
+        "zeros": None if zeros is None else zeros.formula.text.strip(),
         "rows": len(design.rows),
         "learnt": learnt_calls(design) or None,
         "grouped": group_calls(design) or None,

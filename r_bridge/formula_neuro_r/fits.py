@@ -93,6 +93,8 @@ def glmmtmb(request: Request) -> Fit:
     if request.model == "lmm":
         why = "glmmTMB's hold the uncertainty of the variances too"
         return replace(fit, engine=replace(fit.engine, not_compared={"standard errors": why}))
+    if request.inflation is not None:
+        return replace(fit, deviance=-2 * fit.loglik)
     mu = fit.request.family.link.inverse(fit.eta)
     return replace(fit, deviance=float(fit.request.family.deviance(request.y, mu, request.weights).sum()))
 

@@ -13,6 +13,7 @@ from formula_neuro.design import RandomTerm
 from formula_neuro.errors import FitError
 from formula_neuro.estimator import AGQ
 from formula_neuro.family import Array
+from formula_neuro.inflation import ZeroInflation
 from formula_neuro.request import Request
 from formula_neuro.result import Fit, RandomEffect
 
@@ -52,6 +53,7 @@ def fit_from(request: Request, backend: str, answer: Answer, seconds: float, eng
         iterations=int(number["iterations"]),
         engine=replace(engine, order=tuple(order)),
         null_deviance=number.get("null_deviance", float("nan")),
+        inflation=_inflation(request, value),
         residual=dict(zip(value.get("residual_names", ()), map(float, value.get("residual", ())), strict=True)),
     )
 
@@ -63,6 +65,16 @@ def _with_theta(request: Request, number: Mapping[str, float]) -> Request:
         return request
     given: dict[str, Any] = {shape[0]: number["nb_theta"], f"{shape[0]}_se": number["nb_theta_se"]}
     return replace(request, family=replace(request.family, **given))
+
+
+def _inflation(request: Request, value: Mapping[str, Any]) -> ZeroInflation | None:
+    """The coefficients of zero inflation by our names; raises FitError where R coded the formula otherwise."""
+    if request.inflation is None or value.get("zi") is None:
+        return None
+    names, theirs = request.inflation.names, value["zi_names"]
+    _check_names(names, theirs)
+    known = tuple(name for name, g in zip(theirs, value["zi"], strict=True) if np.isfinite(g))
+    return ZeroInflation(_by_name(value["zi"], theirs, names), _square_by_name(value["zi_covariance"], known, names))
 
 
 def _constant(request: Request) -> float:

@@ -31,7 +31,7 @@ def on_rows(request: Request, kept: NDArray[np.bool_]) -> Request:
         data=design.data[kept],
         beside={name: keep(value, np.flatnonzero(kept)) for name, value in design.beside.items()},
     )
-    return replace(request, design=smaller, y=request.y[kept], weights=request.weights[kept])
+    return request.on_rows(smaller, kept)
 
 
 def _term(term: RandomTerm, kept: NDArray[np.bool_]) -> RandomTerm:

@@ -30,6 +30,9 @@ def found(fit: Fit) -> tuple[Inner, Marginal, Array]:
     """The problem, the criterion and psi = (theta, b, tau) where the fit found it least."""
     problem = _as_found(fit)
     b = problem.basis.R @ fit.beta[problem.basis.kept] / problem.scale
+    if problem.inflation is not None and fit.inflation is not None:
+        gamma = fit.inflation.gamma[problem.inflation.kept]
+        b = np.concatenate([b, problem.inflation.R @ gamma / problem.scale])
     tau = [_tau(fit)] if problem.model.rows.shaped else []
     return problem, marginal_of(fit.request, problem), np.concatenate([inner_theta(fit, problem.terms), b, tau])
 
@@ -52,9 +55,10 @@ def _tau(fit: Fit) -> float:
 
 def row_weights(fit: Fit) -> tuple[Array, Array]:
     """The weights (n,) of the rows in the modes' covariances, and their scores in eta (n,); 0 in rows not used."""
-    model = _as_found(fit).model
-    order, rows = model.layout.order, model.rows
-    tau, eta = _tau(fit) if rows.shaped else rows.fixed_tau, fit.eta[order]
+    problem, _, psi = found(fit)
+    model = problem.model
+    order, rows, tau = model.layout.order, model.rows, model.parts(psi)[2]
+    eta = fit.eta[order]
     near = rows.near(eta, tau)
     W, score = np.zeros((2, len(fit.eta)))
     W[order], score[order] = rows.weights(near, eta, tau), near.score

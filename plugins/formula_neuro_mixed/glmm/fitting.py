@@ -25,6 +25,7 @@ from ..newton import flatness
 from ..profile import of_glmm
 from ..terms import users_theta
 from . import again as glmm_again
+from .inflation import check_zeros, inflation_of, inflation_words, with_inflation
 from .inner import Inner, inner
 from .modes import Mode
 from .search import Searched, estimated, limiting, polished, search
@@ -72,6 +73,7 @@ def fit(request: Request) -> Fit:
     """The model that maximises the approximated likelihood over theta, the coefficients and the shape together."""
     began = time.perf_counter()
     check_response(request)
+    check_zeros(request)
     notes = (*check_groups(request.design.random), *about_identification(request.design.random))
     problem = inner(request)
     by_itself = alone(problem.model)
@@ -80,13 +82,14 @@ def fit(request: Request) -> Fit:
     lost = bool(signs) and prior is None
     # coefficients on their way to infinity are no place to start from
     b = by_itself.b
-    b = b * min(1.0, 5.0 / np.abs(problem.model.X @ b).max(initial=1e-300)) if signs else b
+    b = b * min(1.0, 5.0 / np.abs(problem.model.X[:, : len(b)] @ b).max(initial=1e-300)) if signs else b
     marginal = glmm_again.marginal_of(request, problem)
     how = request.search
-    b = _given(how, problem, b)
+    b = with_inflation(problem.model, _given(how, problem, b))
     at = search(problem, marginal, start(problem.model, problem.terms, b, how), how, rescue=not signs)
     at, covariance, uncertain = polished(at, flat=lost)
     too_large = unbounded(at)
+    finished = _finished(request, at, covariance)
     messages = (
         *request.messages,
         *aliased(request.design.names, problem.basis.kept),
@@ -95,6 +98,7 @@ def fit(request: Request) -> Fit:
         *too_large,
         *singular_directions(problem.terms, at.found.point[: problem.model.n_theta]),
         *shape_words(request.family, at),
+        *inflation_words(request, finished.inflation),
         *(() if lost or too_large else unfinished(at.found, request.design.random)),
         *uncertain,
     )
@@ -119,9 +123,10 @@ def _finished(request: Request, at: Searched, covariance: Array | None) -> Fit:
     """The Fit, with everything that follows from the modes at the optimum."""
     problem, point = at.problem, at.found.point
     model, basis, design = problem.model, problem.basis, request.design
-    theta, b, tau = model.parts(point)
+    theta, b, _ = model.parts(point)
+    tau = float(point[-1]) if model.rows.shaped else model.rows.fixed_tau
     mode = at.marginal.sure_mode(point)
-    beta = basis.coefficients(b * problem.scale)
+    beta, zeros = basis.coefficients(b[: basis.rank] * problem.scale), inflation_of(problem, b, covariance)
     kept = ~np.isnan(beta)
     sigma = float(np.exp(tau / 2)) if request.family.dispersed else 1.0
     variance = None if covariance is None else covariance[len(b) :, len(b) :]
@@ -130,15 +135,15 @@ def _finished(request: Request, at: Searched, covariance: Array | None) -> Fit:
     eta = design.matrix[:, kept] @ beta[kept] + design.offset + contribution(design.random, effects)
     eta[model.layout.order] = mode.eta  # whose rounding keeps it inside the range
     loglik = at.loglik(family)
-    n_parameters = int(kept.sum()) + len(theta) + int(model.rows.shaped or at.limited)
+    n_parameters = int(kept.sum()) + len(theta) + int(model.rows.shaped or at.limited) + model.rows.n_inflation
     mu = family.link.inverse(mode.eta)
     return Fit(
         request=request if family is request.family else replace(request, family=family),
         backend="native-glmm",
         beta=beta,
-        covariance=_covariance_of_all(basis, covariance, len(b), problem.scale),
+        covariance=_covariance_of_all(basis, covariance, problem.scale),
         loglik=loglik,
-        deviance=float(family.deviance(model.rows.y, mu, model.rows.w).sum()),
+        deviance=-2 * loglik if zeros else float(family.deviance(model.rows.y, mu, model.rows.w).sum()),
         criterion=-2 * loglik + at.marginal.penalised(point),
         n_parameters=n_parameters,
         df_resid=float(len(request.y) - n_parameters),
@@ -149,6 +154,7 @@ def _finished(request: Request, at: Searched, covariance: Array | None) -> Fit:
         theta=users_theta(problem.terms, theta) / sigma,
         iterations=at.found.iterations,
         engine=Engine(),
+        inflation=zeros,
     )
 
 
@@ -160,8 +166,8 @@ def _effects(at: Searched, theta: Array, mode: Mode) -> tuple[RandomEffect, ...]
     )
 
 
-def _covariance_of_all(basis: Basis, covariance: Array | None, m: int, scale: float) -> Array:
+def _covariance_of_all(basis: Basis, covariance: Array | None, scale: float) -> Array:
     """(p, p) covariance of X's coefficients; all NaN where there is none."""
     if covariance is None:
         return np.full((basis.columns, basis.columns), np.nan)
-    return scale**2 * basis.covariance(covariance[:m, :m])
+    return scale**2 * basis.covariance(covariance[: basis.rank, : basis.rank])

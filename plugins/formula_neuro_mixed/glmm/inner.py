@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from formula_neuro.design import Design
 from formula_neuro.estimator import Laplace, Normal
 from formula_neuro.family import Family, NBinom2, Poisson
 from formula_neuro.kernels.rank import Basis, orthonormal_basis
@@ -14,6 +15,7 @@ from formula_neuro.request import Request
 
 from ..plain.pirls import Problem
 from ..terms import Term, inner_terms
+from .inflated import InflatedRows
 from .layout import layout_of
 from .marginal import Penalty
 from .modes import Model
@@ -29,6 +31,7 @@ class Inner:
     basis: Basis
     scale: float  # inner coefficients times this are the basis's
     used: NDArray[np.bool_]
+    inflation: Basis | None = None  # of the columns of zero inflation, on the same scale
 
 
 def inner(request: Request) -> Inner:
@@ -42,7 +45,18 @@ def inner(request: Request) -> Inner:
     X[used] = basis.Q * scale
     order = layout.order
     rows = Rows(_known(request.family), request.y[order], request.weights[order], _expected(request))
-    return Inner(Model(rows, layout, X[order], design.offset[order]), terms, basis, scale, used)
+    own = Inner(Model(rows, layout, X[order], design.offset[order]), terms, basis, scale, used)
+    return own if request.inflation is None else _inflated(own, request.inflation)
+
+
+def _inflated(of: Inner, zeros: Design) -> Inner:
+    """The same with zeros from elsewhere; their coefficients have columns of zeros in X."""
+    basis, order, plain = orthonormal_basis(zeros.matrix[of.used]), of.model.layout.order, of.model.rows
+    Z = np.empty((len(of.used), basis.rank))
+    Z[of.used] = basis.Q * of.scale
+    rows = InflatedRows(plain.family, plain.y, plain.w, False, Z[order], zeros.offset[order])
+    X = np.hstack([of.model.X, np.zeros_like(rows.Z)])
+    return replace(of, model=replace(of.model, rows=rows, X=X), inflation=basis)
 
 
 def _known(family: Family) -> Family:

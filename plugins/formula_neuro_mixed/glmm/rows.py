@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ FREE = ("logit", "probit", "cloglog", "cauchit")  # links whose means are always
 # Families whose weights in log|A| are Fisher's by default: two as in lme4; the third because its observed ones turn
 # negative in far responses, where log|A| then has poles
 EXPECTED = ("binomial", "poisson", "inverse.gaussian")
+Tau = Any  # the logarithm of the shape, a float; of rows with zero inflation (gamma, tau) in one array
 POWERS = {"gaussian": 0.0, "poisson": 1.0, "Gamma": 2.0, "inverse.gaussian": 3.0}  # V = mu^power
 
 
@@ -45,6 +47,23 @@ class Expansion:
     l: list[list[Array]]
     W: list[list[Array]]
 
+    # ---- by the parameters beside theta and b: tau here ------------------------------------------
+    def by_beside(self, i: int) -> Array:
+        """(n, k): d^i l / d eta^i by each of them."""
+        return self.l[1][i][:, None]
+
+    def weights_by_beside(self) -> Array:
+        """(n, k)."""
+        return self.W[1][0][:, None]
+
+    def bent_by_beside(self, c: Array, a: Array) -> Array:
+        """(n, k): -2 l' + c W' + a l'' by each of them."""
+        return (-2 * self.l[1][1] + c * self.W[1][1] + a * self.l[1][2])[:, None]
+
+    def twice_by_beside(self, c: Array, a: Array) -> Array:
+        """(k, k): sums over rows of -2 l + c W + a l' by each pair of them."""
+        return np.array([[(-2 * self.l[2][0] + c * self.W[2][0] + a * self.l[2][1]).sum()]])
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -60,6 +79,28 @@ class Rows:
         """Whether the family has a shape to estimate."""
         return self.family.name in SHAPED and not getattr(self.family, "fixed", False)
 
+    @property
+    def n_inflation(self) -> int:
+        """Number of coefficients of the zero inflation."""
+        return 0
+
+    @property
+    def n_beside(self) -> int:
+        """Number of parameters beside theta and b."""
+        return int(self.shaped)
+
+    def beside(self, psi: Array) -> Tau:
+        """What these methods take for tau: of a fixed shape its logarithm, 0 without one."""
+        return float(psi[-1]) if self.shaped else self.fixed_tau
+
+    def predictors(self, X: Array) -> Array:
+        """X, whose products with steps of b the search keeps small; with zero inflation also its own columns."""
+        return X
+
+    def plain_value(self, eta: Array, near: Near, tau: Tau) -> float:
+        """The log-likelihood without constants, and without zero inflation."""
+        return float(near.value.sum())
+
     @cached_property
     def fixed_tau(self) -> float:
         """The logarithm of a shape that the family holds fixed; 0 without one."""
@@ -74,7 +115,7 @@ class Rows:
     def canonical(self) -> bool:
         return (self.family.name, self.family.link.name) in CANONICAL
 
-    def near(self, eta: Array, tau: float) -> Near:
+    def near(self, eta: Array, tau: Tau) -> Near:
         """What a Newton step to the modes needs."""
         if self.canonical:
             return _CANONICAL_NEAR[self.family.name](self.y, self.w, eta)
@@ -87,14 +128,14 @@ class Rows:
                 return Near(np.where(fine, l0, -np.inf), np.where(fine, l1, 0.0), np.where(fine, l2, 0.0))
         return Near(l0, l1, l2)
 
-    def weights(self, near: Near, eta: Array, tau: float) -> Array:
+    def weights(self, near: Near, eta: Array, tau: Tau) -> Array:
         """The weights (n,) in log|A|."""
         if self.same_weights:
             return -near.bend
         mu = inverse_link(self.family.link, eta)
         return fisher(self.family, self.w, mu, tau)[0]
 
-    def expansion(self, eta: Array, tau: float) -> Expansion:
+    def expansion(self, eta: Array, tau: Tau) -> Expansion:
         """All derivatives that the Hessian of Laplace's approximation needs."""
         if self.canonical:
             l = _CANONICAL[self.family.name](self.y, self.w, eta)
@@ -134,7 +175,7 @@ def composed(f: Sequence[Array], mu: Jet) -> list[Array]:
 
 
 def fisher(family: Family, w: Array, mu: Jet, tau: float) -> list[Array]:
-    """W = w mu1^2 / (phi V), Fisher's weights, with two derivatives in eta; phi = exp(tau), or 1 without a dispersion."""
+    """Fisher's weights W = w mu1^2 / (phi V) with two derivatives in eta; phi = exp(tau) where dispersed, else 1."""
     _, m1, m2, m3, _ = mu
     k = _precisions(family, mu[0])
     w = w * np.exp(-tau) if family.dispersed else w

@@ -46,7 +46,7 @@ class Searched:
         mu, rows = family.link.inverse(mode.eta), model.rows
         known = family.loglik(mu=mu, y=rows.y, w=rows.w, dispersion=float(np.exp(tau)) if family.dispersed else 1.0)
         F = self.found.value - self.marginal.penalised(point)
-        return known - float(mode.near.value.sum()) - F / 2
+        return known - rows.plain_value(mode.eta, mode.near, tau) - F / 2
 
 
 def search(problem: Inner, marginal: Marginal, start: Array, how: Search, *, rescue: bool) -> Searched:
@@ -93,11 +93,12 @@ def estimated(family: Family, tau: float, variance: Array | None) -> Family:
 def optimise(marginal: Marginal, terms: tuple[Term, ...], start: Array, how: Search, *, rescue: bool) -> Minimum:
     model = marginal.model
     cut, stop = model.n_theta, model.n_theta + model.X.shape[1]
+    X = model.rows.predictors(model.X)
 
     def length(point: Array, step: Array) -> float:
         """At most 5 units of the linear predictor, or a doubling of it; 9/10 of theta; 2 of the shape's logarithm."""
-        eta = np.abs(model.X @ point[cut:stop]).max(initial=0.0)
-        moved = np.abs(model.X @ step[cut:stop]).max(initial=0.0)
+        eta = np.abs(X @ point[cut:stop]).max(initial=0.0)
+        moved = np.abs(X @ step[cut:stop]).max(initial=0.0)
         of_theta = np.abs(step[:cut]).max() / max(1.0, np.abs(point[:cut]).max())
         # less than all of theta: exactly 0 is a stationary point, and no place to land on by the way
         return float(max(moved / max(5.0, eta), of_theta / 0.9, _of_shape(marginal, point[stop:], step[stop:])))

@@ -30,7 +30,8 @@ def alone(model: Model) -> Scoring:
     rows = model.rows
     family = simpler(rows.family)
     w = np.ones_like(rows.w) if rows.family.name == "beta" else rows.w
-    return irls(model.X, rows.y, w, model.offset, family, tolerance=1e-10)  # a start need not be exact
+    X = model.X[:, : model.X.shape[1] - rows.n_inflation]
+    return irls(X, rows.y, w, model.offset, family, tolerance=1e-10)  # a start need not be exact
 
 
 def start(model: Model, terms: tuple[Term, ...], b: Array, how: Search = USUAL) -> Array:

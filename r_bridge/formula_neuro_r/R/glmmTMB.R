@@ -9,8 +9,10 @@ fit_glmmtmb <- function(arguments) {
   formula <- str2lang(arguments$formula)
   # its own reading of two bars joins what lme4 keeps apart
   if ("||" %in% all.names(formula)) arguments$formula <- deparse1(lme4::expandDoubleVerts(formula))
+  zeros <- stats::as.formula(if (is.null(arguments$zeros)) "~0" else arguments$zeros, env = surroundings(arguments))
   model <- run(quote(glmmTMB::glmmTMB), arguments,
-               list(family = family, REML = isTRUE(arguments$reml), control = control))
+               list(family = family, REML = isTRUE(arguments$reml), control = control, ziformula = zeros))
+  inflation <- glmmTMB::fixef(model)$zi
   kept <- glmmTMB::fixef(model)$cond
   known <- is.finite(kept)
   X <- glmmTMB::getME(model, "X")
@@ -25,7 +27,9 @@ fit_glmmtmb <- function(arguments) {
     nb_theta_se = if (shaped) stats::sigma(model) * dispersion["betad", "Std. Error"],  # of its logarithm
     eta = as.double(stats::predict(model, type = "link")),
     converged = model$fit$convergence == 0 && isTRUE(model$sdr$pdHess), iterations = as.double(model$fit$iterations),
-    random = random_of_tmb(model)
+    random = random_of_tmb(model),
+    zi_names = if (length(inflation)) names(inflation), zi = if (length(inflation)) as.double(inflation),
+    zi_covariance = if (length(inflation)) unname(as.matrix(stats::vcov(model)$zi))
   ))
 }
 
