@@ -1,0 +1,106 @@
+"""Means and weights of generalized linear models for a block of linear predictors, fused into given buffers.
+
+With mu1 = dmu/deta, mu2 = d2mu/deta2 and V the variance function, row by row and for a prior weight of 1:
+
+    q = mu1 / V,   W = mu1 q,   bend = mu2 / mu1,   skew = V'(mu) mu1 / V
+
+Written so that the lower tail keeps its digits and no more than one special function is taken of each number;
+formula_neuro_glm's moments.py says the same slowly in numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import pi, sqrt
+from typing import Any
+
+import torch
+
+Tensor = Any  # torch's own types are not read
+Rows = tuple[Tensor, Tensor | None, Tensor]  # mu, q (None: all 1), W
+
+
+def _probit(eta: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Rows:
+    torch.abs(eta, out=a).mul_(sqrt(0.5)).erfc_()  # twice the smaller tail
+    torch.mul(eta, eta, out=b).mul_(-0.5).exp_()
+    torch.neg(a, out=c).add_(1.0)
+    torch.addcmul(a, a, c, out=a)  # 4 mu (1 - mu)
+    c.copysign_(eta).add_(1.0).mul_(0.5)
+    torch.div(b, a, out=a)
+    b.mul_(a).mul_(2 / pi)
+    return c, a.mul_(4 / sqrt(2 * pi)), b
+
+
+def _logit(eta: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Rows:
+    torch.sigmoid(eta, out=a)
+    torch.addcmul(a, a, a, value=-1.0, out=b)
+    return a, None, b
+
+
+def _cloglog(eta: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Rows:
+    torch.exp(eta, out=a)
+    torch.neg(a, out=c).expm1_().neg_()
+    torch.div(a, c, out=b)
+    a.mul_(b).addcmul_(a, c, value=-1.0)
+    return c, b, a
+
+
+def _cauchit(eta: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Rows:
+    torch.atan(eta, out=c).mul_(1 / pi).add_(0.5)
+    torch.mul(eta, eta, out=a).add_(1.0).mul_(pi).reciprocal_()
+    torch.addcmul(c, c, c, value=-1.0, out=b)
+    torch.div(a, b, out=b)
+    return c, b, a.mul_(b)
+
+
+def _log(eta: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Rows:
+    torch.exp(eta, out=a)
+    torch.neg(a, out=b).add_(1.0).reciprocal_()
+    return a, b, torch.mul(a, b, out=c)
+
+
+def _poisson(eta: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Rows:
+    torch.exp(eta, out=a)
+    return a, None, torch.mul(a, 1.0, out=b)
+
+
+ROWS: dict[tuple[str, str], Callable[[Tensor, Tensor, Tensor, Tensor], Rows]] = {
+    ("binomial", "probit"): _probit,
+    ("binomial", "logit"): _logit,
+    ("binomial", "cloglog"): _cloglog,
+    ("binomial", "cauchit"): _cauchit,
+    ("binomial", "log"): _log,
+    ("poisson", "log"): _poisson,
+}
+
+
+def rows(family: str, link: str, eta: Tensor, buffers: tuple[Tensor, Tensor, Tensor]) -> Rows:
+    """mu, q and W at eta (..., n), in the buffers (each like eta); q None stands for ones.
+
+    >>> eta = torch.zeros(1, 2, dtype=torch.float64)
+    >>> mu, q, W = rows("binomial", "probit", eta, tuple(torch.empty_like(eta) for _ in range(3)))
+    >>> round(float(mu[0, 0]), 6), round(float(W[0, 0]), 6)  # 1/2 and 2/pi
+    (0.5, 0.63662)
+    """
+    return ROWS[family, link](eta, *buffers)
+
+
+def bend(family: str, link: str, eta: Tensor, mu: Tensor, out: Tensor) -> Tensor:
+    """mu2 / mu1 in `out`, which may be eta itself."""
+    if link == "probit":
+        return torch.neg(eta, out=out)
+    if link == "logit":
+        return torch.mul(mu, -2.0, out=out).add_(1.0)
+    if link == "cloglog":
+        return torch.exp(eta, out=out).neg_().add_(1.0)
+    if link == "cauchit":
+        return torch.div(eta, eta * eta + 1.0, out=out).mul_(-2.0)
+    return out.fill_(1.0)  # log
+
+
+def skew(family: str, mu: Tensor, q: Tensor | None, out: Tensor) -> Tensor:
+    """V'(mu) mu1 / V in `out`."""
+    if family == "poisson":
+        return out.fill_(1.0)  # V' = 1 and mu1 = V
+    torch.mul(mu, -2.0, out=out).add_(1.0)
+    return out if q is None else out.mul_(q)
