@@ -14,6 +14,7 @@ from .intervals.likelihood_tests import check_test, retested
 from .null_model import explained
 from .precision import precision
 from .rows.robust import chosen
+from .sides import TWO, beyond, limits
 
 COLUMNS = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
 
@@ -69,14 +70,20 @@ def check_level(conf_level: float) -> None:
 
 
 def wald(
-    terms: list[str], estimate: Array, se: Array, df: Array, conf_level: float, null: Array | float = 0.0
+    terms: list[str],
+    estimate: Array,
+    se: Array,
+    df: Array,
+    conf_level: float,
+    null: Array | float = 0.0,
+    side: int = TWO,
 ) -> pd.DataFrame:
     """The eight columns for estimates (q,) with standard errors and degrees of freedom (inf: normal)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (estimate - null) / se
-        p = 2 * stats.t.sf(np.abs(statistic), df)  # t with infinite df is the normal distribution
-        half = stats.t.ppf((1 + conf_level) / 2, df) * se
-        columns = [terms, estimate, se, statistic, df, p, estimate - half, estimate + half]
+        p = beyond(statistic, df, side)  # t with infinite df is the normal distribution
+        half = stats.t.isf((1 - conf_level) / (2 if side == TWO else 1), df) * se
+        columns = [terms, estimate, se, statistic, df, p, *limits(estimate, half, side)]
     return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
 
 

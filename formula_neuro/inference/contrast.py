@@ -16,6 +16,7 @@ from .hypothesis import as_rows
 from .intervals.likelihood_tests import check_test, jointly, retested
 from .precision import precision, with_df
 from .rows.robust import Robust, chosen
+from .sides import TWO, as_side
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +41,22 @@ class Contrast:
 
 
 def contrast(
-    fit: Fit, hypothesis: Any, *, df: str | None = None, conf_level: float = 0.95, test: str = "wald", vcov: Any = None
+    fit: Fit,
+    hypothesis: Any,
+    *,
+    df: str | None = None,
+    conf_level: float = 0.95,
+    test: str = "wald",
+    vcov: Any = None,
+    alternative: str = "two.sided",
 ) -> Contrast:
     """Test one or several linear hypotheses about the coefficients.
 
     hypothesis: "treatment2 - treatment3 = 0", a list of such texts (also tested jointly), a mapping from
     coefficient to weight, a vector (p,) or a matrix (q, p). df, test, vcov: as in tidy(); "lr" and "score" fit again
     with the combinations held at their values, row by row and all together.
+    alternative: "two.sided", "greater" or "less" than the value, of each row's Wald test and interval; the joint test
+    has no sides.
     Raises FormulaError, ValueError, and DataError where an aliased coefficient is named.
 
     >>> import formula_neuro as fn
@@ -56,6 +66,7 @@ def contrast(
     """
     check_level(conf_level)
     check_test(test)
+    side = _side(alternative, test)
     L, value, labels = as_rows(hypothesis, fit.names)
     if not L.size:
         raise ValueError("there is no hypothesis to test: the fit has no coefficients, or no row was given")
@@ -69,14 +80,21 @@ def contrast(
     _check_consistent(L, value)
     robust = chosen(fit, vcov, test)
     if robust is not None:
-        return _robustly(fit, robust, L, value, labels, df, conf_level)
+        return _robustly(fit, robust, (L, value, labels), df, conf_level, side)
     own = precision(fit, df)
     freedom = own.freedom(L)
-    table = wald(labels, estimate, np.sqrt(np.diag(own.of(L))), freedom, conf_level, value)
+    table = wald(labels, estimate, np.sqrt(np.diag(own.of(L))), freedom, conf_level, value, side)
     if test != "wald":
         table = retested(fit, table, L, value, conf_level, test)
         return Contrast(L, value, table, jointly(fit, L, value, float(freedom[0]), test))
     return Contrast(L, value, table, own.jointly(L, estimate - value).to_frame())
+
+
+def _side(alternative: str, test: str) -> int:
+    side = as_side(alternative)
+    if side != TWO and test != "wald":
+        raise ValueError(f"alternative={alternative!r} is of Wald tests; test={test!r} has no sides")
+    return side
 
 
 def _check_consistent(L: Array, value: Array) -> None:
@@ -91,15 +109,16 @@ def _check_consistent(L: Array, value: Array) -> None:
 
 
 def _robustly(
-    fit: Fit, robust: Robust, L: Array, value: Array, labels: list[str], df: str | None, conf_level: float
+    fit: Fit, robust: Robust, rows: tuple[Array, Array, list[str]], df: str | None, conf_level: float, side: int
 ) -> Contrast:
     """By a robust covariance; a coefficient that is not asked about may lack a variance."""
+    L, value, labels = rows
     estimate = L @ np.nan_to_num(fit.beta)
     used = ~np.isnan(fit.beta) & L.any(axis=0)
     V = L[:, used] @ robust.matrix[np.ix_(used, used)] @ L[:, used].T
     freedom = robust.freedom(fit, len(L), df)
     with np.errstate(invalid="ignore"):  # with several ways of clustering a variance can come out negative
-        table = wald(labels, estimate, np.sqrt(np.diag(V)), freedom, conf_level, value)
+        table = wald(labels, estimate, np.sqrt(np.diag(V)), freedom, conf_level, value, side)
     table.attrs.update(robust.attrs)
     rank = int(np.linalg.matrix_rank(L))
     return Contrast(L, value, table, with_df(V, estimate - value, float(freedom[0]), rank).to_frame())

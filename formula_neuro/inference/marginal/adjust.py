@@ -1,33 +1,53 @@
-"""p values and critical values for several tests at once, two-sided, for t statistics (df inf: normal)."""
+"""p values and critical values for several tests at once, for t statistics (df inf: normal)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from ...family import Array
+from ..sides import TWO, beyond
 from .multivariate_t import LargestT
 from .studentized_range import range_tail
 
 STEPWISE = ("holm", "hochberg", "fdr", "bh", "by")  # their intervals are Bonferroni's
+TWO_SIDED = ("tukey", "dunnettx", "scheffe")  # whose distributions are of sizes
 METHODS = ("none", "tukey", "sidak", "bonferroni", "dunnettx", "scheffe", "mvt", *STEPWISE)
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """One family: statistics t (q,), degrees of freedom (q,), the covariance of the estimates (q, q), and the number
-    of means whose pairs are compared, 0 where the family is another."""
+    """One family: statistics t (q,), degrees of freedom (q,), the covariance of the estimates (q, q), the number of
+    means whose pairs are compared, 0 where the family is another, and the side of the tests, as as_side's."""
 
     t: Array
     df: Array
     covariance: Array
     means: int = 0
+    side: int = TWO
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        return np.isfinite(self.t) & ~np.isnan(self.df)
+
+    def only(self, known: NDArray[np.bool_]) -> Statistics:
+        return replace(self, t=self.t[known], df=self.df[known], covariance=self.covariance[np.ix_(known, known)])
+
+    @property
+    def single(self) -> Array:
+        """p values (q,) of each test on its own."""
+        return beyond(self.t, self.df, self.side)
+
+    @property
+    def q(self) -> int:
+        return len(self.covariance)
 
 
 def adjusted(tests: Statistics, method: str) -> Array:
-    """Two-sided p values (q,) that hold for the whole family; NaN statistics take no part.
+    """p values (q,) that hold for the whole family; NaN statistics take no part.
 
     tukey: the studentized range of all pairs of means. sidak, bonferroni, holm, hochberg, fdr (or bh; Benjamini and
     Hochberg 1995), by (Benjamini and Yekutieli 2001). scheffe: all combinations of the estimates, by F. mvt: the
@@ -38,55 +58,55 @@ def adjusted(tests: Statistics, method: str) -> Array:
     >>> adjusted(tests, "bonferroni").round(4).tolist()
     [0.0425, 0.6585]
     """
-    known = np.isfinite(tests.t) & ~np.isnan(tests.df)
-    t, df = np.abs(tests.t[known]), tests.df[known]
-    single = np.asarray(2 * stats.t.sf(t, df))
-    q = len(t)
+    _check_side(tests, method)
+    known = tests.known
     found = np.full(len(tests.t), np.nan)
-    if not q:
+    if not known.any():
         return found
-    if method in STEPWISE:
-        found[known] = _stepwise(single, method)
-    else:
-        V = tests.covariance[np.ix_(known, known)]
-        found[known] = np.clip(_upper(t, df, method, q, V, tests.means), 0, 1)
+    part = tests.only(known)
+    found[known] = _stepwise(part.single, method) if method in STEPWISE else np.clip(_beyond(part, method), 0, 1)
     return found
+
+
+def _check_side(tests: Statistics, method: str) -> None:
+    if tests.side != TWO and method in TWO_SIDED:
+        raise ValueError(f"adjust={method!r} is of two-sided tests; take 'sidak', 'mvt', 'holm' or 'bonferroni'")
 
 
 def critical(tests: Statistics, method: str, conf_level: float) -> Array:
     """How many standard errors (q,) the limits lie off, so that all intervals hold together; Bonferroni's for the
     methods that work step by step."""
-    q = int(np.isfinite(tests.t).sum())
+    _check_side(tests, method)
     way = "bonferroni" if method in STEPWISE else method
-    known = np.isfinite(tests.t) & ~np.isnan(tests.df)
-    V = tests.covariance[np.ix_(known, known)]
-    found = np.full(len(tests.t), np.nan)
-    for df in np.unique(tests.df[known]):
+    known = tests.known
+    part, found = tests.only(known), np.full(len(tests.t), np.nan)
+    for df in np.unique(part.df):
         same = known & (tests.df == df)
-        found[same] = _critical(float(df), way, q, V, tests.means, 1 - conf_level)
+        found[same] = _critical(float(df), way, part, 1 - conf_level)
     return found
 
 
-def _critical(df: float, method: str, q: int, V: Array, means: int, alpha: float) -> float:
-    at = np.array([df])
+def _critical(df: float, method: str, part: Statistics, alpha: float) -> float:
+    at, q = np.array([df]), part.q
     if method in ("none", "bonferroni", "sidak"):
         one = {"none": alpha, "bonferroni": alpha / q, "sidak": -np.expm1(np.log1p(-alpha) / q)}[method]
-        return float(stats.t.isf(one / 2, df))
+        return float(stats.t.isf(one / 2 if part.side == TWO else one, df))
     if method == "mvt":
-        return LargestT(_correlation(V), df).quantile(alpha)
+        return LargestT(_correlation(part), df, sides=2 - abs(part.side)).quantile(alpha)
 
     def tail(t: float) -> float:
-        return float(_upper(np.array([t]), at, method, q, V, means)[0]) - alpha
+        return float(_beyond(replace(part, t=np.array([t]), df=at), method)[0]) - alpha
 
-    high = float(stats.t.isf(alpha / (20 * max(q, means, 2) ** 2), df))  # beyond Bonferroni's of all pairs
+    high = float(stats.t.isf(alpha / (20 * max(q, part.means, 2) ** 2), df))  # beyond Bonferroni's of all pairs
     while tail(high) > 0:
         high *= 2
     return float(optimize.brentq(tail, 0.0, high, xtol=1e-10))
 
 
-def _upper(t: Array, df: Array, method: str, q: int, V: Array, means: int) -> Array:
-    """The probability that some statistic of the family is beyond t in size."""
-    single = np.asarray(2 * stats.t.sf(t, df))
+def _beyond(part: Statistics, method: str) -> Array:
+    """The probability that some statistic of the family is beyond each t, in size or to the tests' side."""
+    single, q, df, means = part.single, part.q, part.df, part.means
+    t = np.abs(part.t) if part.side == TWO else part.side * part.t
     if method == "none":
         return single
     if method == "bonferroni":
@@ -96,7 +116,7 @@ def _upper(t: Array, df: Array, method: str, q: int, V: Array, means: int) -> Ar
     if method == "tukey":
         return np.maximum(_range(t, df, means), single)  # where the range's tail is below its quadrature's
     if method == "scheffe":
-        rank = np.linalg.matrix_rank(_correlation(V), tol=1e-8)
+        rank = np.linalg.matrix_rank(_correlation(part), tol=1e-8)
         with np.errstate(invalid="ignore"):
             finite = stats.f.sf(t**2 / rank, rank, np.where(np.isinf(df), 1.0, df))
         return np.where(np.isinf(df), stats.chi2.sf(t**2, rank), finite)
@@ -104,7 +124,7 @@ def _upper(t: Array, df: Array, method: str, q: int, V: Array, means: int) -> Ar
         weight = (q - 1) / q
         tukey = _range(t, df, (1 + np.sqrt(1 + 8 * q)) / 2)
         return weight * tukey + (1 - weight) * _sidak(single, q)
-    largest = {float(d): LargestT(_correlation(V), float(d)) for d in np.unique(df)}
+    largest = {float(d): LargestT(_correlation(part), float(d), sides=2 - abs(part.side)) for d in np.unique(df)}
     p = np.array([largest[float(d)].tail(float(x)) for x, d in zip(t, df, strict=True)])
     return np.clip(p, single, q * single)  # what holds whatever the correlations
 
@@ -121,7 +141,8 @@ def _range(t: Array, df: Array, means: float) -> Array:
     return np.array([range_tail(np.sqrt(2) * x, means, d) for x, d in zip(t, df, strict=True)])
 
 
-def _correlation(V: Array) -> Array:
+def _correlation(part: Statistics) -> Array:
+    V = part.covariance
     sd = np.sqrt(np.diag(V))
     return V / np.outer(sd, sd)
 

@@ -19,7 +19,8 @@ from ...syntax.expression import names as columns_in
 from ..coefficients import check_level
 from ..estimable import estimable
 from ..precision import Precision, precision
-from .adjust import METHODS, Statistics, adjusted, critical
+from ..sides import TWO, as_side, limits
+from .adjust import METHODS, TWO_SIDED, Statistics, adjusted, critical
 from .contrast_weights import Family, family
 from .estimates import Estimates
 from .reference_grid import WEIGHTS, Axis, Grid, reference_grid
@@ -64,6 +65,7 @@ def emmeans(
     conf_level: float = 0.95,
     bias_adjust: str | bool = False,
     sigma: float | None = None,
+    side: str = "two-sided",
 ) -> Emmeans:
     """Marginal means of the predictors in `specs`, as R's emmeans, averaged over all others.
 
@@ -80,6 +82,7 @@ def emmeans(
     the response's scale that is a typical group, not the mean over groups. bias_adjust="exact" averages means over
     effects N(0, sigma^2), True by a Taylor series as emmeans does (poor beyond a sigma of 1); sigma is otherwise the
     fit's total sd of random effects. A mean that the data cannot determine is NaN.
+    side: of tests and limits, "two-sided", ">" or "<"; for one side tukey, dunnettx and scheffe become sidak, as in R.
 
     Raises DataError, ValueError, Unable.
 
@@ -92,7 +95,7 @@ def emmeans(
     _check_words(adjust, type, weights)
     if bias_adjust and type != "response":
         raise ValueError("bias_adjust= is of means on the response's scale; add type='response'")
-    shown_on = scale(fit, bias_adjust, sigma)
+    shown_on, tail = scale(fit, bias_adjust, sigma), as_side(side, "side")
     wanted, groups = _names(specs, by)
     grid = reference_grid(fit.request.design, at)
     axes = _axes(grid, (*wanted, *groups), fit.request.design)
@@ -100,14 +103,14 @@ def emmeans(
     L = np.where(estimable(fit.request.design.matrix, ~np.isnan(fit.beta), L)[:, None], L, np.nan)
     own, found = precision(fit, df), _Means(axes, len(wanted), tuple(settings), L, grid.offset)
     means = Estimates.of(own, L, np.full(len(L), grid.offset))
-    columns = means.columns(conf_level)
+    columns = means.columns(conf_level, tail)
     named = [{axis.name: axis.values[i] for axis, i in zip(axes, s, strict=True)} for s in settings]
     table = pd.DataFrame(named).assign(**(columns if type == "link" else shown_on.columns(columns)))
     words = about_infinite(fit, L) + about_means(fit, grid, axes, df, type, conf_level)
     words += not_estimable(fit, [_label(axes, s) for s in settings], means.value.tolist(), "means")
     if contrast is None:
         return Emmeans(table, None, L, tuple(words))
-    contrasts, said = _families(own, found, _Asked(contrast, adjust, type, conf_level, _ratios(fit, type)))
+    contrasts, said = _families(own, found, _Asked(contrast, adjust, type, conf_level, _ratios(fit, type), tail))
     return Emmeans(table, contrasts, L, tuple(dict.fromkeys([*words, *said])))
 
 
@@ -131,6 +134,7 @@ class _Asked:
     type: str
     conf_level: float
     ratios: bool
+    side: int
 
 
 # ---- contrasts -----------------------------------------------------------------------------------
@@ -155,10 +159,10 @@ def _contrasts(
     """The columns of one family of contrasts, and what is said of it."""
     e = Estimates.of(own, _combined(chosen.weights, L), chosen.weights.sum(axis=1) * offset)
     with np.errstate(divide="ignore", invalid="ignore"):
-        tests = Statistics(e.value / e.se, e.df, e.covariance, len(L) if chosen.pairs else 0)
-    method = _method(asked.adjust, chosen)
+        tests = Statistics(e.value / e.se, e.df, e.covariance, len(L) if chosen.pairs else 0, asked.side)
+    method = _method(asked.adjust, chosen, asked.side)
     half = critical(tests, method, asked.conf_level) * e.se
-    value, se, low, high = e.value, e.se, e.value - half, e.value + half
+    value, se, (low, high) = e.value, e.se, limits(e.value, half, asked.side)
     if asked.ratios:
         value, se, low, high = np.exp(value), np.exp(value) * se, np.exp(low), np.exp(high)
     columns = {
@@ -167,12 +171,15 @@ def _contrasts(
     }  # fmt: skip
     known = np.isfinite(tests.t)
     rank = int(np.linalg.matrix_rank(e.covariance[np.ix_(known, known)])) if known.any() else 0
-    said = about_contrasts(own.fit, chosen, asked.adjust, method, asked.type, rank)
+    wanted = asked.adjust if asked.side == TWO else asked.adjust or chosen.usual
+    said = about_contrasts(own.fit, chosen, wanted, method, asked.type, rank, asked.side)
     return columns, said + not_estimable(own.fit, chosen.labels, e.value.tolist(), "contrasts")
 
 
-def _method(adjust: str | None, chosen: Family) -> str:
+def _method(adjust: str | None, chosen: Family, side: int) -> str:
     method = adjust or chosen.usual
+    if side != TWO and method in TWO_SIDED:
+        return "sidak"
     return "sidak" if method == "tukey" and not chosen.pairs else method  # tukey's range is of all pairs
 
 

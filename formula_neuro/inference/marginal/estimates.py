@@ -8,6 +8,7 @@ import numpy as np
 
 from ...family import Array
 from ..precision import Precision
+from ..sides import TWO, limits
 from .adjust import Statistics, critical
 
 
@@ -34,7 +35,7 @@ class Estimates:
     def se(self) -> Array:
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
-    def columns(self, conf_level: float) -> dict[str, Array]:
-        half = critical(Statistics(self.value, self.df, self.covariance), "none", conf_level) * self.se
-        limits = {"conf_low": self.value - half, "conf_high": self.value + half}
-        return {"estimate": self.value, "std_error": self.se, "df": self.df, **limits}
+    def columns(self, conf_level: float, side: int = TWO) -> dict[str, Array]:
+        half = critical(Statistics(self.value, self.df, self.covariance, side=side), "none", conf_level) * self.se
+        low, high = limits(self.value, half, side)
+        return {"estimate": self.value, "std_error": self.se, "df": self.df, "conf_low": low, "conf_high": high}

@@ -26,6 +26,8 @@ FIRST, LAST = 2**12, 2**16  # points a copy
 class LargestT:
     """max |T_j| of q t statistics with a correlation matrix (q, q), of any rank, and common df (inf: normal).
 
+    sides: 2, or 1 for max T_j.
+
     >>> bool(abs(LargestT(np.eye(2), np.inf).tail(1.959964) - (1 - 0.95**2)) < 1e-5)
     True
     """
@@ -33,13 +35,14 @@ class LargestT:
     correlation: Array
     df: float
     seed: int = 0
+    sides: int = 2
 
     @cached_property
     def root(self) -> Array:
         return echelon_root(self.correlation)
 
     def tail(self, c: float) -> float:
-        """P(max |T_j| > c)."""
+        """P(max |T_j| > c), or P(max T_j > c)."""
         points = FIRST
         while True:
             found = 1 - self._means(c, points)
@@ -49,18 +52,24 @@ class LargestT:
 
     def quantile(self, alpha: float) -> float:
         """The c that max |T_j| exceeds with probability alpha, to about 1e-4."""
-        low, high = (float(stats.t.isf(a / 2, self.df)) for a in (alpha, alpha / (1.001 * len(self.root))))
-        return float(optimize.brentq(lambda c: 1 - self._means(c, FIRST).mean() - alpha, 0.999 * low, high, xtol=1e-7))
+        bounds = (alpha, alpha / (1.001 * len(self.root)))
+        low, high = (float(stats.t.isf(a / self.sides, self.df)) for a in bounds)
+        low -= 1e-3 * max(abs(low), 1.0)
+        return float(optimize.brentq(lambda c: 1 - self._means(c, FIRST).mean() - alpha, low, high, xtol=1e-7))
 
     def _means(self, c: float, points: int) -> Array:
         """P(max |T_j| <= c) by each of the copies (COPIES,)."""
         if self.root.shape[1] == 1:  # one statistic, perhaps several times
-            return np.full(COPIES, stats.t.cdf(c, self.df) - stats.t.cdf(-c, self.df))
+            both = self.sides == 2 or np.ptp(np.sign(self.root)) > 0  # one statistic and its negative
+            below = stats.t.cdf(-c, self.df) if both else 0.0
+            return np.full(COPIES, max(stats.t.cdf(c, self.df) - below, 0.0))
         return np.array([self._mean(c, *self._draws(points, k)) for k in range(COPIES)])
 
     def _mean(self, c: float, u: Array, S: Array) -> float:
         starts = range(0, len(S), BLOCK)
-        return sum(within(self.root, c, u[:, i : i + BLOCK], S[i : i + BLOCK]).sum() for i in starts) / len(S)
+        return sum(within(self.root, c, u[:, i : i + BLOCK], S[i : i + BLOCK], self.sides).sum() for i in starts) / len(
+            S
+        )
 
     def _draws(self, points: int, copy: int) -> tuple[Array, Array]:
         """Uniform points (r - 1, points) and scales S (points,)."""
@@ -98,8 +107,9 @@ def echelon_root(R: Array) -> Array:
     return C
 
 
-def within(C: Array, c: float, u: Array, S: Array) -> Array:
-    """The integrand (points,) of P(|C y| <= c S): the product of each normal's probability between its bounds.
+def within(C: Array, c: float, u: Array, S: Array, sides: int = 2) -> Array:
+    """The integrand (points,) of P(|C y| <= c S), of P(C y <= c S) where `sides` is 1: the product of each normal's
+    probability between its bounds.
 
     u (r - 1, points) uniform, S (points,).
     """
@@ -112,8 +122,10 @@ def within(C: Array, c: float, u: Array, S: Array) -> Array:
             half, centre = S * (c / abs(row[m])), np.zeros(len(S))
             for j in np.flatnonzero(row[:m]):
                 centre -= (row[j] / row[m]) * y[j]
-            np.maximum(low, centre - half, out=low)
-            np.minimum(high, centre + half, out=high)
+            if sides == 2 or row[m] < 0:
+                np.maximum(low, centre - half, out=low)
+            if sides == 2 or row[m] > 0:
+                np.minimum(high, centre + half, out=high)
         below = special.ndtr(low)
         wide = np.maximum(special.ndtr(high) - below, 0.0)
         value *= wide

@@ -9,6 +9,7 @@ import numpy as np
 from ...family import Array
 from ...result import Fit
 from ...syntax.expression import names
+from ..sides import WORDS
 from .adjust import STEPWISE
 from .contrast_weights import Family
 from .reference_grid import Axis, Grid
@@ -26,24 +27,31 @@ def about_means(fit: Fit, grid: Grid, axes: Sequence[Axis], df: str | None, type
         words.append(f"Degrees-of-freedom method: {df or getattr(fit.engine, 'default_df', 'satterthwaite')}")
     if link != "identity" and type == "link":
         words.append(f"Results are given on the {link} (not the response) scale.")
+    if fit.inflation is not None:
+        words.append("Results are of the conditional mean, without the zeros of zero inflation.")
     words.append(f"Confidence level used: {level:g}")
     if link != "identity" and type == "response":
         words.append(f"Intervals are back-transformed from the {link} scale")
     return words
 
 
-def about_contrasts(fit: Fit, chosen: Family, asked: str | None, method: str, type: str, rank: int) -> list[str]:
+def about_contrasts(
+    fit: Fit, chosen: Family, asked: str | None, method: str, type: str, rank: int, side: int
+) -> list[str]:
     """What contrasts are of: their scale, and how they are adjusted and for how many."""
     link, words, count = fit.request.family.link.name, [], len(chosen.labels)
     if asked is not None and asked != method:
-        words.append(
-            f'Note: adjust = "{asked}" was changed to "{method}" because "{asked}" is only appropriate for one set of '
-            "pairwise comparisons"
+        why = (
+            "not appropriate for one-sided inferences"
+            if side
+            else "only appropriate for one set of pairwise comparisons"
         )
+        words.append(f'Note: adjust = "{asked}" was changed to "{method}" because "{asked}" is {why}')
     if method != "none" and count > 1:
         limits = "bonferroni" if method in STEPWISE else method
         for what, way, many in (("Conf-level", limits, "estimates"), ("P value", method, "tests")):
             words.append(f"{what} adjustment: {way} method {_size(way, chosen, many, rank)}")
+    words += [WORDS[side]] if side else []
     if type == "response" and link in ("log", "logit"):
         words.append(f"Tests are performed on the {'log odds ratio' if link == 'logit' else 'log'} scale")
         words.append("Intervals are back-transformed from that scale")
