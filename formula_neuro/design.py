@@ -19,6 +19,7 @@ from .family import Array
 from .formula import Formula, Part, all_variables, parse
 from .matrices import Bar, Design, Given, RandomTerm, Recipe, TermColumns
 from .syntax import expression
+from .structured_terms import about_structures, check_structure
 from .syntax.expression import Node, label
 from .table import as_table, plain, some_columns
 from .values import Categorical, Contrast, Matrix, Value
@@ -162,6 +163,7 @@ def _random(
         codes, keys = grouping.cross(grouping.group_factors(values, variables), bar.name)
         blocks = plan(bar.part, values, asked)
         columns = tuple(name for block in blocks for name in block.columns)
+        check_structure(bar, columns, values, formula.text)
         basis = np.ascontiguousarray(fill(blocks, values, n))
         levels = tuple(":".join(key) for key in keys)
         bars.append(Bar(blocks, variables, keys))
@@ -215,6 +217,7 @@ def _about(parsed: Formula, random: Sequence[RandomTerm], values: Mapping[str, V
         *notes.about_texts(parsed, values),
         *notes.about_response(parsed),
         *notes.about_bars(parsed, values),
+        *about_structures(parsed, values),
         *notes.about_groups({term.group: len(term.levels) for term in random}),
         *_about_numbering(parsed, random, values),
     ]

@@ -562,7 +562,6 @@ def test_a_number_of_nodes_out_of_range(nodes):
         ("b ~ x", {"estimator": "laplace", **BINOMIAL}, "native-glm: does not know estimator 'laplace'"),
         ("b ~ x + (1|g) + (1|f)", {"estimator": "AGQ(5)", **BINOMIAL}, "not 2 terms; use estimator='laplace'"),
         ("b ~ x + (x|g)", {"estimator": "AGQ(5)", **BINOMIAL}, "not one term of 2 effects; use estimator='laplace'"),
-        ("y ~ x + cs(x|g, hom = TRUE)", {}, "native-lmm: has no cs(..., hom = TRUE) covariance structure (has us)"),
     ],
 )
 def test_an_estimator_that_does_not_suit_the_model(formula, options, says):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from . import digits
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..matrices import RandomTerm
     from ..result import Fit, RandomEffect
 
 
@@ -52,14 +54,14 @@ def _with_infinite(fit: Fit, table: pd.DataFrame) -> pd.DataFrame:
 
 def random_columns(fit: Fit) -> tuple[list[str], list[list[str]]]:
     """Heads and columns of groups, names, variances, standard deviations and correlations, the residual last."""
-    groups, names, variances, correlated = [], [], [], []
-    for effect, group in zip(fit.random, _labels(fit.random), strict=True):
-        sds = np.sqrt(np.diag(effect.covariance))
-        for k, name in enumerate(effect.columns):
+    groups, names, variances, correlated = list[str](), list[str](), list[float](), list[list[str]]()
+    for term, effect, group in zip(fit.request.design.random, fit.random, _labels(fit.random), strict=True):
+        found = _of_structure(term, effect) if term.structure != "us" else _of_all(effect)
+        for k, (name, variance, row) in enumerate(found):
             groups.append(group if k == 0 else "")
             names.append(name)
-            variances.append(float(sds[k] ** 2))
-            correlated.append([_correlation(effect.covariance[k, j], sds[k] * sds[j]) for j in range(k)])
+            variances.append(variance)
+            correlated.append(row)
     if fit.request.family.dispersed:
         groups, names = [*groups, "Residual"], [*names, ""]
         variances, correlated = [*variances, fit.sigma**2], [*correlated, []]
@@ -68,6 +70,28 @@ def random_columns(fit: Fit) -> tuple[list[str], list[list[str]]]:
     body += [[row[j] if j < len(row) else "" for row in correlated] for j in range(wide)]
     heads = ["Groups", "Name", "Variance", "Std.Dev.", *["Corr"][:wide], *[""] * (wide - 1)]
     return heads, body
+
+
+def _of_all(effect: RandomEffect) -> list[tuple[str, float, list[str]]]:
+    """Name, variance and correlations with those before of every column."""
+    S = effect.covariance
+    sds = np.sqrt(np.diag(S))
+    return [
+        (name, float(sds[k] ** 2), [_correlation(S[k, j], sds[k] * sds[j]) for j in range(k)])
+        for k, name in enumerate(effect.columns)
+    ]
+
+
+def _of_structure(term: RandomTerm, effect: RandomEffect) -> list[tuple[str, float, list[str]]]:
+    """The same with the one variance or correlation of a structure said once, as glmmTMB does."""
+    S, columns = effect.covariance, effect.columns
+    rows: list[tuple[str, float, list[str]]] = [(name, float(S[k, k]), []) for k, name in enumerate(columns)]
+    if term.hom and len(columns) > 1:
+        rows = [(f"{columns[0]} to {columns[-1]}", float(S[0, 0]), [])]
+    if term.structure in ("cs", "ar1") and len(columns) > 1:
+        rho = _correlation(float(S[1, 0]), float(np.sqrt(S[0, 0] * S[1, 1])))
+        rows[0] = (*rows[0][:2], [f"{rho} ({term.structure})"])
+    return rows
 
 
 def random_table(fit: Fit) -> str:
@@ -112,6 +136,16 @@ def short_names(names: list[str]) -> list[str]:
         short if len(name) <= 6 or short == "(Intr)" else name[:3] + name[-3:]
         for name, short in zip(names, cut, strict=True)
     ]
+
+
+# ---- zero inflation ------------------------------------------------------------------------------
+def zero_inflation_words(fit: Fit) -> str:
+    """The coefficients of the zero-inflation model as a table; "" without one."""
+    if fit.inflation is None:
+        return ""
+    table = fit.zero_inflation()
+    heads, body = coefficient_columns(replace(fit, separated={}), table)  # whose names are those of the other part
+    return "Zero-inflation model (logit):\n" + digits.columns(heads, body, list(table["term"]))
 
 
 # ---- ratios --------------------------------------------------------------------------------------

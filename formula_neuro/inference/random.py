@@ -10,17 +10,17 @@ from .prediction.joint_covariance import joint
 
 
 def varcorr(fit: Fit) -> pd.DataFrame:
-    """Variances, then covariances, term by term in lme4's order; the residual last.
+    """Variances, then covariances (none of diag()), term by term in lme4's order; the residual last.
 
     Columns as lme4's as.data.frame(VarCorr(m)): group, term, term2 (None for a variance), covariance, and
     sd_or_correlation (a standard deviation for a variance, a correlation for a covariance).
     """
     rows: list[tuple[str, str | None, str | None, float, float]] = []
-    for effect in fit.random:
+    for given, effect in zip(fit.request.design.random, fit.random, strict=True):
         V, K = effect.covariance, len(effect.columns)
         sd = np.sqrt(np.diag(V))
         rows += [(effect.group, effect.columns[k], None, V[k, k], sd[k]) for k in range(K)]
-        for j in range(K):
+        for j in range(K if given.structure != "diag" else 0):
             for k in range(j + 1, K):
                 with np.errstate(invalid="ignore", divide="ignore"):
                     rho = float(V[j, k] / (sd[j] * sd[k]))  # NaN where a variance is 0, as lme4

@@ -9,8 +9,12 @@ from formula_neuro.registry import Backend, hookimpl
 from formula_neuro.searching import OPTIMIZERS
 
 if TYPE_CHECKING:
+    from formula_neuro.maps.request import MapRequest
     from formula_neuro.request import Request
 
+STRUCTURES = frozenset(
+    {"us", "diag", "diag(..., hom = TRUE)", "cs", "cs(..., hom = TRUE)", "ar1", "ar1(..., hom = FALSE)"}
+)
 # families whose expected weights have a closed form
 WITH_FISHER = ("binomial", "poisson", "gaussian", "Gamma", "inverse.gaussian")
 
@@ -19,7 +23,7 @@ WITH_FISHER = ("binomial", "poisson", "gaussian", "Gamma", "inverse.gaussian")
 class LinearMixedBackend(Backend):
     """Gaussian responses with the identity link."""
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: Request | MapRequest) -> str | None:
         reason = super().refuses(request)
         if reason is None and request.family.link.name != "identity":
             return f"fits the identity link only, not {request.family}"
@@ -30,7 +34,7 @@ class LinearMixedBackend(Backend):
 class GeneralizedMixedBackend(Backend):
     """Laplace for any random terms, quadrature for one random intercept or slope."""
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: Request | MapRequest) -> str | None:
         reason = super().refuses(request)
         weights = getattr(request.estimator, "weights", None)
         if reason is None and weights == "expected" and request.family.name not in WITH_FISHER:
@@ -51,6 +55,7 @@ LMM = LinearMixedBackend(
     estimators=frozenset({"reml", "ml"}),
     residuals=frozenset({"VarIdent", "AR1"}),
     optimizers=frozenset(OPTIMIZERS),
+    structures=STRUCTURES,
     target="formula_neuro_mixed.lmm.fitting:fit",
     rank=10,
     help="linear mixed models by Newton's method with exact derivatives",
@@ -63,18 +68,19 @@ GLMM = GeneralizedMixedBackend(
     ),
     estimators=frozenset({"laplace", "agq"}),
     optimizers=frozenset(OPTIMIZERS),
+    structures=STRUCTURES,
     target="formula_neuro_mixed.glmm.fitting:fit",
+    inflation=True,
     rank=10,
     help="generalized linear mixed models by Laplace or adaptive quadrature, with exact derivatives",
 )
 
 
 @dataclass(frozen=True)
-    inflation=True,
 class EstimatingBackend(Backend):
     """Families whose variance is known up to a factor, which is estimated whatever the family."""
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: Request | MapRequest) -> str | None:
         reason = super().refuses(request)
         if reason is None and request.family.name == "nbinom2" and not getattr(request.family, "fixed", False):
             return "estimates no theta; give one, as family='nbinom2(log, theta=2)', or take a mixed model"

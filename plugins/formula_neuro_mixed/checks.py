@@ -11,6 +11,7 @@ from formula_neuro.design import RandomTerm
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.kernels.rank import column_norms
+from formula_neuro.kernels.structures import Structure
 from formula_neuro.simpler_models import simpler
 
 from .terms import Term
@@ -44,7 +45,8 @@ def check_residual(random: Sequence[RandomTerm], rows: int) -> tuple[str, ...]:
                 f"{term.group} has {levels} levels for {rows} rows, but there must be fewer levels than rows: with one "
                 "row a level the random effects and the residuals cannot be told apart; leave the term out"
             )
-        if effects >= rows:
+        told = term.structure in ("cs", "ar1") and not (term.structure == "cs" and term.hom)
+        if effects >= rows and not told:  # what correlates tells its variance from the residuals'
             notes.append(
                 f"({' + '.join(term.columns)} | {term.group}) has {effects} random effects for {rows} rows: "
                 "their variances and the residual variance are probably not identified"
@@ -95,6 +97,8 @@ def small(values: Array) -> Array:
 
 def _directions(term: Term, theta: Array, lost: int) -> list[str]:
     """In words: which variances are 0, or which correlations are -1 or 1."""
+    if term.structure is not None:
+        return _limits(term, term.structure, theta[term.theta])
     given, L = term.given, term.users_template(theta)
     sizes = np.sqrt((L**2).sum(axis=1))
     effect = sizes * column_norms(given.basis) / np.sqrt(len(given.basis))  # in units of the residual's
@@ -115,3 +119,22 @@ def _directions(term: Term, theta: Array, lost: int) -> list[str]:
                 )
     rank = term.K - lost
     return words or [f"the {term.K} effects within {given.group} vary in {rank} direction{'s' * (rank != 1)} only"]
+
+
+def _limits(term: Term, structure: Structure, own: Array) -> list[str]:
+    """The same of a covariance structure: variances of 0, and the correlation at a limit."""
+    given, zero = term.given, structure.zero(own)
+    what = f"the effects of {given.columns[0]} to {given.columns[-1]} within {given.group} ({given.structure})"
+    if structure.hom and zero.all():
+        return [f"the one variance of {what} is estimated as 0"]
+    words = [
+        f"the variance of {name} within {given.group} is estimated as 0"
+        for name, is_zero in zip(given.columns, zero, strict=True)
+        if is_zero
+    ]
+    if structure.limited(own):
+        rho = structure.rho(own)
+        least = rho < 0 and structure.correlation == "cs"
+        limit = f"{rho:.3g}, the least that {term.K} effects can have" if least else f"{rho:.0f}"
+        words.append(f"the correlation of {what} is estimated as {limit}")
+    return words or [f"{what} do not vary in all directions"]

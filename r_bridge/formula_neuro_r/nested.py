@@ -21,12 +21,19 @@ def nested_groups(request: Request) -> dict[str, Any]:
                 "name": term.group,
                 "columns": term.columns,
                 "basis": np.ascontiguousarray(term.basis, dtype=np.float64),
-                "structure": term.structure,
+                "structure": _class(term),
             }
             for t, term in enumerate(terms, 1)
         }
         groups[f".fn_g{g}"] = {"codes": (terms[0].codes + 1).astype(np.int32), "terms": items}
     return groups
+
+
+def _class(term: RandomTerm) -> str:
+    """The class of nlme's that has the term's structure."""
+    if term.structure == "diag":
+        return "pdIdent" if term.hom and len(term.columns) > 1 else "pdDiag"
+    return "pdCompSymm" if term.structure == "cs" else "pdLogChol"
 
 
 def by_group(random: tuple[RandomTerm, ...]) -> list[list[RandomTerm]]:

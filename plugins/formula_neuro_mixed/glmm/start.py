@@ -47,7 +47,7 @@ def start(model: Model, terms: tuple[Term, ...], b: Array, how: Search = USUAL) 
     if isinstance(how.start, Point):
         tau = [float(np.log(how.start.shape))] if tau and how.start.shape and np.isfinite(how.start.shape) else tau
         size = float(np.exp(tau[0] / 2)) if model.rows.family.dispersed else 1.0  # lme4's theta is in units of sigma
-    return np.concatenate([theta_to_start(how, terms, start_theta(terms) * size, size), b, tau])
+    return np.concatenate([theta_to_start(how, terms, start_theta(terms, size), size), b, tau])
 
 
 def _size(model: Model, eta: Array) -> float:

@@ -75,8 +75,9 @@ def shape_words(family: Family, at: Searched) -> tuple[str, ...]:
 def unbounded(at: Searched) -> tuple[str, ...]:
     """That a standard deviation grows without limit."""
     terms, limit = at.problem.terms, at.marginal.limit
-    theta = at.found.point[: at.problem.model.n_theta]
-    if np.abs(theta).max() < limit / 2:
+    model = at.problem.model
+    theta = at.found.point[: model.n_theta]
+    if model.layout.largest(theta) < limit / 2:
         return ()
     groups = [term.given.group for term in terms if np.abs(term.template(theta)).max() >= limit / 2]
     return (

@@ -17,6 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
+from formula_neuro.errors import Unable
 from formula_neuro.family import Array
 from formula_neuro.kernels.rank import Basis
 
@@ -113,6 +114,12 @@ def components(products: Products, theta: Array) -> tuple[list[Direction], Array
     directions: list[Direction] = []
     gamma = []
     for index, term in enumerate(products.terms):
+        if term.structure is not None and not term.structure.linear:
+            raise Unable(
+                f"Kenward and Roger's method is of covariances that are sums of components, and "
+                f"{term.given.structure}(... | {term.given.group}) with "
+                f"{'one variance' if term.given.hom else 'a variance a column'} is none; take df='satterthwaite'"
+            )
         L = term.template(theta)
         S = L @ L.T
         for D in term.directions():

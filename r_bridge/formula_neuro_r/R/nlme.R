@@ -103,7 +103,7 @@ random_of_lme <- function(model, groups) {
 random_blocks <- function(terms) {
   blocks <- lapply(terms, function(term) {
     columns <- stats::as.formula(paste("~", sums("0", paste0(term$label, "_", seq_len(ncol(term$basis))))), baseenv())
-    if (term$structure == "diag") nlme::pdDiag(columns) else nlme::pdLogChol(columns)
+    getExportedValue("nlme", term$structure)(columns)
   })
   if (length(blocks) == 1) blocks[[1]] else nlme::pdBlocked(unname(blocks))
 }
