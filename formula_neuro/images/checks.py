@@ -5,52 +5,82 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from ..errors import ImageError
 from .grid import Grid, difference
-from .headers import Header, header
+from .headers import Header, header, values
+from .layout import full_length, head
 from .sources import Source, rows_in_words
 
 MOST = 5  # images that an error or a message names
+Stamp = tuple[int, int]  # bytes of a file and when it changed, in ns since 1970
 
 
-def headers(images: Sequence[Source], workers: int | None = None) -> tuple[Header, ...]:
-    """The headers of all images; raises FileNotFoundError or ImageError that names those at fault."""
-    _all_there(images)
-    _each_once(images)
-    with ThreadPoolExecutor(workers or 4) as pool:
-        return tuple(pool.map(header, images))
-
-
-def _all_there(images: Sequence[Source]) -> None:
-    gone = [i for i, source in enumerate(images) if source.path is not None and not source.path.is_file()]
+def stamps(images: Sequence[Source]) -> list[Stamp]:
+    """Size and time of every file, (0, 0) of images in memory; raises FileNotFoundError and ImageError by name."""
+    found: list[Stamp | None] = []
+    for source in images:
+        try:
+            stat = source.path.stat() if source.path is not None else None
+            found.append((0, 0) if stat is None else (stat.st_size, stat.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    gone = [i for i, stamp in enumerate(found) if stamp is None]
     if gone:
         raise FileNotFoundError(
             f"{len(gone)} of {len(images)} images do not exist: {some([str(images[i].path) for i in gone])} "
             f"({rows_in_words(gone)})"
         )
+    _each_once(images)
+    return [stamp for stamp in found if stamp is not None]
 
 
 def _each_once(images: Sequence[Source]) -> None:
     """A file that stands in two rows would count twice."""
     names = [None if s.path is None else (os.path.realpath(s.path), s.volume) for s in images]
     often = Counter(name for name in names if name is not None)
-    for name, count in often.items():
-        if count > 1:
-            rows = [i for i, other in enumerate(names) if other == name]
-            more = sum(c > 1 for c in often.values()) - 1
-            raise ImageError(
-                f"{images[rows[0]].name} stands in {count} rows ({rows_in_words(rows)})"
-                f"{f', and {more} other images are repeated' if more else ''}; an image belongs to one row"
-            )
+    repeated = [name for name, count in often.items() if count > 1]
+    if not repeated:
+        return
+    rows = [i for i, name in enumerate(names) if name == repeated[0]]
+    more = f", and {len(repeated) - 1} other images are repeated" if len(repeated) > 1 else ""
+    raise ImageError(
+        f"{images[rows[0]].name} stands in {len(rows)} rows ({rows_in_words(rows)}){more}; an image belongs to one row"
+    )
+
+
+def headers(images: Sequence[Source]) -> tuple[Header, ...]:
+    """The headers of all images; raises ImageError that names the image at fault, also where a file is cut short.
+
+    The same bytes are the same header: nibabel takes a millisecond for one, and most images of a study share theirs.
+    """
+    known: dict[tuple[bytes, bool], Header] = {}
+    found = []
+    for source in images:
+        start = head(source.path) if source.path is not None else b""
+        like = (start, source.volume is None)
+        if not start or like not in known:
+            known[like] = header(source)
+        one = replace(known[like], source=source)
+        if one.layout is not None and source.path is not None and not source.volume:
+            _check_length(one)
+        found.append(one)
+    return tuple(found)
+
+
+def _check_length(one: Header) -> None:
+    """Files that seem too short are read at once, before long work on the others."""
+    assert one.source.path is not None and one.layout is not None
+    if not full_length(one.source.path, one.layout):
+        values(one)
 
 
 def common_grid(found: Sequence[Header]) -> Grid:
     """The grid that most of the images have; of equals, the first."""
     groups: list[tuple[Grid, int]] = []
     for one in found:
-        at = next((i for i, (grid, _) in enumerate(groups) if grid.same(one.grid)), None)
+        at = next((i for i, (grid, _) in enumerate(groups) if grid is one.grid or grid.same(one.grid)), None)
         if at is None:
             groups.append((one.grid, 1))
         else:
@@ -58,14 +88,14 @@ def common_grid(found: Sequence[Header]) -> Grid:
     return max(groups, key=lambda group: group[1])[0]
 
 
-def check_grids(found: Sequence[Header], expected: Grid, whose: str) -> None:
+def check_grids(found: Sequence[Header], expected: Grid) -> None:
     """Raises ImageError where an image lies on another grid, which says how and what can be done."""
-    others = [(i, one) for i, one in enumerate(found) if not one.grid.same(expected)]
+    others = [one for one in found if one.grid is not expected and not one.grid.same(expected)]
     if not others:
         return
-    shown = "; ".join(f"{one.source.name}: {difference(one.grid, expected)}" for _, one in others[:MOST])
+    shown = "; ".join(f"{one.source.name}: {difference(one.grid, expected)}" for one in others[:MOST])
     raise ImageError(
-        f"{len(others)} of {len(found)} images are on another grid than {whose} ({expected.describe()}). "
+        f"{len(others)} of {len(found)} images are on another grid than the rest ({expected.describe()}). "
         f"{shown}{'; ...' if len(others) > MOST else ''}. Bring them to one grid before, or by "
         "read_images(..., resample=True)"
     )

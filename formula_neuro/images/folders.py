@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ImageError
+from .checks import Stamp
 from .grid import Grid
-from .headers import Header
+from .sources import Source
 from .store import InFile, Store
 
 FORMAT = 1  # of the folder; another number is made anew
@@ -27,11 +28,11 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A store with what each of its images held, as it lies in a folder."""
+    """A store with what each of its images held, and what its headers gave to say."""
 
     store: Store
     images: pd.DataFrame
-    stale: tuple[str, ...] = ()  # names of files that have changed since
+    notes: tuple[str, ...] = ()
 
 
 def cache_folder() -> Path | None:
@@ -43,19 +44,18 @@ def cache_folder() -> Path | None:
     return home.expanduser() / "images"
 
 
-def identity(headers: tuple[Header, ...], options: dict[str, Any]) -> str:
+def identity(images: Sequence[Source], options: dict[str, Any]) -> str:
     """A name for these files, read with these options."""
-    paths = [(str(_path(header)), header.source.volume) for header in headers]
+    paths = [(_path(source), source.volume) for source in images]
     return hashlib.blake2b(json.dumps([paths, options]).encode(), digest_size=12).hexdigest()
 
 
-def _path(header: Header) -> Path:
-    assert header.source.path is not None
-    return Path(os.path.abspath(header.source.path))
+def _path(source: Source) -> str:
+    return os.path.abspath(source.path) if source.path is not None else ""
 
 
-def kept(folder: Path, name: str, headers: tuple[Header, ...]) -> Kept | None:
-    """The store in a folder, if it was made from these files; with the names of those that have changed since.
+def kept(folder: Path, name: str, stamps: Sequence[Stamp]) -> tuple[Kept, list[int]] | None:
+    """The store in a folder, if one was made of these files; and which of them have changed since.
 
     Raises ImageError where the folder holds something else.
     """
@@ -68,17 +68,15 @@ def kept(folder: Path, name: str, headers: tuple[Header, ...]) -> Kept | None:
         raise ImageError(
             f"{folder} is a store of other images, or of these with another threshold or grid; give another store="
         )
-    images = pd.read_csv(
-        folder / "images.tsv", sep="\t", keep_default_na=False, dtype={"hash": str, "kind": str, "path": str}
-    )
-    now = pd.DataFrame({"size": [h.size for h in headers], "changed": [h.changed for h in headers]})
-    differ = (images[["size", "changed"]] != now).any(axis=1)
-    stale = tuple(header.source.name for header, changed in zip(headers, differ, strict=True) if changed)
+    texts = {"hash": str, "kind": str, "path": str}
+    images = pd.read_csv(folder / "images.tsv", sep="\t", keep_default_na=False, dtype=texts)
+    before = zip(images["size"].tolist(), images["changed"].tolist(), strict=True)
+    stale = [i for i, (then, now) in enumerate(zip(before, stamps, strict=True)) if then != now]
     grid = Grid(tuple(about["shape"]), np.array(about["affine"]))
     voxels, counts, complete = (np.load(folder / f"{what}.npy") for what in ("voxels", "counts", "complete"))
     rows = InFile(folder.absolute() / "rows.npy")
     store = Store(grid, about["images"], about["binary"], voxels, counts, complete, rows, about["key"])
-    return Kept(store, images, stale)
+    return Kept(store, images, tuple(about["notes"])), stale
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -104,24 +102,21 @@ def fresh(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def keep(folder: Path, name: str, headers: tuple[Header, ...], store: Store, images: pd.DataFrame) -> pd.DataFrame:
-    """Write what stands beside rows.npy; the manifest comes last. Gives the table of images as it is kept."""
+def keep(folder: Path, name: str, images: Sequence[Source], stamps: Sequence[Stamp], held: Kept) -> None:
+    """Write what stands beside rows.npy; the manifest comes last."""
     for what in ("voxels", "counts", "complete"):
-        np.save(folder / f"{what}.npy", getattr(store, what))
-    images = images.assign(
-        path=[str(_path(header)) for header in headers],
-        size=[header.size for header in headers],
-        changed=[header.changed for header in headers],
-    )
-    images.to_csv(folder / "images.tsv", sep="\t", index=False)
+        np.save(folder / f"{what}.npy", getattr(held.store, what))
+    sizes, times = zip(*stamps, strict=True)
+    table = held.images.assign(path=[_path(source) for source in images], size=sizes, changed=times)
+    table.to_csv(folder / "images.tsv", sep="\t", index=False)
     about = {
         "format": FORMAT,
         "name": name,
-        "key": store.key,
-        "images": store.n,
-        "binary": store.binary,
-        "shape": list(store.grid.shape),
-        "affine": store.grid.affine.tolist(),
+        "key": held.store.key,
+        "images": held.store.n,
+        "binary": held.store.binary,
+        "shape": list(held.store.grid.shape),
+        "affine": held.store.grid.affine.tolist(),
+        "notes": list(held.notes),
     }
     (folder / MANIFEST).write_text(json.dumps(about, indent=1), encoding="utf-8")
-    return images

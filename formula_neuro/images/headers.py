@@ -1,4 +1,4 @@
-"""What can be known of an image before its data are read: its file, its grid and how its values are kept."""
+"""What can be known of an image before its data are read: its grid, how its values are kept, what is odd about it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import numpy as np
 
 from ..errors import ImageError
 from .grid import Grid, displacement, grid_of
+from .layout import Layout, Sparse, damaged, decoded, raw, sparse
 from .sources import Source
+
+SAME_PLACE = 0.01  # mm between qform and sform: quaternions in float32 lose about 1e-4 over a head
 
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """The grid of one image, the type of its values after scaling, its file's size and time, and what is odd."""
+    """The grid of one image, the type of its values after scaling, where its bytes lie if plainly, and what is odd."""
 
     source: Source
     grid: Grid
     dtype: np.dtype[Any]
-    size: int = 0  # bytes
-    changed: int = 0  # ns since 1970
+    layout: Layout | None = None
     oddity: str = ""
 
 
@@ -33,16 +35,12 @@ def header(source: Source) -> Header:
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 1 and not stacked):
         what = f"{shape[3]} volumes" if len(shape) == 4 else f"the shape {shape}"
         raise ImageError(f"{source.name} has {what}; an image a row is expected (a 4-D file of all rows is response=)")
-    grid = grid_of(image)
     if 0 in shape:
         raise ImageError(f"{source.name} has no voxels: its shape is {shape}")
+    grid = grid_of(image)
     if not np.isfinite(grid.affine).all() or abs(np.linalg.det(grid.affine[:3, :3])) < 1e-9:
         raise ImageError(f"{source.name}: its affine places no voxels in space ({grid.affine[:3].round(3).tolist()})")
-    dtype = _scaled_type(image, source)
-    if source.path is None:
-        return Header(source, grid, dtype, oddity=_oddity(image, grid))
-    stat = source.path.stat()
-    return Header(source, grid, dtype, stat.st_size, stat.st_mtime_ns, _oddity(image, grid))
+    return Header(source, grid, _scaled_type(image, source), _layout(image, source), _oddity(image, grid))
 
 
 def opened(source: Source) -> Any:
@@ -59,9 +57,25 @@ def opened(source: Source) -> Any:
     try:
         return nibabel.load(source.path)
     except (ImageFileError, HeaderDataError) as error:
-        raise ImageError(f"{source.name}: its header cannot be read ({error})") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise ImageError(f"{source.name}: the file is damaged or no image ({error}); copy it anew") from None
+        raise ImageError(f"{source.name}: its header cannot be read ({error}); is it an image?") from None
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ImageError(f"{source.name}: its header cannot be read ({error}); is it cut short? Copy it anew") from None
+
+
+def values(found: Header, text: bytes | None = None) -> Sparse:
+    """The values of an image that are not 0, scaled as its header says; raises ImageError for a damaged file.
+
+    text: the bytes of its volume, where they are read already.
+    """
+    source = found.source
+    try:
+        if found.layout is not None and source.path is not None:
+            return decoded(raw(source.path, found.layout) if text is None else text, found.layout)
+        kept = opened(source).dataobj
+        every = np.asanyarray(kept[..., source.volume] if source.volume is not None else kept)
+        return sparse(every.reshape(found.grid.shape))
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise damaged(source.name, error) from None
 
 
 def _scaled_type(image: Any, source: Source) -> np.dtype[Any]:
@@ -70,7 +84,20 @@ def _scaled_type(image: Any, source: Source) -> np.dtype[Any]:
     if stored.kind not in "iufb":
         raise ImageError(f"{source.name} holds values of type {stored}; real numbers are expected")
     slope, inter = getattr(image.dataobj, "slope", 1.0), getattr(image.dataobj, "inter", 0.0)
-    return stored if (slope, inter) == (1.0, 0.0) else np.dtype(float)
+    return stored.newbyteorder("=") if (slope, inter) == (1.0, 0.0) else np.dtype(float)
+
+
+def _layout(image: Any, source: Source) -> Layout | None:
+    """Where the bytes lie, of .nii and .nii.gz files."""
+    from nibabel import Nifti1Image  # NIfTI-2 is derived from it
+
+    proxy = image.dataobj
+    if source.path is None or not isinstance(image, Nifti1Image) or np.dtype(proxy.dtype).itemsize > 8:
+        return None
+    if not source.path.name.lower().endswith((".nii", ".nii.gz")):
+        return None
+    count = image.shape[3] if len(image.shape) == 4 else 1
+    return Layout(proxy.offset, proxy.dtype, image.shape[:3], float(proxy.slope), float(proxy.inter), count)
 
 
 def _oddity(image: Any, grid: Grid) -> str:
@@ -79,23 +106,9 @@ def _oddity(image: Any, grid: Grid) -> str:
         return ""
     qform, sform = (form(coded=True) for form in (image.get_qform, image.get_sform))
     if qform[1] == 0 and sform[1] == 0:
-        return "neither qform nor sform says where the voxels lie; voxel sizes alone are used"
+        return "neither qform nor sform says where the voxels lie, and the voxel sizes alone are used"
     if qform[1] == 0 or sform[1] == 0:
         return ""
-    away = displacement(Grid(grid.shape, qform[0]), Grid(grid.shape, sform[0]))
-    if away <= 0.01:  # mm: quaternions in float32 lose about 1e-4 over a head
+    if displacement(Grid(grid.shape, qform[0]), Grid(grid.shape, sform[0])) <= SAME_PLACE:
         return ""
-    return "qform and sform disagree; the sform is used"
-
-
-def data(source: Source, image: Any = None) -> Any:
-    """All values of an image in C order (N,), scaled as the header says; raises ImageError for a damaged file."""
-    image = opened(source) if image is None else image
-    try:
-        values = image.dataobj[..., source.volume] if source.volume is not None else image.dataobj
-        return np.asanyarray(values).ravel()
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ImageError(
-            f"{source.name}: its data cannot be read to the end ({error}); the file is cut short or damaged, copy it "
-            "anew"
-        ) from None
+    return "qform and sform disagree, and the sform is used"

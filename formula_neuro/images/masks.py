@@ -13,19 +13,39 @@ from numpy.typing import NDArray
 from ..errors import ImageError
 from .folders import Kept
 from .grid import Grid, difference
-from .headers import data, header
+from .headers import Header, header, values
+from .layout import Sparse, sparse
 from .resampling import resampled
 from .sources import Source, is_image
-from .values import events
+from .values import look
 
 
 @dataclass(frozen=True, eq=False)
 class GivenMask:
-    """A mask as the user gave it; an array has no grid of its own."""
+    """A mask as the user gave it: an image with its checked header, or an array, which has no grid of its own."""
 
-    source: Source | None
-    array: NDArray[Any] | None
-    grid: Grid | None
+    header: Header | None
+    array: NDArray[Any] | None = None
+
+    @property
+    def grid(self) -> Grid | None:
+        return self.header.grid if self.header is not None else None
+
+    @property
+    def name(self) -> str:
+        return self.header.source.name if self.header is not None else "mask="
+
+    def check(self, grid: Grid) -> None:
+        """Raises ImageError where it does not lie on the images' grid."""
+        if self.header is None:
+            shape = np.asarray(self.array).shape
+            if shape != grid.shape:
+                raise ImageError(f"mask= has shape {shape}, but the images have {grid.describe()}")
+        elif not self.header.grid.same(grid):
+            raise ImageError(
+                f"{self.name} is on another grid than the images: {difference(self.header.grid, grid)}; use a mask on "
+                "their grid, or read_images(..., resample=True)"
+            )
 
 
 def given_mask(mask: Any) -> GivenMask | None:
@@ -33,52 +53,55 @@ def given_mask(mask: Any) -> GivenMask | None:
     if mask is None:
         return None
     if isinstance(mask, (str, os.PathLike)):
-        source = Source(f"the mask {Path(mask).name}", Path(mask).expanduser())
-        return GivenMask(source, None, header(source).grid)
+        return GivenMask(header(Source(f"the mask {Path(mask).name}", Path(mask).expanduser())))
     if is_image(mask):
-        source = Source("the mask", image=mask)
-        return GivenMask(source, None, header(source).grid)
+        return GivenMask(header(Source("the mask", image=mask)))
     array = np.asarray(mask)
     if array.ndim != 3 or array.dtype.kind not in "biuf":
         raise ImageError(f"mask= is a path, an image or a 3-D array, got {type(mask).__name__} of shape {array.shape}")
-    return GivenMask(None, array, None)
+    return GivenMask(None, array)
 
 
-def on_grid(mask: GivenMask, grid: Grid, resample: bool) -> NDArray[np.bool_]:
-    """The mask as a boolean array on the images' grid; raises ImageError where it lies on another or is empty."""
-    if mask.source is None:
-        assert mask.array is not None
-        if mask.array.shape != grid.shape:
-            raise ImageError(f"mask= has shape {mask.array.shape}, but the images have {grid.describe()}")
-        values = mask.array.ravel()
-    elif mask.grid is not None and not mask.grid.same(grid):
-        if not resample:
-            raise ImageError(
-                f"{mask.source.name} is on another grid than the images: {difference(mask.grid, grid)}; use a mask on "
-                "their grid, or read_images(..., resample=True)"
-            )
-        values = resampled(mask.source, grid, "nearest")
-    else:
-        values = data(mask.source)
-    name = mask.source.name if mask.source is not None else "mask="
+def on_grid(mask: GivenMask, grid: Grid, resample: bool) -> tuple[NDArray[np.bool_], str]:
+    """The mask as a boolean array on the images' grid, and how it came there.
+
+    Raises ImageError where it lies on another grid, is empty or no mask.
+    """
+    found, how = _found(mask, grid, resample)
+    seen = look(found.values)
+    if seen.kind == "empty":
+        raise ImageError(f"{mask.name} is empty: no voxel is other than 0")
+    if seen.kind != "mask" or seen.missing:
+        nan = f", and {seen.missing} missing values (NaN)" if seen.missing else ""
+        raise ImageError(f"{mask.name} is not a mask of 0 and 1: it holds {seen.words}{nan}; pass mask=values > limit")
     inside = np.zeros(grid.size, bool)
-    inside[events(values, name, None).voxels] = True
-    if not inside.any():
-        raise ImageError(f"{name} is empty: no voxel is other than 0")
-    return inside.reshape(grid.shape)
+    inside[found.voxels] = True
+    return inside.reshape(grid.shape), how
+
+
+def _found(mask: GivenMask, grid: Grid, resample: bool) -> tuple[Sparse, str]:
+    if not resample or mask.header is None:
+        mask.check(grid)
+    if mask.header is None:
+        return sparse(np.asarray(mask.array)), "as given"
+    if mask.header.grid.same(grid):
+        return values(mask.header), "as given"
+    return resampled(
+        values(mask.header), mask.header.grid, grid, "nearest"
+    ), "as given, brought to this grid by nearest neighbours"
 
 
 def derived(held: Kept) -> tuple[NDArray[np.bool_], str]:
     """The mask without mask=, and how it came about."""
     store = held.store
     if store.binary:
-        used, how = store.counts > 0, "1 in any image"
+        used, how = store.counts > 0, "those that are 1 in any image"
     elif held.images["kind"].isin(["labels", "whole", "mask"]).all():  # 0 is one of the counts, not a background
-        used, how = store.complete, "other than 0 in any image and missing in none"
+        used, how = store.complete, "those that are other than 0 in any image and missing in none"
     else:
-        used, how = store.counts == store.n, "neither 0 nor missing in any image"
+        used, how = store.counts == store.n, "those that are neither 0 nor missing in any image"
     if not used.any():
-        raise ImageError(f"no voxel is {how}, so that no mask can be derived; do the images overlap? Or give mask=")
+        raise ImageError(f"no voxel is among {how}, and no mask can be derived; do the images overlap? Or give mask=")
     inside = np.zeros(store.grid.size, bool)
     inside[store.voxels[used]] = True
     return inside.reshape(store.grid.shape), how

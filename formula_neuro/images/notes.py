@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .building import Plan
 from .checks import some
 from .folders import Kept
 from .store import Store
@@ -16,12 +15,12 @@ from .store import Store
 AT_ONCE = 32 << 20  # bytes of unpacked values that are held at a time
 
 
-def about_images(names: Sequence[str], held: Kept, plan: Plan) -> list[str]:
+def about_images(names: Sequence[str], held: Kept, threshold: float | None) -> list[str]:
     """Masks of 0 and another number than 1, empty images, missing values, the same image twice."""
     images, n = held.images, len(names)
     said = []
-    if plan.threshold is not None:
-        said.append(f"values of {plan.threshold:g} and more count as 1 (threshold)")
+    if threshold is not None:
+        said.append(f"values of {threshold:g} and more count as 1 (threshold)")
     elif held.store.binary:
         levels = images.loc[(images["kind"] == "mask") & (np.abs(images["level"] - 1) > 1e-6), "level"]
         for level, count in levels.value_counts().items():
@@ -46,8 +45,7 @@ def about_mask(
 ) -> list[str]:
     """How large the mask is and how it came about; events outside it; voxels left out; images that fill it."""
     inside = int(mask.sum())
-    origin = "as given" if how == "given" else f"those that are {how}"
-    said = [f"mask: {inside} of {held.store.grid.size} voxels, {origin}"]
+    said = [f"mask: {inside} of {held.store.grid.size} voxels, {how}"]
     if analysed < inside:
         what = "are 1 in" if held.store.binary else "have a value in"
         fewer = f"fewer than {min_count} images" if min_count != 1 else "no image"
@@ -56,7 +54,7 @@ def about_mask(
     if not held.store.binary:
         return said
     events = held.images["events"].to_numpy()
-    outside = events_outside(held.store, mask) if how == "given" else np.zeros(len(names), np.int64)
+    outside = events_outside(held.store, mask)
     if outside.any():
         said.append(
             f"{int(outside.sum())} of {int(events.sum())} lesion voxels, in {int((outside > 0).sum())} of {len(names)} "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 
 from ..errors import ImageError
 from .building import Plan, build
-from .checks import check_grids, common_grid, headers, oddities, some
+from .checks import check_grids, common_grid, headers, oddities, some, stamps
 from .folders import Kept, cache_folder, fresh, identity, keep, kept
+from .grid import Grid
 from .masks import GivenMask, derived, given_mask, on_grid
 from .notes import about_images, about_mask
-from .resampling import target_grid
-from .sources import Sources, sources
+from .resampling import needs_nilearn, target, with_voxels
+from .sources import Source, sources
 from .stack import Images, analysed
 from .store import InFile
 
@@ -60,15 +62,14 @@ def read_images(
     _check_options(threshold, min_count)
     given = sources(data, response)
     looked = given_mask(mask)
-    plan, notes = _planned(given, looked, threshold, binary, resample)
-    plan = replace(plan, workers=workers, progress=progress)
-    held, told = _held(plan, store)
-    inside, how = (on_grid(looked, plan.grid, bool(resample)), "given") if looked else derived(held)
+    wish = Wish(threshold, binary, resample, looked, workers, progress)
+    held, told = _held(given.images, wish, store)
+    inside, how = derived(held) if looked is None else on_grid(looked, held.store.grid, resample is not False)
     rows = np.arange(held.store.n, dtype=np.int64)
     voxels, counts = analysed(held.store, inside, rows, min_count)
-    names = [one.source.name for one in plan.headers]
-    seen = (*about_images(names, held, plan), *about_mask(names, held, inside, how, min_count, len(voxels)))
-    messages = (*given.messages, *notes, *told, *seen)
+    names = [source.name for source in given.images]
+    seen = (*about_images(names, held, threshold), *about_mask(names, held, inside, how, min_count, len(voxels)))
+    messages = (*given.messages, *held.notes, *told, *seen)
     return Images(given.table, given.response, inside, held.store, rows, min_count, voxels, counts, messages)
 
 
@@ -79,48 +80,80 @@ def _check_options(threshold: float | None, min_count: int) -> None:
         raise ValueError(f"min_count={min_count!r}: it is a number of images, 0 or more")
 
 
-def _planned(
-    given: Sources, mask: GivenMask | None, threshold: float | None, binary: bool | None, resample: Any
-) -> tuple[Plan, list[str]]:
-    """The plan of reading, its headers checked; and what there is to say of them."""
-    found = headers(given.images)
-    usual = common_grid(found)
-    own = mask.grid if mask is not None else None
-    if resample is False:
-        expected, whose = (own, "the mask") if own is not None else (usual, "most images")
-        check_grids(found, expected, whose)
-        return Plan(found, expected, threshold, binary), oddities(found)
-    grid = target_grid(resample, own if own is not None and resample is True else usual)
-    moved = sum(not one.grid.same(grid) for one in found)
-    notes = (
-        [f"{moved} of {len(found)} images brought to {grid.describe()} (resample={_shown(resample)})"] if moved else []
-    )
-    return Plan(found, grid, threshold, binary, resample=True), oddities(found) + notes
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """How the user wants the images read."""
+
+    threshold: float | None
+    binary: bool | None
+    resample: Any
+    mask: GivenMask | None
+    workers: int | None
+    progress: bool | None
+
+    @property
+    def target(self) -> Grid | float | None:
+        """The grid to which images are brought, or the size of its voxels; None: that of most images."""
+        if self.resample is True:
+            return self.mask.grid if self.mask is not None else None
+        return None if self.resample is False else target(self.resample)
+
+    def options(self) -> dict[str, Any]:
+        """What the store depends on beside the files."""
+        to = self.target
+        grid = [to.shape, to.affine.round(4).tolist()] if isinstance(to, Grid) else to
+        asked = [self.resample is not False, grid]
+        return {"threshold": self.threshold, "binary": self.binary, "resample": asked}
 
 
-def _shown(resample: Any) -> str:
-    return repr(resample) if isinstance(resample, (bool, str)) else "an image"
+def _planned(images: Sequence[Source], wish: Wish) -> tuple[Plan, tuple[str, ...]]:
+    """The plan of reading, all headers checked; and what there is to say of them."""
+    found = headers(images)
+    grid, notes = common_grid(found), oddities(found)
+    if wish.resample is False:
+        check_grids(found, grid)
+        if wish.mask is not None:
+            wish.mask.check(grid)
+    else:
+        to = wish.target
+        grid = to if isinstance(to, Grid) else grid if to is None else with_voxels(grid, to)
+        moved = [one.source.name for one in found if not one.grid.same(grid)]
+        if moved:
+            needs_nilearn()
+            notes.append(f"{len(moved)} of {len(found)} images brought to {grid.describe()} ({some(moved)})")
+    return Plan(found, grid, wish.threshold, wish.binary, wish.workers, wish.progress), tuple(notes)
 
 
-def _held(plan: Plan, asked: Any) -> tuple[Kept, list[str]]:
-    """The store of the plan, from its folder where it was made before, and what there is to say of that."""
-    if any(one.source.path is None for one in plan.headers):
-        if asked is not None:
-            raise ImageError(f"store={asked!r}: images in memory have no files to know them by; save them first")
-        return Kept(*build(plan, None)), []
-    name = identity(plan.headers, plan.options())
-    cache = cache_folder()
-    if asked is None and cache is None:
-        return Kept(*build(plan, None)), []
-    folder = Path(asked).expanduser() if asked is not None else cache / name  # type: ignore[operator]
-    before = kept(folder, name, plan.headers)
-    if before is not None and not before.stale:
-        return before, [f"packed images taken from {folder}"]
+def _held(images: Sequence[Source], wish: Wish, asked: Any) -> tuple[Kept, list[str]]:
+    """The store of these images, from its folder where it was made before, and what there is to say of that."""
+    stamped = stamps(images)
+    folder, name = _place(images, wish, asked)
+    if folder is None:
+        plan, notes = _planned(images, wish)
+        return Kept(*build(plan, None), notes), []
+    before = kept(folder, name, stamped)
+    if before is not None and not before[1]:
+        return before[0], [f"packed images taken from {folder}"]
     told = []
     if before is not None:
-        told.append(f"{len(before.stale)} images have changed since they were packed ({some(before.stale)}); read anew")
+        stale = [images[i].name for i in before[1]]
+        told.append(
+            f"{len(stale)} of {len(images)} images changed since they were packed ({some(stale)}); all are read"
+        )
+    plan, notes = _planned(images, wish)
     with fresh(folder) as scratch:
-        store, images = build(plan, scratch)
-        images = keep(scratch, name, plan.headers, store, images)
-    store = replace(store, rows=InFile(folder.absolute() / "rows.npy"))
-    return Kept(store, images), [*told, f"packed images kept in {folder}"]
+        held = Kept(*build(plan, scratch), notes)
+        keep(scratch, name, images, stamped, held)
+    rows = InFile(folder.absolute() / "rows.npy")
+    return replace(held, store=replace(held.store, rows=rows)), [*told, f"packed images kept in {folder}"]
+
+
+def _place(images: Sequence[Source], wish: Wish, asked: Any) -> tuple[Path | None, str]:
+    """The folder that keeps these images, None where nothing is kept, and their name."""
+    if any(source.path is None for source in images):
+        if asked is not None:
+            raise ImageError(f"store={str(asked)!r}: images in memory have no files to know them by; save them first")
+        return None, ""
+    name = identity(images, wish.options())
+    cache = cache_folder()
+    return Path(asked).expanduser() if asked is not None else cache / name if cache is not None else None, name

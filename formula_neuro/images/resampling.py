@@ -8,27 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ImageError
 from .grid import Grid, grid_of
 from .headers import opened
+from .layout import Sparse, sparse
 from .sources import Source, is_image
 
 
-def target_grid(asked: Any, reference: Grid) -> Grid:
-    """What resample= means: True is the reference grid, "2 mm" other voxels in its field of view, else an image's grid.
+def target(asked: Any) -> Grid | float:
+    """What resample= means beside True and False: the size of voxels (mm), or the grid of an image.
 
-    >>> target_grid("2 mm", Grid((181, 217, 181), np.eye(4))).describe()
-    '91 x 109 x 91 voxels of 2 mm'
+    >>> target("2 mm")
+    2.0
     """
-    if asked is True:
-        return reference
     if is_image(asked):
         return grid_of(asked)
     size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*mm\s*", asked) if isinstance(asked, str) else None
     if size and float(size[1]) > 0:
-        return with_voxels(reference, float(size[1]))
+        return float(size[1])
     if isinstance(asked, (str, os.PathLike)) and os.path.exists(asked):
         return grid_of(opened(Source(str(asked), Path(asked))))
     raise ImageError(
@@ -38,7 +36,11 @@ def target_grid(asked: Any, reference: Grid) -> Grid:
 
 
 def with_voxels(grid: Grid, size: float) -> Grid:
-    """The same field of view in cubes of this size (mm), the first voxel's centre kept, as in the MNI templates."""
+    """The same field of view in cubes of this size (mm), the first voxel's centre kept, as in the MNI templates.
+
+    >>> with_voxels(Grid((181, 217, 181), np.eye(4)), 2.0).describe()
+    '91 x 109 x 91 voxels of 2 mm'
+    """
     step = size / grid.voxel_size
     shape = tuple(int(np.floor((k - 1) / s + 1e-9)) + 1 for k, s in zip(grid.shape, step, strict=True))
     affine = grid.affine.copy()
@@ -46,28 +48,26 @@ def with_voxels(grid: Grid, size: float) -> Grid:
     return Grid(shape, affine)  # type: ignore[arg-type]
 
 
-def resampled(source: Source, grid: Grid, interpolation: str) -> NDArray[Any]:
-    """The values of an image on another grid, C order (N,); "nearest" keeps masks what they are."""
-    resample = _nilearn()
-    image = opened(source)
-    if source.volume is not None:
-        image = image.slicer[..., source.volume]
-    elif len(image.shape) == 4:
-        image = image.slicer[..., 0]
-    moved = resample(
-        image,
-        target_affine=grid.affine,
-        target_shape=grid.shape,
+def resampled(found: Sparse, grid: Grid, to: Grid, interpolation: str) -> Sparse:
+    """The values of an image on another grid; "nearest" keeps masks what they are, "linear" takes means."""
+    import nibabel
+
+    kind = np.float32 if interpolation == "nearest" else np.float64
+    moved = needs_nilearn()(
+        nibabel.Nifti1Image(found.dense(grid.size, kind).reshape(grid.shape), grid.affine),
+        target_affine=to.affine,
+        target_shape=to.shape,
         interpolation=interpolation,
         force_resample=True,
         copy_header=True,
     )
-    return np.asanyarray(moved.dataobj).ravel()
+    return sparse(np.asanyarray(moved.dataobj))
 
 
-def _nilearn() -> Any:
+def needs_nilearn() -> Any:
+    """nilearn's resample_img; raises ImportError with the command that installs it."""
     try:
         from nilearn.image import resample_img
     except ImportError:
-        raise ImportError("resampling needs nilearn: pip install 'formula_neuro[plot]'") from None
+        raise ImportError("resample= needs nilearn: pip install 'formula_neuro[plot]'") from None
     return resample_img

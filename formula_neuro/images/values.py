@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ImageError
 from ..family import Array
+from .layout import Sparse
+from .store import Indices
 
 FEW = 50  # distinct whole values that may still be the labels of regions
 
@@ -75,23 +76,21 @@ def _other(values: Array, low: float, high: float) -> tuple[str, str]:
 class Events:
     """The voxels of one mask image that count as 1: C-order flat indices (m,); and what its values were."""
 
-    voxels: NDArray[np.intp]
+    voxels: Indices
     seen: Seen
 
 
-def events(values: Array, name: str, threshold: float | None) -> Events:
-    """The voxels that are 1 in an image, from all its values in C order (N,).
+def events(found: Sparse, name: str, threshold: float | None) -> Events:
+    """The voxels that are 1 in an image.
 
     Without a threshold the image must hold 0 and one positive value; with one, values of at least the threshold are 1
     and a missing value is 0. Raises ImageError that says what was seen.
     """
-    nonzero = np.flatnonzero(values)
-    found = values[nonzero]
-    seen = look(found)
+    seen = look(found.values)
     if seen.infinite:
         raise ImageError(f"{name} holds {seen.words}; write the image anew with finite values")
     if threshold is not None:
-        return Events(nonzero[found >= threshold], seen)
+        return Events(found.voxels[found.values >= threshold], seen)
     if seen.missing:
         raise ImageError(
             f"{name} holds {seen.missing} missing values (NaN) besides {seen.words}; fill them in, or give threshold=, "
@@ -99,7 +98,7 @@ def events(values: Array, name: str, threshold: float | None) -> Events:
         )
     if seen.kind not in ("mask", "empty"):
         raise ImageError(f"{name} is not a mask of 0 and 1: it holds {seen.words}; {REMEDY[seen.kind]}")
-    return Events(nonzero, seen)
+    return Events(found.voxels, seen)
 
 
 REMEDY = {
