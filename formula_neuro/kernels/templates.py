@@ -6,6 +6,7 @@ column by column, one term after the other (Bates et al. 2015, section 2).
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -48,7 +49,20 @@ def lower_factor(F: Array) -> Array:
     """
     if F.size == 1:
         return np.abs(F)
+    if F.shape == (2, 2):
+        return _two(*F.ravel().tolist())
     L = np.linalg.qr(F.T)[1].T
     L = L * np.where(np.diag(L) < 0, -1.0, 1.0)
     length = np.sqrt((L**2).sum(axis=1, keepdims=True))
     return np.asarray(np.where(np.abs(L) < 1e-12 * length, 0.0, L))
+
+
+def _two(a: float, b: float, c: float, d: float) -> Array:
+    """The same of [[a, b], [c, d]], for which LAPACK would take ten times as long."""
+    first, second = math.hypot(a, b), math.hypot(c, d)
+    if first == 0:
+        return np.array([[0.0, 0.0], [0.0, second]])
+    a, b = a / first, b / first
+    across, last = a * c + b * d, abs(a * d - b * c)
+    dust = 1e-12 * second
+    return np.array([[first, 0.0], [across if abs(across) > dust else 0.0, last if last > dust else 0.0]])

@@ -32,13 +32,24 @@ def inverse_root_and_logdet(M: Array) -> tuple[Array, float]:
 
 def _two(M: Array) -> tuple[Array, float]:
     square, b = M[:, 0, 0], M[:, 1, 0]
-    rest = M[:, 1, 1] - b * b / square
-    logdet = _sum_of_logs(square) + _sum_of_logs(rest)
+    slope = b / square
+    pivots = np.array((square, M[:, 1, 1] - b * slope))
+    logdet = _sum_of_logs(pivots)
+    first, last = 1 / np.sqrt(pivots)
     out = np.zeros_like(M)
-    out[:, 0, 0] = 1 / np.sqrt(square)
-    out[:, 1, 1] = 1 / np.sqrt(rest)
-    out[:, 1, 0] = -b / square * out[:, 1, 1]
+    out[:, 0, 0], out[:, 1, 1], out[:, 1, 0] = first, last, -slope * last
     return out, logdet
+
+
+def inverse_and_logdet(M: Array) -> tuple[Array, float]:
+    """M^-1 and log|M| of one symmetric positive definite matrix (k, k); LAPACK itself, a tenth of numpy's overhead."""
+    if len(M) == 0:
+        return M, 0.0
+    lower, info = lapack.dpotrf(M, lower=1, clean=1)
+    if info != 0:
+        raise LinAlgError(f"the leading minor {info} is not positive")
+    half = lapack.dtrtri(lower, lower=1)[0]
+    return half.T @ half, 2 * float(np.log(lower.diagonal()).sum())
 
 
 class Root(Protocol):

@@ -20,6 +20,8 @@ from numpy.linalg import LinAlgError
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 
+from ..terms import start_theta
+from .minque import minque_theta
 from .moments import moments_of
 from .profiled import Products, Solution, solve
 
@@ -104,6 +106,9 @@ class Solver:
             return self.solution(theta).value
         except (LinAlgError, FitError):
             return float("inf")
+
+    def start(self) -> Array:
+        return minque_theta(self._products, start_theta(self._products.terms))
 
     def derivatives(self, theta: Array) -> tuple[float, Array, Array]:
         return derivatives(self._products, theta, self.solution(theta))

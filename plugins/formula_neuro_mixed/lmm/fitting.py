@@ -29,14 +29,14 @@ from ..newton import Minimum, Target, flatness
 from ..optimizers import searcher, theta_to_start
 from ..profile import of_lmm
 from ..residuals import structures as residual_structures
-from ..terms import inner_terms, start_theta, users_theta
+from ..terms import inner_terms, users_theta
 from .containment import containment, of_rows
 from .derivatives import Solver, derivatives
 from .identified import about_absorbed, about_identification, absorbed, whole
 from .kenward_roger import KenwardRoger, kenward_roger
-from .minque import minque_theta
 from .profiled import NO_RESIDUAL, Products, Solution, solve
 from .satterthwaite import Satterthwaite, satterthwaite
+from .scalar import closed_form
 from .sums import sums
 
 DF = ("satterthwaite", "kenward-roger", "containment", "residual")
@@ -197,7 +197,7 @@ def _check_variation(residual: Array, z: Array) -> None:
 
 
 def _optimise(products: Products, how: Search) -> tuple[Minimum, Solution]:
-    solver = Solver(products)
+    solver = closed_form(products) or Solver(products)
     target = Target(
         value=solver.value,
         gradient=solver.gradient,
@@ -206,8 +206,7 @@ def _optimise(products: Products, how: Search) -> tuple[Minimum, Solution]:
         length=lambda point, step: float(np.abs(step).max() / max(1.0, np.abs(point).max())),
     )
     search = searcher(how, target, tolerance=1e-14, last=1e-19, enough=ENOUGH)
-    usual = minque_theta(products, start_theta(products.terms))
-    start = theta_to_start(how, products.terms, usual)
+    start = theta_to_start(how, products.terms, solver.start())
     found = settle(search, target.value, products.terms, start)
     return found, solver.solution(found.point)
 

@@ -11,6 +11,7 @@ from formula_neuro.family import Array
 from formula_neuro.kernels.templates import lower_factor, vech
 
 from ..terms import Term
+from .information import OnFactor
 from .moments import moments_of
 from .profiled import Products, solve
 
@@ -24,31 +25,23 @@ def minque_theta(products: Products, prior: Array) -> Array:
     With V = I + sum g_j B_j at the prior, B_0 = I and P as in `moments`, solves sum_j tr(P B_i P B_j) c_j = y'P B_i P y
     for the components c; what concerns I follows from P V P = P.
     """
-    directions, gamma, places = [], [], []
+    directions, gamma, places = list[OnFactor](), list[float](), list[int]()
+    own = [term.directions() for term in products.terms]
     for f, factor in enumerate(products.factors):
         for index, where in factor.members:
-            term = products.terms[index]
-            L = term.template(prior)
-            S = L @ L.T
-            for place, own in enumerate(term.directions(), term.theta.start):
-                D = np.zeros((factor.K, factor.K))
-                D[where, where] = own
-                directions.append((f, D))
-                gamma.append(float(np.vdot(S, own) / np.vdot(own, own)))  # no two share an element
-                places.append(place)
+            L = products.terms[index].template(prior)
+            wide = np.zeros((len(own[index]), factor.K, factor.K))
+            wide[:, where, where] = own[index]
+            directions += [(f, D) for D in wide]
+            # no two share an element
+            gamma += (np.tensordot(own[index], L @ L.T) / (own[index] ** 2).sum(axis=(1, 2))).tolist()
+            places += range(products.terms[index].theta.start, products.terms[index].theta.stop)
     at, g = solve(products, prior), np.array(gamma)
     found = moments_of(at, directions)
-    single, double = found.projected(at.C)
-    edge = single - double @ g  # tr(P B_i P)
-    corner = products.n - products.rank - g @ single - g @ edge  # tr(P P)
-    left, right = np.empty((len(g) + 1, len(g) + 1)), np.empty(len(g) + 1)
-    left[0, 0], left[0, 1:], left[1:, 0], left[1:, 1:] = corner, edge, edge, double
-    right[0], right[1:] = at.r2 - g @ found.linear, found.linear
-    components = np.linalg.lstsq(left, right)[0]
     theta = np.empty(len(g))
-    theta[np.array(places)] = components[1:] / max(components[0], 1e-2 * at.r2 / products.df)
-    for term in products.terms:
-        theta[term.theta] = _inside(term, np.tensordot(theta[term.theta], term.directions(), 1))
+    theta[places] = ratios(products, g, *found.projected(at.C), at.r2, found.linear)
+    for term, D in zip(products.terms, own, strict=True):
+        theta[term.theta] = _inside(term, np.tensordot(theta[term.theta], D, 1))
     return theta
 
 
@@ -60,3 +53,14 @@ def _inside(term: Term, S: Array) -> Array:
         return np.asarray(np.sqrt(np.maximum(S[0], SMALLEST**2)))
     values, vectors = np.linalg.eigh(S)
     return vech(lower_factor(vectors * np.sqrt(np.maximum(values, SMALLEST**2))))
+
+
+def ratios(products: Products, g: Array, single: Array, double: Array, r2: float, linear: Array) -> Array:
+    """c_j / c_0, from tr(P B_i), tr(P B_i P B_j), y'Py and y'P B_i P y at the prior g."""
+    edge = single - double @ g  # tr(P B_i P)
+    corner = products.n - products.rank - g @ single - g @ edge  # tr(P P)
+    left, right = np.empty((len(g) + 1, len(g) + 1)), np.empty(len(g) + 1)
+    left[0, 0], left[0, 1:], left[1:, 0], left[1:, 1:] = corner, edge, edge, double
+    right[0], right[1:] = r2 - g @ linear, linear
+    components = np.linalg.lstsq(left, right)[0]
+    return np.asarray(components[1:] / max(components[0], 1e-2 * r2 / products.df))

@@ -83,14 +83,14 @@ def moments_of(at: Solution, directions: Sequence[OnFactor]) -> Moments:
 
 def _moved(W: Sequence[Array], directions: Sequence[OnFactor]) -> list[Array]:
     """D_i W side by side; zero where the direction is another factor's."""
-    if len(directions) == 1 and len(W) == 1:
-        return [times(directions[0][1], W[0])]
     out = []
     for f, own in enumerate(W):
         L, K, c = own.shape
-        wide = np.zeros((L, K, len(directions), c))
-        for i, (g, D) in enumerate(directions):
-            if f == g:
-                wide[:, :, i] = times(D, own)
+        mine = [i for i, (g, _) in enumerate(directions) if g == f]
+        D = np.array([directions[i][1] for i in mine]).transpose(1, 0, 2).reshape(-1, K)  # rows of D_i side by side
+        wide = times(D, own).reshape(L, K, len(mine), c)
+        if len(mine) < len(directions):
+            part, wide = wide, np.zeros((L, K, len(directions), c))
+            wide[:, :, mine] = part
         out.append(wide.reshape(L, K, -1))
     return out

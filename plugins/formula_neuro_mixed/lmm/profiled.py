@@ -6,6 +6,7 @@ dense matrices. Both scale the rows by sqrt(w), make X orthonormal and y a resid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 
 from ..grouping_factors import Factor
+from ..stacks import inverse_and_logdet
 from ..terms import Term
 from .information import OnFactor
 
@@ -84,12 +86,9 @@ class Solution:
     @cached_property
     def Gk(self) -> tuple[Array, ...]:
         """[G k], Z'V^-1X and Z'V^-1(y - Xb), one (L, K, r + 1) array a factor."""
-        out = []
-        for part in self.reduced.ZVW:
-            part = part.copy()
-            part[..., -1] -= part[..., :-1] @ self.b
-            out.append(part)
-        return tuple(out)
+        change = np.eye(len(self.b) + 1)
+        change[:-1, -1] = -self.b
+        return tuple(part @ change for part in self.reduced.ZVW)
 
     @cached_property
     def H(self) -> Information:
@@ -101,18 +100,16 @@ def solve(products: Products, theta: Array) -> Solution:
     """The profiled deviance or REML criterion at theta, with the matrices that it is made of."""
     reduced = products.reduce(theta)
     r, df = products.rank, products.df
-    XVX, XVy = reduced.WVW[:r, :r], reduced.WVW[:r, r]
-    RX = np.linalg.cholesky(XVX)
-    half = np.linalg.inv(RX)
-    C = half.T @ half
+    XVy = reduced.WVW[:r, r]
+    C, logdet = inverse_and_logdet(reduced.WVW[:r, :r])
     b = C @ XVy
     r2 = float(reduced.WVW[r, r] - b @ XVy)
     if not r2 > 1e-11 * products.yy:
         raise FitError(NO_RESIDUAL)
-    value = reduced.logdet + df * (1 + np.log(2 * np.pi * r2 / df)) + products.constant
+    value = reduced.logdet + df * (1 + math.log(2 * math.pi * r2 / df)) + products.constant
     if products.reml:
-        value += 2 * np.log(np.diagonal(RX)).sum()
-    return Solution(float(value), C, b, r2, reduced)
+        value += logdet
+    return Solution(value, C, b, r2, reduced)
 
 
 def criterion(products: Products, theta: Array) -> float:

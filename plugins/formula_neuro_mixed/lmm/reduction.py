@@ -51,43 +51,57 @@ class Sums:
     def df(self) -> int:
         return self.n - self.rank if self.reml else self.n
 
-    def reduce(self, theta: Array) -> Reduction:
-        """Raises numpy's LinAlgError where theta is so large that the arithmetic fails."""
-        L = self.factors[0].template(theta)
-        half, logdet = inverse_root_and_logdet(np.eye(len(L)) + times(times(L.T, self.ZZ), L))
-        half = times(half, L.T)  # T = half'half; products with half lose fewer digits than those with T
-        T = times(half.transpose(0, 2, 1), half)
-        R = np.eye(len(L)) - times(self.ZZ, T) if len(L) > 1 else 1 / (1 + self.ZZ * L**2)
-        halfZW = times(half, self.ZW[0])
-        WVW = self._total() - _flat(halfZW).T @ _flat(halfZW)
-        ZVW = times(R, self.ZW[0])
-        if self.rest is None:
-            return Reduction(self, T, R, None, logdet, WVW, (ZVW,))
-        step = _second(self.rest, [f.template(theta) for f in self.factors[1:]], T)
-        layout, Z12, Z21 = self.rest.layout, self.rest.Z12, self.rest.Z21
-        U = layout.pack(self.ZW[1:])
-        U -= (Z21 @ _flat(times(T, self.ZW[0]))).reshape(U.shape)  # Z2'V1^-1[X y]
-        halfU = step.root.solve(layout.apply([one.T for one in step.templates], U))
-        TU = layout.apply(step.templates, step.root.solve_transposed(halfU))
-        WVW -= _flat(halfU).T @ _flat(halfU)
-        ZVW = ZVW - times(R, (Z12 @ _flat(TU)).reshape(ZVW.shape))
-        return Reduction(self, T, R, step, logdet + step.root.logdet, WVW, (ZVW, *layout.unpack(U - step.J @ TU)))
-
-    def _total(self) -> Array:
+    @cached_property
+    def total(self) -> Array:
         """[X y]'[X y]."""
         total = np.eye(self.rank + 1)
         total[-1, -1] = self.yy
         return total
 
+    def reduce(self, theta: Array) -> Reduction:
+        """Raises numpy's LinAlgError where theta is so large that the arithmetic fails."""
+        L = self.factors[0].template(theta)
+        half, logdet = inverse_root_and_logdet(np.eye(len(L)) + times(times(L.T, self.ZZ), L))
+        first = First(self.ZZ, L, times(half, L.T))
+        halfZW = _flat(times(first.half, self.ZW[0]))
+        WVW = self.total - halfZW.T @ halfZW
+        if self.rest is None:
+            return Reduction(self, first, None, logdet, WVW)
+        second = _second(self, self.rest, [f.template(theta) for f in self.factors[1:]], first.T)
+        WVW -= _flat(second.halfU).T @ _flat(second.halfU)
+        return Reduction(self, first, second, logdet + second.root.logdet, WVW)
+
+
+@dataclass(frozen=True, eq=False)
+class First:
+    """The first step, by level: T = L1 (I + L1'Z1'Z1 L1)^-1 L1' = half'half and R = I - Z1'Z1 T."""
+
+    ZZ: Array  # (L, K, K)
+    template: Array  # L1 (K, K)
+    half: Array  # (L, K, K); products with it lose fewer digits than those with T
+
+    @cached_property
+    def T(self) -> Array:
+        return times(self.half.transpose(0, 2, 1), self.half)
+
+    @cached_property
+    def R(self) -> Array:
+        """(I + Z1'Z1 S1)^-1."""
+        if len(self.template) > 1:
+            return np.asarray(np.eye(len(self.template)) - times(self.ZZ, self.T))
+        return np.asarray(1 / (1 + self.ZZ * self.template**2))
+
 
 @dataclass(frozen=True, eq=False)
 class Second:
-    """The second step: J, the templates L2, the root of M = I + L2'J L2 and T = L2 M^-1 L2'."""
+    """The second step: J, the templates L2, the root of M = I + L2'J L2, T = L2 M^-1 L2' and U = Z2'V1^-1[X y]."""
 
     layout: Layout
     J: Array  # (B, m, m)
     templates: tuple[Array, ...]
     root: Root
+    U: Array  # (B, m, r + 1)
+    halfU: Array  # M^-1/2 L2'U
 
     @cached_property
     def M_inverse(self) -> Array:
@@ -97,32 +111,43 @@ class Second:
     def T(self) -> Array:
         return self.layout.both_sides([template.T for template in self.templates], self.M_inverse)
 
+    @cached_property
+    def TU(self) -> Array:
+        return self.layout.apply(self.templates, self.root.solve_transposed(self.halfU))
+
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """[X y]'V^-1[X y], Z'V^-1[X y] and log|V|, with what H is made of."""
+    """[X y]'V^-1[X y] and log|V|, with what Z'V^-1[X y] and H are made of."""
 
     sums: Sums
-    T: Array  # (L, K, K) L1 (I + L1'Z1'Z1 L1)^-1 L1' by level of the first factor
-    R: Array  # (L, K, K) I - Z1'Z1 T = (I + Z1'Z1 S1)^-1
+    first: First
     second: Second | None
     logdet: float
     WVW: Array  # (r + 1, r + 1)
-    ZVW: tuple[Array, ...]  # (L, K, r + 1) of every factor
+
+    @cached_property
+    def ZVW(self) -> tuple[Array, ...]:
+        """Z'V^-1[X y], (L, K, r + 1) of every factor."""
+        own, rest, second = self.sums.ZW[0], self.sums.rest, self.second
+        if rest is None or second is None:
+            return (times(self.first.R, own),)
+        own = own - (rest.Z12 @ _flat(second.TU)).reshape(own.shape)
+        return (times(self.first.R, own), *rest.layout.unpack(second.U - second.J @ second.TU))
 
     def information(self) -> Information:
         """H = Z'V^-1Z."""
-        H1 = times(self.R, self.sums.ZZ)
-        rest, second = self.sums.rest, self.second
+        R, rest, second = self.first.R, self.sums.rest, self.second
+        H1 = times(R, self.sums.ZZ)
         if rest is None or second is None:
-            return Information(self.R, H1, None)
-        shared = self.R @ rest.pairs.unfold(second.T) @ self.R.transpose(0, 2, 1)
+            return Information(R, H1, None)
+        shared = times(times(R, rest.pairs.unfold(second.T)), R.transpose(0, 2, 1))
         S = tuple(L @ L.T for L in second.templates)
-        return Information(self.R, H1, Remainder(rest, S, second.T, *_inner(second), shared))
+        return Information(R, H1, Remainder(rest, S, second.T, *_inner(second), shared))
 
     def conditional(self) -> list[Array]:
         """S - S H S by level (L, K, K) of every factor: Cov(u | y) in units of s2."""
-        first, rest, second = self.T, self.sums.rest, self.second
+        first, rest, second = self.first.T, self.sums.rest, self.second
         if rest is None or second is None:
             return [first]
         layout = rest.layout
@@ -130,13 +155,17 @@ class Reduction:
         return [first + first @ rest.pairs.unfold(second.T) @ first.transpose(0, 2, 1), *others]
 
 
-def _second(rest: Rest, templates: Sequence[Array], T1: Array) -> Second:
+def _second(sums: Sums, rest: Rest, templates: Sequence[Array], T1: Array) -> Second:
     layout = rest.layout
     J = rest.ZZ - rest.pairs.fold(T1)
     M = layout.both_sides(templates, J)
     diagonal = np.arange(layout.m)
     M[:, diagonal, diagonal] += 1.0
-    return Second(layout, J, tuple(templates), root_of(M))
+    root = root_of(M)
+    U = layout.pack(sums.ZW[1:])
+    U -= (rest.Z21 @ _flat(times(T1, sums.ZW[0]))).reshape(U.shape)
+    halfU = root.solve(layout.apply([template.T for template in templates], U))
+    return Second(layout, J, tuple(templates), root, U, halfU)
 
 
 def _inner(second: Second) -> tuple[Array, Array]:
