@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +90,8 @@ class Request:
     def with_estimator(self, estimator: Estimator) -> Request:
         return replace(self, estimator=estimator)
 
-    def on_rows(self, design: Design, kept: NDArray[np.bool_]) -> Request:
-        """The same model on some of the rows, whose design is given."""
+    def on_rows(self, design: Design, kept: NDArray[Any]) -> Request:
+        """The same model on the rows that are kept, or named by place, whose design is given."""
         zeros = self.inflation
         if zeros is not None:
             zeros = replace(zeros, matrix=zeros.matrix[kept], offset=zeros.offset[kept], rows=zeros.rows[kept])

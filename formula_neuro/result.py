@@ -210,6 +210,21 @@ class Fit:
 
         return glance(self)
 
+    def zero_inflation(self, *, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
+        """The coefficients of the zero-inflation model on the logit scale, with the columns of tidy().
+
+        m.predict(type="zprob") has the probabilities. Raises Unable without fn.Laplace(zero_inflation=...).
+
+        >>> import formula_neuro as fn
+        >>> data = {"cells": [0, 0, 3, 4, 0, 5, 2, 0, 6, 4, 0, 7, 5, 3, 0, 6], "mouse": list("aaaabbbbccccdddd")}
+        >>> m = fn.fit("cells ~ 1 + (1|mouse)", data, family="poisson", estimator=fn.Laplace(zero_inflation="~ 1"))
+        >>> m.zero_inflation()[["term", "estimate"]].round(1).values.tolist()
+        [['(Intercept)', -0.5]]
+        """
+        from .inference.zero_inflation import zero_inflation
+
+        return zero_inflation(self, conf_level, exponentiate)
+
     def varcorr(self) -> pd.DataFrame:
         """Variances and covariances of the random effects, as lme4's as.data.frame(VarCorr(m)).
 
@@ -286,6 +301,7 @@ class Fit:
     ) -> Any:
         """Predictions for the rows used or for new data: "response" (means), "link" or "terms"; a Series.
 
+        Of zero-inflated models "response" is (1 - p) mu, "conditional" mu, "zprob" p and "zlink" its logit.
         `se=True` or `interval="confidence"` (or "prediction", of a linear model's new response) gives a DataFrame with
         fitted, std_error, conf_low, conf_high. `random=False` leaves the random effects out (the population), a formula
         as "~ (1 | mouse)" takes some in. A level of a grouping factor that the fit has not seen is an error, or with

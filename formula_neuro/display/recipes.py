@@ -120,7 +120,9 @@ def _r_estimator(fit: Fit) -> list[str]:
     if isinstance(how, GEE):
         waves = [f"waves = {how.order}"] if how.order else []
         return [f"id = {how.cluster}", f'corstr = "{how.corr}"', *waves]  # of rows sorted by cluster
-    prior = getattr(how, "prior", None)
+    prior, zeros = getattr(how, "prior", None), getattr(how, "zero_inflation", None)
+    if zeros:
+        return [f"ziformula = {zeros}"]
     weak = [f"fixef.prior = normal(sd = c({prior.intercept:g}, {prior.sd:g}))"] if prior else []
     if isinstance(how, AGQ):
         return [f"nAGQ = {how.nodes}", *weak]

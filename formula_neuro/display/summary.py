@@ -12,7 +12,7 @@ from ..estimator import AGQ, BIAS_REDUCED, REML, Estimator, Jeffreys
 from ..family import Family, NBinom2, Quasi
 from ..inference.null_model import explained, null_deviance
 from . import digits
-from .fit_tables import coefficient_columns, correlations, random_table, ratio_table
+from .fit_tables import coefficient_columns, correlations, random_table, ratio_table, zero_inflation_words
 from .gee_words import gee_parts
 from .grouping_words import grouping_notes
 from .residual_words import residual_words, structures_in_python
@@ -145,6 +145,7 @@ def _mixed(fit: Fit) -> list[str]:
         _shape(fit),
         residual_words(fit),
         _coefficients(fit),
+        zero_inflation_words(fit),
         correlations(fit),
     ]
 
@@ -163,7 +164,9 @@ def _mixed_head(fit: Fit) -> str:
         prior = getattr(request.estimator, "prior", None)
         what = f"maximum a posteriori, prior of the coefficients {prior}" if prior else "maximum likelihood"
         lines = [f"Generalized linear mixed model fit by {what} ({how})"]
-        lines.append(f" Family: {request.family.name}  ( {request.family.link.name} )")
+        zeros = getattr(request.estimator, "zero_inflation", None)
+        inflated = f", zero inflation {zeros}" if zeros else ""
+        lines.append(f" Family: {request.family.name}  ( {request.family.link.name} ){inflated}")
     return "\n".join([*lines, f"Formula: {request.design.formula}", f"Backend: {fit.backend}"])
 
 
@@ -251,7 +254,7 @@ def model_words(fit: Fit) -> str:
         "lm": f"linear model by {how if request.estimator.word in BIAS_REDUCED else 'least squares'}",
         "glm": f"{request.family} generalized linear model by {how}",
         "lmm": f"linear mixed model by {how}{_residuals(fit)}",
-        "glmm": f"{request.family} generalized linear mixed model by {how}",
+        "glmm": f"{'zero-inflated ' if fit.inflation else ''}{request.family} generalized linear mixed model by {how}",
         "gee": f"{request.family} model by generalized estimating equations ({getattr(request.estimator, 'corr', '')})",
     }
     return words[request.model]
@@ -273,6 +276,8 @@ def short(fit: Fit) -> str:
     size = ", ".join([f"{fit.nobs} rows", *(f"{n} levels of {group}" for group, n in levels.items())])
     lines = [f"{fit.request.design.formula}", f"{model_words(fit)}; {size}; {fit.backend}", ""]
     lines.append(_table(fit)[0] if fit.names else "No Coefficients")
+    if fit.inflation is not None:
+        lines += ["", zero_inflation_words(fit)]
     if fit.random:
         lines += ["", random_table(fit)]
     if not fit.converged or fit.messages:

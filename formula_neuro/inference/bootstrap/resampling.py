@@ -78,7 +78,7 @@ def of_clusters(request: Request, clusters: Clusters, drawn: NDArray[np.intp]) -
         data=design.data.iloc[rows],
         beside=_beside(request, rows, copy),
     )
-    return replace(request, design=new, y=request.y[rows], weights=request.weights[rows])
+    return request.on_rows(new, rows)
 
 
 def _beside(request: Request, rows: Rows, copy: Rows) -> dict[str, Value]:

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from ...design import Design
+from ...errors import Unable
 from ...family import Array
 from ...result import Fit
 from ...rows import checked_weights, extra
 from ...table import as_table
+from .. import zero_inflation as zeros
 from ..estimable import estimable
 from ..rows.robust import chosen
 from . import mixed_limits as mixed_prediction
@@ -24,7 +27,7 @@ POPULATION = (
     "standard errors and limits are those of the fixed effects: they leave out the random effects, so they are of the "
     "population's mean (on the link's scale), not of a new group or response"
 )
-TYPES = ("response", "link", "terms")
+TYPES = ("response", "link", "terms", *zeros.TYPES)
 
 
 def predict(
@@ -46,6 +49,7 @@ def predict(
     type: "response" (means), "link" (linear predictor, offset included), or "terms", a column for the contribution of
     each term of the fixed part to the linear predictor, about its mean over the rows used; their sum, with
     `attrs["constant"]` (and the offset), is the linear predictor.
+    Of zero-inflated models "response" is (1 - p) mu, "conditional" mu, "zprob" p and "zlink" its logit, as glmmTMB's.
     random: False leaves the random effects out; a formula as "~ (1 | mouse)" takes in the terms that it names alone.
     new_levels: "error", or "zero" to give a level that the fit has not seen, or a missing one, a random effect of zero
     (the population's value; its standard error then holds the variance of a new level).
@@ -69,6 +73,12 @@ def predict(
     _check_use(interval, df, weights)
     wish = Wish(interval, conf_level, df, vcov)
     wanted = se or interval is not None or vcov is not None
+    if type in ("zprob", "zlink"):
+        return _of_zeros(fit, newdata, type, wanted)
+    shared = fit.inflation is not None and type == "response"  # the rest of p goes to zeros
+    type = "response" if type == "conditional" else type
+    if shared and wanted:
+        zeros.refuse(fit, "standard errors of (1 - p) mu are", "type='conditional' has those of mu")
     given = conditioned(fit, False if type == "terms" else random)
     if wanted:
         check_able(fit, wish, bool(given.places), type)
@@ -79,6 +89,7 @@ def predict(
     eta, messages = _only_estimable(fit, design, eta) if newdata is not None else (eta, ())
     if not wanted:
         values = fit.request.family.link.inverse(eta) if type == "response" else eta
+        values = values * (1 - zeros.probability(fit, newdata).to_numpy()) if shared else values
         series = pd.Series(values, index=design.index, name="fitted" if type == "response" else "link")
         _note(series, messages)
         return series
@@ -91,6 +102,14 @@ def predict(
     table = _table(fit, design, eta, type, wish, given)
     _note(table, messages)
     return table
+
+
+def _of_zeros(fit: Fit, newdata: Any, type: str, wanted: bool) -> pd.Series:
+    """The probability of extra zeros, or its logit."""
+    if wanted:
+        raise Unable(f"predict(type={type!r}) has no standard errors; those of its coefficients: m.zero_inflation()")
+    p = zeros.probability(fit, newdata)
+    return p if type == "zprob" else pd.Series(special.logit(p), index=p.index, name="zlink")
 
 
 def _check_words(type: str, new_levels: str) -> None:

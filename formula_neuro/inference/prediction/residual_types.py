@@ -12,6 +12,7 @@ from scipy import special
 from ...errors import Unable
 from ...family import Array
 from ...result import Fit
+from .. import zero_inflation as zeros
 from ..rows.influence import measured, standardized, studentized
 from ..rows.working import working
 from .marginal_cdf import marginal_cdf, spread
@@ -43,7 +44,10 @@ def residuals(
         raise ValueError("seed= spreads discrete responses; it goes with type='quantile'")
     if random and type != "quantile":
         raise ValueError("random= goes with type='quantile'; the other kinds take the random effects as estimated")
-    type = type or ("response" if fit.request.model in ("lm", "lmm") else "deviance")
+    usual = "response" if fit.request.model in ("lm", "lmm") else "pearson" if fit.inflation else "deviance"
+    type = type or usual
+    if type not in ("response", "pearson", "quantile") and type in KINDS:
+        zeros.refuse(fit, f"residuals({type!r}) are", "there are 'response', 'pearson' and 'quantile'")
     index = fit.request.design.index
     if type == "partial":
         return contributions(fit).add(_working(fit), axis=0)
@@ -61,11 +65,14 @@ def residuals(
 
 
 def _response(fit: Fit) -> Array:
-    return np.asarray(fit.request.y - fit.request.family.link.inverse(fit.eta))
+    return np.asarray(fit.request.y - fit.fitted.to_numpy())
 
 
 def _pearson(fit: Fit) -> Array:
-    variance = fit.request.family.variance(fit.request.family.link.inverse(fit.eta))
+    mu = fit.request.family.link.inverse(fit.eta)
+    if fit.inflation is not None:
+        return np.asarray(_response(fit) / np.sqrt(zeros.variance(fit, mu)))
+    variance = fit.request.family.variance(mu)
     return np.asarray(_response(fit) * np.sqrt(fit.residual_weights / variance))
 
 
@@ -96,6 +103,8 @@ def quantile(fit: Fit, rng: np.random.Generator, random: bool = False) -> Array:
     used = request.weights > 0
     y, w = request.y[used], request.weights[used]
     distribution = _marginal(fit, used) if fit.random and not random else _conditional(fit, used)
+    if fit.inflation is not None:
+        distribution = _with_zeros(distribution, fit.zero_probability[used])
     below, above = distribution(y)
     u, gap = rng.random(len(request.y))[used], family.spacing(w)
     if gap.any():
@@ -109,6 +118,16 @@ def quantile(fit: Fit, rng: np.random.Generator, random: bool = False) -> Array:
 
 
 Distribution = Callable[[Array], tuple[Array, Array]]  # of responses: P(Y <= y), P(Y > y)
+
+
+def _with_zeros(own: Distribution, p: Array) -> Distribution:
+    """The distribution when a response is 0 with probability p, whatever its own."""
+
+    def mixed(y: Array) -> tuple[Array, Array]:
+        below, above = own(y)
+        return np.where(y < 0, 0.0, p + (1 - p) * below), np.where(y < 0, 1.0, (1 - p) * above)
+
+    return mixed
 
 
 def _conditional(fit: Fit, used: NDArray[np.bool_]) -> Distribution:

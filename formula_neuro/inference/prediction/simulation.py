@@ -57,7 +57,8 @@ def draw_response(fit: Fit, rng: np.random.Generator, fixed: Array, new_effects:
     noise = getattr(fit.engine, "residual_noise", None)
     if noise is not None:
         return np.asarray(mu + fit.sigma * noise(rng))
-    return request.family.draw(mu, request.weights, fit.sigma**2, rng)
+    drawn = request.family.draw(mu, request.weights, fit.sigma**2, rng)
+    return drawn if fit.inflation is None else np.where(rng.random(len(drawn)) < fit.zero_probability, 0.0, drawn)
 
 
 def draw_effects(covariance: Array, levels: int, rng: np.random.Generator) -> Array:

@@ -18,6 +18,7 @@ from ...errors import DataError, Unable
 from ...family import Array
 from ...result import Fit
 from ...table import as_table
+from ..zero_inflation import refuse
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def residual_variance(fit: Fit, between: float) -> float:
 
     The mean of a log link is that of the population, exp(mean of X b + offset + between/2) (Nakagawa et al. 2017).
     """
+    refuse(fit, "R2 and ICC are", "fit it without zero_inflation= to see them")
     family, request = fit.request.family, fit.request
     link = family.link.name
     if family.name == "gaussian" and link == "identity":

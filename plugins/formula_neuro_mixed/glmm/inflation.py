@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from formula_neuro.errors import DataError
@@ -18,7 +19,8 @@ from .modes import Model
 from .start import simpler
 
 ROUNDS = 4  # of expectation and maximisation; a start need not be exact
-EDGE = 1e-5  # a probability of inflation so near 0 or 1 is on its way there: the next rows would not tell
+EDGE = 1e-4  # a probability so near 0 or 1 is on its way there
+LOOSE = 100.0  # if its logit's standard error is also above this: a steep slope has a finite maximum, and less
 
 
 def with_inflation(model: Model, b: Array) -> Array:
@@ -60,12 +62,21 @@ def inflation_of(problem: Inner, b: Array, covariance: Array | None) -> ZeroInfl
         return None
     own = slice(len(b) - model.rows.n_inflation, len(b))
     zeta = model.rows.Z @ b[own] + model.rows.zeta_offset
-    p = special.expit(zeta)
+    C = None if covariance is None else covariance[own, own]
     return ZeroInflation(
         gamma=basis.coefficients(b[own] * problem.scale),
-        covariance=_covariance(basis, None if covariance is None else covariance[own, own], problem.scale),
-        infinite=bool(((p < EDGE) | (p > 1 - EDGE)).any()),
+        covariance=_covariance(basis, C, problem.scale),
+        infinite=bool((_edge(special.expit(zeta)) & _loose(model.rows.Z, C)).any()),
     )
+
+
+def _edge(p: Array) -> NDArray[np.bool_]:
+    return np.asarray((p < EDGE) | (p > 1 - EDGE))
+
+
+def _loose(Z: Array, C: Array | None) -> NDArray[np.bool_]:
+    """Which rows' logits nothing determines."""
+    return np.ones(len(Z), dtype=bool) if C is None else ~(np.einsum("nk,kl,nl->n", Z, C, Z) < LOOSE**2)
 
 
 def _covariance(basis: Basis, inner: Array | None, scale: float) -> Array:
