@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 
 import nibabel
@@ -11,7 +12,9 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from tests.image_files import AFFINE, SHAPE, lesions, stacked, written
+
+sys.path.insert(0, str(Path(__file__).parent))
+from image_files import AFFINE, SHAPE, lesions, stacked, written
 
 
 @pytest.fixture(autouse=True)

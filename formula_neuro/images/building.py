@@ -153,15 +153,15 @@ def _stored(
     tiles: Iterable[Tile], shape: tuple[int, int], dtype: np.dtype[Any], folder: Path | None
 ) -> tuple[Rows, Tile, str]:
     """Rows of this shape, written tile by tile; all voxels with their counts; and the hash of both."""
-    content = hashlib.blake2b(digest_size=16)
+    content, where = (hashlib.blake2b(digest_size=16) for _ in range(2))
     parts: list[Tile] = []
     with _sink(shape, dtype, folder) as (write, rows):
         for tile in tiles:
             write(tile.rows)
-            content.update(tile.voxels.tobytes())
+            where.update(tile.voxels.tobytes())
             content.update(tile.rows.tobytes())
             parts.append(tile.without_rows())
-    return rows, joined(parts), content.hexdigest()
+    return rows, joined(parts), where.hexdigest() + content.hexdigest()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ImageError
 from .grid import Grid, displacement, grid_of
-from .layout import Layout, Sparse, damaged, decoded, raw, sparse
+from .layout import Layout, Sparse, damaged, decoded, harmed, raw, sparse
 from .sources import Source
 
 SAME_PLACE = 0.01  # mm between qform and sform: quaternions in float32 lose about 1e-4 over a head
@@ -56,10 +56,10 @@ def opened(source: Source) -> Any:
         raise FileNotFoundError(f"{source.path}: there is no such file")
     try:
         return nibabel.load(source.path)
-    except (ImageFileError, HeaderDataError) as error:
+    except (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError) as error:
+        if harm := harmed(source.path):
+            raise damaged(source.name, harm) from None
         raise ImageError(f"{source.name}: its header cannot be read ({error}); is it an image?") from None
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ImageError(f"{source.name}: its header cannot be read ({error}); is it cut short? Copy it anew") from None
 
 
 def values(found: Header, text: bytes | None = None) -> Sparse:

@@ -104,6 +104,19 @@ def raw(path: Path, layout: Layout) -> bytes:
     return text[layout.offset : layout.offset + layout.bytes]
 
 
+def harmed(path: Path) -> Exception | None:
+    """What is wrong with a .gz file as such, which is read to its end."""
+    if not compressed(path):
+        return None
+    try:
+        with gzip.open(path) as file:
+            while file.read(1 << 20):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        return error
+    return None
+
+
 def volumes(path: Path, layout: Layout) -> Iterator[bytes]:
     """The volumes of a 4-D file one after another, in one pass."""
     with gzip.open(path) if compressed(path) else path.open("rb") as file:

@@ -38,19 +38,32 @@ class Sources:
 def sources(data: Any, response: Any) -> Sources:
     """From a table (or its path) and the column of images, or a 4-D file whose volumes are the rows."""
     if isinstance(data, (str, os.PathLike)) and Path(data).is_dir():
-        from .bids import from_bids
+        from .bids import from_bids  # it makes Sources, so it needs this file first
 
-        return from_bids(Path(data), response)
-    table = plain(as_table(data))
+        return from_bids(Path(data), str(response))
+    table = _with_texts(data, plain(as_table(data)))
     if isinstance(response, str) and response in table.columns:
         home = Path(data).resolve().parent if isinstance(data, (str, os.PathLike)) else Path.cwd()
         return Sources(table, response, _of_column(table[response], response, home))
     if is_image(response) or is_image_path(response):
-        return _of_stack(table, response)
+        from .volumes import from_volumes
+
+        return from_volumes(table, response)
     raise DataError(
         f"{response!r} is not a column of the data (there are {', '.join(map(str, table.columns))}), nor the path of a "
         "4-D image"
     )
+
+
+def _with_texts(data: Any, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with 001 as it stands in a csv or tsv file, where pandas has made 1 of it."""
+    whole = [name for name in table.columns if pd.api.types.is_integer_dtype(table[name])]
+    ending = Path(data).suffix.lower() if isinstance(data, (str, os.PathLike)) else ""
+    if ending not in (".csv", ".tsv") or not whole:
+        return table
+    texts = pd.read_csv(data, sep="," if ending == ".csv" else "\t", dtype=str, encoding="utf-8-sig")
+    padded = [name for name in whole if texts[name].str.match(r"\s*0\d").any()]
+    return table.assign(**{name: texts[name] for name in padded})
 
 
 def is_image(value: Any) -> bool:
@@ -76,7 +89,7 @@ def _of_column(column: pd.Series, response: str, home: Path) -> tuple[Source, ..
     wrong = [i for i, cell in enumerate(column) if not is_image(cell) and not isinstance(cell, (str, os.PathLike))]
     if wrong:
         raise ImageError(
-            f"{response} holds {column.iloc[wrong[0]]!r} in row {wrong[0] + 1}; a column of image paths, or of nibabel "
+            f"{response} holds {column.iloc[wrong[0]]} in row {wrong[0] + 1}; a column of image paths, or of nibabel "
             "images, is expected"
         )
     paths = [None if is_image(cell) else home / os.path.expanduser(os.fspath(cell)) for cell in column]
@@ -87,29 +100,6 @@ def _of_column(column: pd.Series, response: str, home: Path) -> tuple[Source, ..
         else Source(path.name if short[path.name] == 1 else str(cell), path=path)
         for i, (cell, path) in enumerate(zip(column, paths, strict=True))
     )
-
-
-def _of_stack(table: pd.DataFrame, response: Any) -> Sources:
-    """The volumes of a 4-D image, in the rows' order."""
-    import nibabel
-
-    path = None if is_image(response) else Path(response).expanduser()
-    if path is not None and not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file (looked in {path.absolute().parent})")
-    image = nibabel.load(path) if path is not None else response
-    if len(image.shape) != 4:
-        raise ImageError(f"{response}: a 4-D image with one volume a row is expected, this has shape {image.shape}")
-    if image.shape[3] != len(table):
-        raise ImageError(
-            f"{response} has {image.shape[3]} volumes, but the table has {len(table)} rows; one a row is due"
-        )
-    name = "image" if path is None else path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    held = image if path is None else None
-    volumes = tuple(
-        Source(f"volume {i + 1} of {name}", None if path is None else path.resolve(), held, i)
-        for i in range(len(table))
-    )
-    return Sources(table, name, volumes)
 
 
 def rows_in_words(rows: Sequence[int], most: int = 5) -> str:
