@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
+from scipy.linalg import LinAlgError, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from ..family import Array
 
@@ -12,14 +13,13 @@ LEAST = 1e-12  # of the largest diagonal: pivots below it say that nothing of a 
 
 def solved(A: Array, g: Array, least: float = LEAST) -> Array | None:
     """A^-1 g, or None where A is not positive definite to rounding."""
-    try:
-        factor = cho_factor(A, lower=True, check_finite=False)
-    except LinAlgError:
+    if not len(A):
+        return np.zeros(0)
+    # LAPACK itself: what scipy puts around it takes longer than all else of a small fit's step
+    lower, failed = dpotrf(A, lower=1)
+    if failed or not np.diag(lower).min() ** 2 > least * np.diag(A).max():
         return None
-    diagonal = np.diag(factor[0])
-    if not diagonal.min(initial=np.inf) ** 2 > least * np.diag(A).max(initial=0.0):
-        return None
-    return np.asarray(cho_solve(factor, g, check_finite=False))
+    return np.asarray(dpotrs(lower, g, lower=1)[0])
 
 
 def root_of_inverse(X: Array, W: Array) -> Array:
