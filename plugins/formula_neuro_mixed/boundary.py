@@ -47,7 +47,7 @@ def nearby(terms: Sequence[Term], point: Array) -> list[Array]:
         if term.structure is not None:
             found += [_with(point, term, own) for own in term.structure.nearby(point[term.theta])]
             continue
-        left, values, _ = np.linalg.svd(term.template(point))
+        left, values = _directions(term.template(point))
         for k in np.flatnonzero(np.logical_not(small(values))):
             found.append(_with(point, term, vech(lower_factor(left * np.where(np.arange(term.K) == k, 0.0, values)))))
     return found
@@ -60,7 +60,7 @@ def flattened(terms: Sequence[Term], point: Array) -> Array | None:
         if term.structure is not None:
             out[term.theta] = term.structure.flattened(out[term.theta])
             continue
-        left, values, _ = np.linalg.svd(term.template(point))
+        left, values = _directions(term.template(point))
         if (lost := small(values)).any():
             out[term.theta] = vech(lower_factor(left * np.where(lost, 0.0, values)))
     return None if np.array_equal(out, point) else out
@@ -84,3 +84,11 @@ def _with(point: Array, term: Term, own: Array) -> Array:
     out = point.copy()
     out[term.theta] = own
     return out
+
+
+def _directions(L: Array) -> tuple[Array, Array]:
+    """Left singular vectors and singular values of a template."""
+    if len(L) == 1:
+        return np.ones((1, 1)), np.abs(L[0])
+    left, values, _ = np.linalg.svd(L)
+    return left, values

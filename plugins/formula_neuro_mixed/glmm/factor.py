@@ -113,6 +113,14 @@ def factor(layout: Layout, parts: Blocks) -> Factor:
     return Factor(layout, half, inverse, log_determinant + 2 * float(np.log(np.diag(L)).sum()), Y, S, L)
 
 
+def scalar_factor(layout: Layout, D: Array) -> Factor:
+    """The factor of the diagonal A whose elements are D (G,), of one scalar effect a level."""
+    if not D.min() > 0:
+        raise LinAlgError("not positive definite")
+    inverse = (1.0 / D)[:, None, None]
+    return Factor(layout, np.sqrt(inverse), inverse, float(np.log(D).sum()))
+
+
 def _halves(D: Array) -> tuple[Array, float]:
     """h (G, K, K) with h h' = (D + I)^-1, and log|D + I|."""
     K = D.shape[1]

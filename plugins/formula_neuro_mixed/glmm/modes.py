@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 
 import numpy as np
 from numpy.linalg import LinAlgError
 
 from formula_neuro.family import Array
 
-from .factor import Factor, factor
+from .factor import Factor, factor, scalar_factor
 from .layout import Layout
 from .rows import Near, Rows, Tau
 
@@ -99,8 +100,8 @@ def modes(model: Model, psi: Array, start: Array) -> Mode | None:
         if at is None:
             return None
         step, newton = _step(model.layout, U, at)
-        size = float(max(step.max(), -step.min()))
-        if not np.isfinite(size):
+        size = float(np.abs(step).max())
+        if not isfinite(size):
             return None
         last = size < (SMALL if newton else SMALLEST)
         moved = _halved(model, U, fixed, tau, at, step)
@@ -114,7 +115,7 @@ def modes(model: Model, psi: Array, start: Array) -> Mode | None:
 def _point(model: Model, U: Array, fixed: Array, tau: Tau, v: Array) -> _Point | None:
     """What is at v; None where it is impossible."""
     at = _at(model, U, fixed, tau, v)
-    return at if np.isfinite(at.height).all() else None
+    return at if isfinite(at.height.sum()) else None
 
 
 def _at(model: Model, U: Array, fixed: Array, tau: Tau, v: Array) -> _Point:
@@ -161,7 +162,7 @@ def weighted(layout: Layout, U: Array, weights: Array) -> Factor:
     """The factor of U' diag(weights) U + I."""
     if layout.M == 1:
         u = U[:, 0]
-        return factor(layout, (np.add.reduceat(u * u * weights, layout.starts)[:, None, None, None], None, None))
+        return scalar_factor(layout, 1.0 + np.add.reduceat(u * u * weights, layout.starts))
     outer = (U * weights[:, None])[:, :, None] * U[:, None, :]
     return factor(layout, layout.blocks(outer[..., None]))
 

@@ -197,14 +197,16 @@ def _precisions(family: Family, mu: Array) -> list[Array]:
 
 # ---- canonical links: y eta - b(eta) -------------------------------------------------------------
 def _logistic(eta: Array) -> tuple[Array, Array, Array]:
-    """p, 1 - p and log(1 + exp(eta)), each with its digits in both tails."""
-    soft = np.maximum(eta, 0.0) + np.log(1 + np.exp(-np.abs(eta)))
-    return np.exp(eta - soft), np.exp(-soft), soft
+    """log(1 + exp(eta)), p and p (1 - p), each with its digits in both tails."""
+    small = np.exp(-np.abs(eta))
+    one = 1 + small
+    soft = np.maximum(eta, 0.0) + np.log(one)
+    return soft, np.exp(eta - soft), small / (one * one)
 
 
 def _logit_near(y: Array, w: Array, eta: Array) -> Near:
-    p, q, soft = _logistic(eta)
-    return Near(w * (y * eta - soft), w * (y - p), -w * p * q)
+    soft, p, v = _logistic(eta)
+    return Near(w * (y * eta - soft), w * (y - p), -w * v)
 
 
 def _log_near(y: Array, w: Array, eta: Array) -> Near:
@@ -214,10 +216,9 @@ def _log_near(y: Array, w: Array, eta: Array) -> Near:
 
 
 def _logit(y: Array, w: Array, eta: Array) -> list[Array]:
-    p, q, soft = _logistic(eta)
-    v = p * q
+    soft, p, v = _logistic(eta)
     wv = w * v
-    return [w * (y * eta - soft), w * (y - p), -wv, -wv * (q - p), wv * (6 * v - 1)]
+    return [w * (y * eta - soft), w * (y - p), -wv, wv * (2 * p - 1), wv * (6 * v - 1)]
 
 
 def _log(y: Array, w: Array, eta: Array) -> list[Array]:

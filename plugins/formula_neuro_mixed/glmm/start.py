@@ -12,6 +12,7 @@ from formula_neuro.searching import USUAL, Point, Search
 from ..optimizers import theta_to_start
 from ..terms import Term, start_theta
 from .modes import Model
+from .moments import moments
 
 LINEAR_PREDICTORS = ("logit", "probit", "cloglog", "cauchit", "log")  # whose unit is a large effect
 
@@ -35,7 +36,7 @@ def alone(model: Model) -> Scoring:
 
 
 def start(model: Model, terms: tuple[Term, ...], b: Array, how: Search = USUAL) -> Array:
-    """psi to begin from: effects of size 1 on a logit or log scale, the coefficients given, moments for the shape.
+    """psi to begin from: the coefficients given, moments for the random effects and the shape.
 
     how: where else the user wants theta to begin; "moments" is of linear models.
     """
@@ -47,7 +48,9 @@ def start(model: Model, terms: tuple[Term, ...], b: Array, how: Search = USUAL) 
     if isinstance(how.start, Point):
         tau = [float(np.log(how.start.shape))] if tau and how.start.shape and np.isfinite(how.start.shape) else tau
         size = float(np.exp(tau[0] / 2)) if model.rows.family.dispersed else 1.0  # lme4's theta is in units of sigma
-    return np.concatenate([theta_to_start(how, terms, start_theta(terms, size), size), b, tau])
+    theta = start_theta(terms, size)
+    usual = moments(model, terms, theta, b, tau) if how.start is None else theta
+    return np.concatenate([theta_to_start(how, terms, usual, size), b, tau])
 
 
 def _size(model: Model, eta: Array) -> float:
