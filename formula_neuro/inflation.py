@@ -69,7 +69,7 @@ def inflation_design(text: str, design: Design, family: str) -> Design:
     """The columns of the formula on the rows of a design; FormulaError and DataError where that cannot be.
 
     >>> from formula_neuro.design import model_matrix
-    >>> D = model_matrix("y ~ 1", {"y": [0.0, 1, 2], "x": [1.0, 2, 3]})
+    >>> D = model_matrix("y ~ 1 + (1|g)", {"y": [0.0, 1, 2, 0], "x": [1.0, 2, 3, 4], "g": list("aabb")})
     >>> inflation_design("~ x", D, "poisson").names
     ('(Intercept)', 'x')
     """
@@ -78,11 +78,21 @@ def inflation_design(text: str, design: Design, family: str) -> Design:
             f"zero_inflation= is for {', '.join(FAMILIES[:-1])} and {FAMILIES[-1]}; family={family!r} has no zeros "
             "with a probability of their own"
         )
+    if not design.random:
+        raise FormulaError(
+            "zero_inflation= goes with random terms, as in 'cells ~ dose + (1 | mouse)', and this formula has none; "
+            "without them R's pscl::zeroinfl() or glmmTMB() fit such a model",
+            design.formula.text,
+            0,
+        )
     if design.given is None:
         raise DataError("zero_inflation= needs the data that the design was made from, and this design has none")
     asked = {k: v for k, v in (design.given.contrasts or {}).items() if k in inflation_columns(text)}
     table = design.given.table.iloc[design.rows]
-    found = model_matrix(text, table, contrasts=asked or None, na_action="fail")
+    try:
+        found = model_matrix(text, table, contrasts=asked or None, na_action="fail")
+    except DataError as error:
+        raise DataError(f"zero_inflation={text!r}: {error}") from None
     if not found.names:
         raise FormulaError("zero_inflation= has no column; '~ 1' is one probability for all rows", text, 0)
     return replace(found, rows=design.rows, index=design.index)

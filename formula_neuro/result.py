@@ -210,6 +210,18 @@ class Fit:
 
         return glance(self)
 
+    def shape_parameter(self, *, conf_level: float = 0.95) -> pd.DataFrame:
+        """theta of nbinom2, phi of nbinom1, beta and betabinomial: term, estimate, std_error, conf_low, conf_high.
+
+        >>> import formula_neuro as fn
+        >>> data = {"cells": [0, 2, 9, 4, 1, 5, 12, 0, 6, 4, 3, 17], "mouse": list("aaabbbcccddd")}
+        >>> fn.fit("cells ~ 1 + (1|mouse)", data, family="nbinom2").shape_parameter().round(1).values.tolist()
+        [['theta', 1.2, 0.7, 0.4, 3.5]]
+        """
+        from .inference.shape_parameter import shape_parameter
+
+        return shape_parameter(self, conf_level)
+
     def zero_inflation(self, *, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
         """The coefficients of the zero-inflation model on the logit scale, with the columns of tidy().
 

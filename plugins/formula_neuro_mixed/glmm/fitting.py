@@ -25,7 +25,7 @@ from ..newton import flatness
 from ..profile import of_glmm
 from ..terms import users_theta
 from . import again as glmm_again
-from .inflation import check_zeros, inflation_of, inflation_words, with_inflation
+from .inflation import inflation_of, inflation_words, with_inflation
 from .inner import Inner, inner
 from .modes import Mode
 from .search import Searched, estimated, limiting, polished, search
@@ -73,7 +73,6 @@ def fit(request: Request) -> Fit:
     """The model that maximises the approximated likelihood over theta, the coefficients and the shape together."""
     began = time.perf_counter()
     check_response(request)
-    check_zeros(request)
     notes = (*check_groups(request.design.random), *about_identification(request.design.random))
     problem = inner(request)
     by_itself = alone(problem.model)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.inflation import ZeroInflation
 from formula_neuro.kernels.irls import irls
@@ -44,15 +43,6 @@ def with_inflation(model: Model, b: Array) -> Array:
         b = found.b
     gamma = np.linalg.lstsq(rows.Z, special.logit(share) - rows.zeta_offset, rcond=None)[0]
     return np.concatenate([b, gamma])
-
-
-def check_zeros(request: Request) -> None:
-    """A response that is 0 in every row has no finite estimate of either part."""
-    if request.inflation is not None and not request.y[request.weights > 0].any():
-        raise DataError(
-            "the response is 0 in every row, so that nothing tells its mean from the zero-inflation probability; check "
-            "the response"
-        )
 
 
 def inflation_of(problem: Inner, b: Array, covariance: Array | None) -> ZeroInflation | None:
@@ -100,8 +90,8 @@ def inflation_words(request: Request, found: ZeroInflation | None) -> tuple[str,
         )
     parts = [f"to 0 in {low}" if low else "", f"to 1 in {high}" if high else ""]
     where = " and ".join(part for part in parts if part)
+    lost = [name for name, se in zip(request.inflation.names, found.se, strict=True) if not se < LOOSE]
     return (
-        f"separation in zero_inflation=: the probability goes {where} of {len(p)} rows, so that coefficients of "
-        f"{', '.join(request.inflation.names)} that tell these rows from others are infinite and their standard errors "
-        "mean nothing; use fewer terms there",
+        f"separation in zero_inflation=: the probability goes {where} of {len(p)} rows, which makes {', '.join(lost)} "
+        "infinite; the numbers shown are only where the iteration stopped; use fewer terms there, or join levels",
     )
