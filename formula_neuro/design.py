@@ -18,8 +18,8 @@ from .errors import DataError
 from .family import Array
 from .formula import Formula, Part, all_variables, parse
 from .matrices import Bar, Design, Given, RandomTerm, Recipe, TermColumns
-from .syntax import expression
 from .structured_terms import about_structures, check_structure
+from .syntax import expression
 from .syntax.expression import Node, label
 from .table import as_table, plain, some_columns
 from .values import Categorical, Contrast, Matrix, Value

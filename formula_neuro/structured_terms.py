@@ -29,8 +29,8 @@ def _check_series(bar: Bar, values: Mapping[str, Value], text: str, at: int) -> 
     number = next((name for name in names if not isinstance(values[name], Categorical)), None)
     if number is not None:
         raise FormulaError(
-            f"ar1() follows the levels of a factor in their order, and {number} is a number; where its values are equal "
-            f"steps write ar1(0 + factor({number}) | {bar.name})",
+            f"ar1() follows the levels of a factor in their order, and {number} is a number; where its values are "
+            f"equal steps write ar1(0 + factor({number}) | {bar.name})",
             text,
             at,
         )

@@ -42,9 +42,10 @@ def gradient(problem: Problem, theta: Array, mode: Mode) -> Array:
     first = 0  # of the term's entries in a row
     for term in problem.terms:
         own = columns[:, first : first + term.K]
-        for i, j in term.elements:
-            z = term.basis[:, i]
-            explicit = 2 * (rows.fisher * z) @ through[:, first + j]  # 2 tr(A^-1 U'W dU)
-            thetas.append(per_eta @ (z * mode.v[own[:, j]]) + explicit + (rows.score * z) @ a[own[:, j]])
+        for change in term.changes(theta):
+            dU = term.basis @ change
+            explicit = 2 * rows.fisher @ (dU * through[:, first : first + term.K]).sum(axis=1)  # 2 tr(A^-1 U'W dU)
+            moved = per_eta @ (dU * mode.v[own]).sum(axis=1) + rows.score @ (dU * a[own]).sum(axis=1)
+            thetas.append(moved + explicit)
         first += term.K
     return np.array(thetas + out)

@@ -8,6 +8,7 @@ from scipy.linalg import LinAlgError
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 
+from ..terms import Term
 from . import agq, laplace
 from .pirls import Mode, Problem, modes
 
@@ -77,7 +78,7 @@ class Objective:
 
     def _steps(self) -> Array:
         """Step lengths such that no row's linear predictor moves by more than about 3 units."""
-        reach = [np.abs(term.basis[:, i]).max() for term in self.problem.terms for i, _ in term.elements]
+        reach = [reach for term in self.problem.terms for reach in _reach(term)]
         return 3 / np.maximum(np.concatenate([reach, np.abs(self.problem.X).max(axis=0)]), 3.0)
 
     def _differences(self, psi: Array, steps: Array, weights: tuple[tuple[int, float], ...]) -> Array:
@@ -88,3 +89,10 @@ class Objective:
             rows.append(sum(weight * self.gradient(psi + k * move)[1] for k, weight in weights) / step)
         H = np.array(rows)
         return np.asarray((H + H.T) / 2)
+
+
+def _reach(term: Term) -> list[float]:
+    """The largest change of a row's U with each element of theta; of a structure that of any of its columns."""
+    if term.structure is not None:
+        return [float(np.abs(term.basis).max())] * term.structure.size
+    return [float(np.abs(term.basis[:, i]).max()) for i, _ in term.elements]
