@@ -98,6 +98,26 @@ def bend(family: str, link: str, eta: Tensor, mu: Tensor, out: Tensor) -> Tensor
     return out.fill_(1.0)  # log
 
 
+def log_shares(link: str, eta: Tensor) -> tuple[Tensor, Tensor]:
+    """log mu and log(1 - mu) of a share, both with all their digits.
+
+    >>> low, high = log_shares("probit", torch.tensor([-40.0], dtype=torch.float64))
+    >>> round(float(low[0]), 3), float(high[0])
+    (-804.608, -0.0)
+    """
+    if link == "probit":
+        return torch.special.log_ndtr(eta), torch.special.log_ndtr(-eta)
+    if link == "logit":
+        return torch.nn.functional.logsigmoid(eta), torch.nn.functional.logsigmoid(-eta)
+    if link == "cloglog":
+        rate = eta.exp()
+        return torch.log(-torch.expm1(-rate)), -rate
+    if link == "cauchit":
+        one = torch.ones_like(eta)
+        return torch.log(torch.atan2(one, -eta) / pi), torch.log(torch.atan2(one, eta) / pi)
+    return eta, torch.log(-torch.expm1(eta))
+
+
 def skew(family: str, mu: Tensor, q: Tensor | None, out: Tensor) -> Tensor:
     """V'(mu) mu1 / V in `out`."""
     if family == "poisson":

@@ -1,7 +1,8 @@
 """Whether maximum likelihood is finite in each voxel, exactly: classes and the signs of infinite coefficients.
 
-The cheapest proof first: constant responses; a closed form where an intercept and one column span the design; the
-certificate of a converged fit (certificate.py); the linear programme of kernels/cone.py for what is left.
+The cheapest proof first: constant responses; a closed form where an intercept and one column span the design (line.py);
+levels of factors without events (cells.py); the certificate of a fit (certificate.py), at the estimate and, where that
+is not enough, at maximum likelihood's; the linear programme of kernels/cone.py for what is left.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from formula_neuro.family import Array
 from formula_neuro.kernels.separation import SIGMOID, Separation, classify
 
-from .answer import ALL_ONE, ALL_ZERO, COMPLETE, OPEN, OVERLAP, QUASI
+from .cells import Cells
 from .design import Rows
+from .estimates import ALL_ONE, ALL_ZERO, COMPLETE, OPEN, OVERLAP, QUASI
+from .line import along, on_a_line
 
 UNKNOWN = -1
-TIE = 1e-6  # of a coefficient's length along its direction: rounding
 KINDS = {
     "": OVERLAP, "overlap": OVERLAP, "quasi-complete": QUASI, "complete": COMPLETE, "all 0": ALL_ZERO, "all 1": ALL_ONE,
 }  # fmt: skip
@@ -28,26 +30,54 @@ KINDS = {
 @dataclass(frozen=True, eq=False)
 class Classes:
     """Of C voxels: the class (C,), UNKNOWN where not found yet, and signs (C, r) of infinite coefficients, OPEN where
-    the data leave the sign of an infinite coefficient open."""
+    the data leave the sign open. sides (C, n) in rows of pure levels, None where no voxel has any."""
 
     kind: NDArray[np.int8]
     signs: NDArray[np.int8]
+    pure: NDArray[np.int8]
+    masks: NDArray[np.bool_]
+
+    @property
+    def apart(self) -> NDArray[np.bool_]:
+        """(C,) where a pure level says that some coefficient is infinite, and which others are is not known yet."""
+        return np.asarray((self.kind == UNKNOWN) & self.pure.any(axis=1))
+
+    @property
+    def open(self) -> NDArray[np.intp]:
+        """Voxels of which nothing is known yet."""
+        return np.flatnonzero((self.kind == UNKNOWN) & ~self.pure.any(axis=1))
+
+    def put(self, at: NDArray[np.intp], apart: Separation) -> None:
+        """One answer for all voxels `at`."""
+        self.kind[at] = KINDS[apart.kind]
+        signs = np.zeros(self.signs.shape[1], dtype=np.int8)
+        for name, sign in apart.signs.items():
+            signs[int(name)] = int(sign) or OPEN
+        self.signs[at] = signs
+
+    def sides(self, c: int) -> NDArray[np.int8]:
+        """(n,) -1 and 1 in rows of voxel c's pure levels, 0 in the others."""
+        return np.asarray((self.masks * self.pure[c][:, None]).sum(axis=0).clip(-1, 1).astype(np.int8))
 
 
 def cheap(rows: Rows, Y: NDArray[Any]) -> Classes:
-    """What constants and the closed form settle, for responses Y (C, n)."""
+    """What needs no fit, for responses Y (C, n)."""
     C = len(Y)
-    out = Classes(np.full(C, UNKNOWN, dtype=np.int8), np.zeros((C, rows.rank), dtype=np.int8))
+    cells = Cells.of(rows) if has_limits(rows) else Cells(np.zeros((0, len(rows.w)), dtype=bool))
+    out = Classes(
+        np.full(C, UNKNOWN, dtype=np.int8), np.zeros((C, rows.rank), dtype=np.int8), cells.pure(rows, Y), cells.masks
+    )
     if rows.rank == 0 or not has_limits(rows):
         out.kind[:] = OVERLAP
         return out
+    total, size = Y.sum(axis=1, dtype=np.float64), Y.shape[1]
     for value in (0, 1) if rows.family.name == "binomial" else (0,):
-        at = np.flatnonzero(np.equal(Y, value).all(axis=1))
+        at = np.flatnonzero(total == value * size)
         if len(at):
-            put(out, at, programmed(rows, np.full(Y.shape[1], float(value))), rows)
+            out.put(at, programmed(rows, np.full(size, float(value))))
     line = along(rows)
-    if line is not None and rows.family.link.name in SIGMOID and Y.dtype == np.uint8:
-        at = np.flatnonzero(out.kind == UNKNOWN)
+    at = np.flatnonzero(out.kind == UNKNOWN)
+    if line is not None and rows.family.link.name in SIGMOID and Y.dtype == np.uint8 and len(at):
         out.kind[at], out.signs[at] = on_a_line(rows, line, Y[at])
     return out
 
@@ -59,52 +89,7 @@ def has_limits(rows: Rows) -> bool:
 
 
 def programmed(rows: Rows, y: Array) -> Separation:
-    """The exact answer for one response y (n,)."""
-    return classify([str(j) for j in range(rows.rank)], rows.Q @ rows.R, y, rows.w, rows.family)
-
-
-def put(out: Classes, at: NDArray[np.intp], apart: Separation, rows: Rows) -> None:
-    """One voxel's answer for all voxels `at`."""
-    out.kind[at] = KINDS[apart.kind]
-    signs = np.zeros(rows.rank, dtype=np.int8)
-    for name, sign in apart.signs.items():
-        signs[int(name)] = int(sign) or OPEN
-    out.signs[at] = signs
-
-
-def along(rows: Rows) -> Array | None:
-    """(n,) the covariate of a design that spans an intercept and one column; None for another design."""
-    if rows.rank != 2:
-        return None
-    n = len(rows.Q)
-    one = rows.Q.mean(axis=0)  # Q one = 1 where the constant is in the span
-    if np.abs(rows.Q @ one - 1).max(initial=0.0) > 1e-9 or n < 2:
-        return None
-    return np.asarray(rows.Q @ np.array([-one[1], one[0]]))
-
-
-def on_a_line(rows: Rows, t: Array, Y: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Classes and signs by the ends of the covariate t (n,) among the events and among the others of each voxel."""
-    order = np.argsort(t, kind="stable")
-    sorted_t = _tied(t[order])
-    events = Y[:, order] != 0
-    first1, first0 = events.argmax(axis=1), (~events).argmax(axis=1)
-    last1, last0 = (events.shape[1] - 1 - part[:, ::-1].argmax(axis=1) for part in (events, ~events))
-    kind, signs = np.zeros(len(Y), dtype=np.int8), np.zeros((len(Y), 2), dtype=np.int8)
-    one = rows.Q.mean(axis=0)
-    inverse = np.linalg.inv(rows.R)
-    constant, slope = inverse @ one, inverse @ np.array([-one[1], one[0]])
-    for way, low, high in ((1.0, sorted_t[last0], sorted_t[first1]), (-1.0, sorted_t[last1], sorted_t[first0])):
-        apart = low <= high
-        kind[apart] = np.where(low < high, COMPLETE, QUASI)[apart]
-        size = np.abs(slope) + np.abs(constant) * np.abs(t).max()
-        ends = [way * (slope - edge[apart, None] * constant) / size for edge in (low, high)]
-        up, down = (np.maximum(*(side * end for end in ends)) > TIE for side in (1, -1))
-        signs[apart] = np.where(up & down, OPEN, up.astype(np.int8) - down)
-    return kind, signs
-
-
-def _tied(t: Array) -> Array:
-    """Sorted values with those that differ by rounding alone made equal."""
-    new = np.diff(t, prepend=-np.inf) > 1e-10 * max(np.abs(t).max(initial=0.0), 1e-300)
-    return np.asarray(t[np.flatnonzero(new)][np.cumsum(new) - 1])
+    """The exact answer for one response y (n,) by linear programmes."""
+    names = [str(j) for j in range(rows.rank)]
+    unproved = np.full(len(y), np.nan)  # whoever asks has tried the proof by scores
+    return classify(names, rows.Q @ rows.R, y, rows.w, rows.family, unproved)

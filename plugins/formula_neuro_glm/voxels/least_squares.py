@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from formula_neuro.kernels.device import as_device
 
-from .answer import UNDEFINED, Answer, coefficients
+from .answer import Answer, filled, on_columns
 from .design import Rows
+from .estimates import UNDEFINED
 
 
 def least_squares(rows: Rows, Y: NDArray[Any], device: str | None) -> Answer:
@@ -28,9 +29,9 @@ def least_squares(rows: Rows, Y: NDArray[Any], device: str | None) -> Answer:
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma = np.sqrt(rss / (n - rows.rank)) if n > rows.rank else np.full(len(rss), np.nan)
         loglik = (np.log(rows.w).sum() - n * (np.log(2 * np.pi) + 1 - np.log(n) + np.log(rss))) / 2
-    V = sigma[:, None, None] ** 2 * inverse
+    beta, V = on_columns(rows, np.asarray(b.cpu()), sigma[:, None, None] ** 2 * inverse)
     return {
-        **coefficients(rows, np.asarray(b.cpu()), V),
+        **filled(rows, beta, np.sqrt(np.diagonal(V, axis1=1, axis2=2)), V),
         "loglik": loglik,
         "deviance": rss,
         "sigma": sigma,

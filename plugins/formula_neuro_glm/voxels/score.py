@@ -20,12 +20,11 @@ FAR = 36.0  # |eta| at which exp(-eta^2 / 2) still is a number
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Adjusted score f (C, r), V (C, r, r), mu and q (C, n) in buffers, and where all this is usable, (C,)."""
+    """Adjusted score f (C, r), V (C, r, r), mu (C, n) in a buffer, and where all this is usable, (C,)."""
 
     f: Tensor
     V: Tensor
     mu: Tensor
-    q: Tensor | None
     fine: Tensor
 
 
@@ -71,7 +70,7 @@ def evaluate(shared: Shared, b: Tensor, S: Tensor, work: Work) -> Evaluation:
     if median is not None:
         f += median
     fine &= torch.isfinite(f).all(dim=1)
-    return Evaluation(f, V, mu, q, fine)
+    return Evaluation(f, V, mu, fine)
 
 
 def linear_predictor(shared: Shared, b: Tensor, out: Tensor) -> Tensor:

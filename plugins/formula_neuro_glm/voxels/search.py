@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from formula_neuro.kernels.torch_links import Tensor
+from formula_neuro.kernels.torch_links import Tensor, log_shares
 
-from .certificate import overlaps
-from .score import Work, evaluate
+from .score import Work, evaluate, linear_predictor
 from .shared import Shared
 
 TIGHT = 1e-10  # in standard errors: how far from the root the last step may leave a voxel, by the rate so far
@@ -21,23 +20,21 @@ NEAR = 1e-8  # in standard errors: the longest last step, so that covariances ar
 LONGEST = 2.0  # of a step, in root mean squares of eta
 TURNED = -0.5  # of the slope at its beginning: a step that long went too far
 SHORTEST = 1e-4  # share of a step below which a voxel is lost to this search
+CLOSE = 1.0  # standard errors from the root, where the last step tells something about the next
 PATIENCE = 30  # passes
+CANCELS = 1e-6  # a probability below which 1 - (1 - p) has lost too many digits
 COMPACT = 0.7  # share of voxels still searching below which the others' rows are dropped
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Of C voxels: b (C, r), V (C, r, r), loglik (C,) to the responses' constant, passes (C,), converged (C,).
-
-    overlap (C,): whether the scores at the root prove that maximum likelihood is finite.
-    """
+    """Of C voxels: b (C, r), V (C, r, r), loglik (C,) to the responses' constant, iterations and converged (C,)."""
 
     b: Tensor
     V: Tensor
     loglik: Tensor
-    passes: Tensor
+    iterations: Tensor
     converged: Tensor
-    overlap: Tensor
 
 
 def search(shared: Shared, start: Tensor, S: Tensor, work: Work) -> Found:
@@ -47,48 +44,69 @@ def search(shared: Shared, start: Tensor, S: Tensor, work: Work) -> Found:
     b_out, V_out = start.clone(), torch.full((C, r, r), torch.nan, **like)
     loglik, passes = torch.full((C,), torch.nan, **like), torch.zeros(C, dtype=torch.int32, device=start.device)
     converged = torch.zeros(C, dtype=torch.bool, device=start.device)
-    overlap = torch.zeros_like(converged)
     which = torch.arange(C, device=start.device)
     b, base = start.clone(), start.clone()
     d, slope = torch.zeros(C, r, **like), torch.zeros(C, **like)
     before, share = torch.full((C,), torch.inf, **like), torch.ones(C, **like)
     searching = ~converged
+    one = torch.eye(r, **like)
+    M, g = one.expand(C, r, r).clone(), torch.zeros(C, r, **like)
     for k in range(1, PATIENCE + 1):
         now = evaluate(shared, b, S, work)
         ahead = (now.f * d).sum(dim=1)
         back = ~now.fine | (ahead < TURNED * slope)
-        step = (now.V @ now.f[:, :, None])[:, :, 0]
-        left = (step * now.f).sum(dim=1).clamp(min=0).sqrt()
+        scoring = (now.V @ now.f[:, :, None])[:, :, 0]
+        left = (scoring * now.f).sum(dim=1).clamp(min=0).sqrt()
+        M = _learned(M, b - base, g - scoring, ~back & (before < CLOSE), one)
+        step = (M @ scoring[:, :, None])[:, :, 0]
+        step = torch.where(((step * now.f).sum(dim=1) > 0.1 * left**2)[:, None], step, scoring)
+        g = torch.where(back[:, None], g, scoring)
         rate = torch.where(share == 1, left / before, torch.ones_like(left)).clamp(max=0.99)
         done = searching & ~back & (left < NEAR) & ((left * rate / (1 - rate) < TIGHT) | (left < TIGHT))
         if done.any():
             at = which[done]
             b_out[at], V_out[at] = b[done] + step[done], now.V[done]
-            loglik[at] = log_likelihood(shared, S[done], now.mu[done])
-            overlap[at] = overlaps(shared, S[done], now.mu[done], None if now.q is None else now.q[done])
+            loglik[at] = log_likelihood(shared, b[done], S[done], now.mu[done])
             passes[at], converged[at] = k, True
         size = torch.linalg.vector_norm(step, dim=1)
         short = (LONGEST / size).clamp(max=1.0)
         share = torch.where(back, share / 2, short)
         base = torch.where(back[:, None], base, b)
         d = torch.where(back[:, None], d, step)
-        slope, before = torch.where(back, slope, left**2), torch.where(back, before, left)
+        slope, before = torch.where(back, slope, (step * now.f).sum(dim=1)), torch.where(back, before, left)
         b = base + share[:, None] * d
         searching &= ~done & (share > SHORTEST) & (now.fine if k == 1 else True)
         passes[which[searching]] = k
         if not searching.any():
             break
         if searching.sum() < COMPACT * len(searching):
-            parts = (which, S, b, base, d, slope, before, share, searching)
-            which, S, b, base, d, slope, before, share, searching = (part[searching] for part in parts)
-    return Found(b_out, V_out, loglik, passes, converged, overlap)
+            parts = (which, S, b, base, d, slope, before, share, searching, M, g)
+            which, S, b, base, d, slope, before, share, searching, M, g = (part[searching] for part in parts)
+    return Found(b_out, V_out, loglik, passes, converged)
 
 
-def log_likelihood(shared: Shared, S: Tensor, mu: Tensor) -> Tensor:
-    """(C,) of successes S at means mu (C, n), without what depends on the responses alone."""
+def _learned(M: Tensor, moved: Tensor, fell: Tensor, usable: Tensor, one: Tensor) -> Tensor:
+    """Broyden's update of M (C, r, r), what turns a scoring step into a better one, by the last step.
+
+    moved (C, r) is that step, fell (C, r) by how much it shortened the scoring step: M fell = moved afterwards.
+    """
+    Mf = (M @ fell[:, :, None])[:, :, 0]
+    along = (moved * Mf).sum(dim=1)
+    size = (moved * moved).sum(dim=1)
+    usable = usable & (along > 0.1 * size) & (along < 10 * size)
+    change = (moved - Mf)[:, :, None] * (moved[:, None, :] @ M) / along[:, None, None]
+    return torch.where(usable[:, None, None], M + change, one)
+
+
+def log_likelihood(shared: Shared, b: Tensor, S: Tensor, mu: Tensor) -> Tensor:
+    """(C,) of successes S at coefficients b and their means mu (C, n), without what depends on the responses alone."""
     if shared.family == "poisson":
         rate = mu if shared.T is None else mu * shared.T
         return (torch.xlogy(S, mu) - rate).sum(dim=1)
+    trials = 1.0 if shared.T is None else shared.T
     if shared.T is None:
-        return (1 - (S - mu).abs()).log_().sum(dim=1)
-    return (torch.xlogy(S, mu) + torch.xlogy(shared.T - S, 1 - mu)).sum(dim=1)
+        likely = (S - mu).abs_().neg_().add_(1.0)
+        if bool(likely.amin() > CANCELS):
+            return likely.log_().sum(dim=1)
+    low, high = log_shares(shared.link, linear_predictor(shared, b, torch.empty_like(mu)))
+    return torch.where(S != 0, S * low, 0.0).sum(dim=1) + torch.where(trials != S, (trials - S) * high, 0.0).sum(dim=1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from formula_neuro.errors import FitError
@@ -15,24 +13,15 @@ from formula_neuro.kernels.normal_equations import root_of_inverse
 from ..newton import search
 from ..problem import Problem as TableProblem
 from .design import Rows
+from .estimates import Estimates
 
 
-@dataclass(frozen=True, eq=False)
-class Alone:
-    """One voxel: b (r,), V (r, r), iterations, converged."""
-
-    b: Array
-    V: Array
-    iterations: int
-    converged: bool
-
-
-def alone(design: Rows, y: Array) -> Alone | None:
+def alone(design: Rows, y: Array) -> Estimates | None:
     """The estimate of the design's model for one response y (n,), None where the search has nowhere to begin."""
     return _likeliest(design, y) if isinstance(design.how, ML) else _adjusted(design, y)
 
 
-def _likeliest(design: Rows, y: Array) -> Alone | None:
+def _likeliest(design: Rows, y: Array) -> Estimates | None:
     family = design.family
     try:
         found = irls(design.Q, y, design.w, design.offset, family)
@@ -40,10 +29,10 @@ def _likeliest(design: Rows, y: Array) -> Alone | None:
         return None
     V = family.variance(found.mu)
     root = root_of_inverse(design.Q, design.w * family.link.derivative(found.eta) ** 2 / V)
-    return Alone(found.b, root @ root.T, found.iterations, found.converged)
+    return _one(design, y, found.b, root, found.iterations, found.converged)
 
 
-def _adjusted(design: Rows, y: Array) -> Alone | None:
+def _adjusted(design: Rows, y: Array) -> Estimates | None:
     r = design.Q.shape[1]
     problem = TableProblem(
         design.how, design.family, design.Q, design.R, y, design.w, design.offset, np.eye(r), np.zeros(r)
@@ -60,5 +49,20 @@ def _adjusted(design: Rows, y: Array) -> Alone | None:
             break
     if best is None:
         return None
-    root = np.linalg.inv(best.point.L)
-    return Alone(best.point.a, root @ root.T, best.iterations, best.converged)
+    root: Array = np.asarray(np.linalg.inv(best.point.L), dtype=np.float64)
+    return _one(design, y, best.point.a, root, best.iterations, best.converged)
+
+
+def _one(design: Rows, y: Array, b: Array, root: Array, iterations: int, converged: bool) -> Estimates:
+    with np.errstate(all="ignore"):
+        mu = design.family.link.inverse(design.Q @ b + design.offset)
+        loglik = -design.family.deviance(y, mu, design.w).sum() / 2
+    out = Estimates.empty(1, len(b))
+    out.b[0], out.V[0], out.loglik[0], out.iterations[0], out.converged[0] = (
+        b,
+        root @ root.T,
+        loglik,
+        iterations,
+        converged,
+    )
+    return out

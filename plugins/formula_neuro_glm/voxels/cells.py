@@ -1,0 +1,69 @@
+"""Levels of factors in which a voxel has no event, or nothing else: the usual separation of lesion maps.
+
+The coefficients that belong to such a level's indicator run to infinity, whatever the other rows are. Where those
+overlap among themselves, the cone of all infinite directions depends on which levels are pure alone, so that it is
+sought once for all voxels of that kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formula_neuro.family import Array
+from formula_neuro.kernels.cone import recession_cone
+from formula_neuro.kernels.separation import SIGMOID
+
+from .design import Rows
+from .estimates import OPEN
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Row masks (k, n) whose indicators the design's columns span."""
+
+    masks: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rows: Rows) -> Cells:
+        """Both levels of columns of two values, and what is left over by columns that exclude each other."""
+        X, n = rows.Q @ rows.R, len(rows.Q)
+        found: list[NDArray[np.bool_]] = []
+        factor = np.zeros(n, dtype=bool)
+        for x in X.T:
+            low, high = x.min(initial=0.0), x.max(initial=0.0)
+            tie = 1e-9 * max(abs(low), abs(high), 1e-300)
+            upper, lower = x > high - tie, x < low + tie
+            if not (upper | lower).all() or high - low <= tie:
+                continue
+            factor = factor | upper if not (factor & upper).any() else upper
+            found += [upper, lower, ~factor]
+        spanned = [m for m in found if _in_span(rows.Q, m) and 0 < m.sum() < n]
+        return cls(np.unique(np.array(spanned), axis=0) if spanned else np.zeros((0, n), dtype=bool))
+
+    def pure(self, rows: Rows, Y: NDArray[Any]) -> NDArray[np.int8]:
+        """(C, k) -1 for masks without an event, 1 for masks of nothing but events where these have a limit, else 0."""
+        if not len(self.masks):
+            return np.zeros((len(Y), 0), dtype=np.int8)
+        events = (Y > 0).astype(np.float32) @ self.masks.T.astype(np.float32)
+        pure = -(events == 0).astype(np.int8)
+        if rows.family.link.name in SIGMOID:
+            full = (Y >= 1).astype(np.float32) @ self.masks.T.astype(np.float32)
+            pure += (full == self.masks.sum(axis=1)).astype(np.int8)
+        return pure
+
+
+def _in_span(Q: Array, mask: NDArray[np.bool_]) -> bool:
+    m = mask.astype(float)
+    return bool(np.abs(m - Q @ (Q.T @ m) / len(Q)).max(initial=0.0) < 1e-8)
+
+
+def signs_of(rows: Rows, sides: NDArray[np.int8]) -> NDArray[np.int8]:
+    """(r,) signs of infinite coefficients; rows of side 0 (n,) overlap among themselves, the others are pure."""
+    cone = recession_cone(rows.Q @ rows.R, sides.astype(float))
+    if cone is None:
+        return np.zeros(rows.rank, dtype=np.int8)
+    return np.where(cone.infinite, np.where(cone.sign == 0, OPEN, cone.sign), 0).astype(np.int8)

@@ -1,0 +1,125 @@
+"""All voxels of a block: classes as far as they are cheap, batched scoring, the other classes, the stubborn voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formula_neuro.estimator import ML
+
+from .batch import proved, searched
+from .cells import signs_of
+from .classes import UNKNOWN, Classes, cheap, programmed
+from .compress import compressed, plain
+from .design import Rows
+from .estimates import OVERLAP, QUASI, Estimates
+from .stubborn import alone
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Responses Y (C, n) of the rows, and where they are computed."""
+
+    rows: Rows
+    Y: NDArray[Any]
+    device: str | None
+
+    @property
+    def likeliest(self) -> bool:
+        return isinstance(self.rows.how, ML)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimated:
+    """Estimates in the basis, classes, and where a maximum is at infinity what it tends to: the finite ones among the
+    user's kept columns, with covariance and log-likelihood."""
+
+    found: Estimates
+    known: Classes
+    limits: Estimates
+
+
+def estimate(block: Block) -> Estimated:
+    """Maximum likelihood is sought only where nothing says that it is infinite, the other estimators everywhere."""
+    rows, Y = block.rows, block.Y
+    known = cheap(rows, Y)
+    bounded = (known.kind == OVERLAP) | ((known.kind == UNKNOWN) & ~known.apart)
+    fitted = np.flatnonzero(bounded | (not block.likeliest))
+    found = Estimates.empty(len(Y), rows.rank)
+    found.put(fitted, searched(rows, compressed(rows), Y[fitted], block.device))
+    out = Estimated(found, known, Estimates.empty(len(Y), rows.rank))
+    _by_scores(block, out)
+    _by_levels(block, out)
+    for c in np.flatnonzero(known.kind == UNKNOWN):
+        known.put(np.array([c]), programmed(rows, Y[c].astype(float)))
+    missing = ~found.converged & ((known.kind == OVERLAP) | (not block.likeliest))
+    _again(block, np.flatnonzero(missing), found)
+    return out
+
+
+def _again(block: Block, which: NDArray[np.intp], found: Estimates) -> None:
+    """Voxels whose search has not ended: on all rows instead of nodes, then one by one."""
+    packed = compressed(block.rows)
+    if len(which) and not packed.exact:
+        found.put(which, searched(block.rows, plain(block.rows), block.Y[which], block.device))
+    for c in which[~found.converged[which]]:
+        one = alone(block.rows, block.Y[c].astype(float))
+        if one is not None:
+            found.put(np.array([c]), one)
+
+
+def _by_scores(block: Block, out: Estimated) -> None:
+    """Overlap by the certificate at the estimate and, where that proves nothing, at maximum likelihood's."""
+    rows, known, packed = block.rows, out.known, plain(block.rows)
+    left = known.open
+    if not len(left):
+        return
+    known.kind[left[proved(rows, packed, packed.Q, out.found.b[left], block.Y[left], block.device)]] = OVERLAP
+    left = known.open
+    if len(left) and not block.likeliest:
+        Y = block.Y[left]
+        b = searched(replace(rows, how=ML()), packed, Y, block.device).b
+        known.kind[left[proved(rows, packed, packed.Q, b, Y, block.device)]] = OVERLAP
+
+
+def _by_levels(block: Block, out: Estimated) -> None:
+    """Voxels with pure levels whose other rows overlap: the signs are the same in all of one kind."""
+    at = np.flatnonzero(out.known.apart)
+    kinds, which = np.unique(out.known.pure[at], axis=0, return_inverse=True)
+    for k in range(len(kinds)):
+        own = at[which.ravel() == k]
+        sides = out.known.sides(int(own[0]))
+        if (sides == 0).any():
+            overlapping = _of_others(block, own, sides == 0, out)
+            out.known.kind[overlapping] = QUASI
+            out.known.signs[overlapping] = signs_of(block.rows, sides) if len(overlapping) else 0
+
+
+def _of_others(block: Block, at: NDArray[np.intp], rest: NDArray[np.bool_], out: Estimated) -> NDArray[np.intp]:
+    """Which of the voxels `at` overlap in the rows `rest` (n,); maximum likelihood there into the limits."""
+    rows, Y = block.rows, block.Y[np.ix_(at, np.flatnonzero(rest))]
+    others = Rows.of((rows.Q @ rows.R)[rest], rows.w[rest], rows.offset[rest], rows.family, ML())
+    sure = np.zeros(len(at), dtype=bool)
+    if not block.likeliest:
+        packed = plain(others)
+        Q = rows.Q[rest][packed.representatives]
+        sure = proved(others, packed, Q, out.found.b[at], Y, block.device)
+    todo = np.flatnonzero(~sure)
+    if len(todo):
+        inner = estimate(Block(others, Y[todo], block.device))
+        sure[todo] = inner.known.kind == OVERLAP
+        out.limits.put(at[todo], _on_columns(others, inner.found))
+    return at[sure]
+
+
+def _on_columns(rows: Rows, found: Estimates) -> Estimates:
+    """Estimates of the columns themselves, NaN where dropped, in place of those of their basis."""
+    inverse, k = np.linalg.inv(rows.R), rows.kept
+    out = Estimates.empty(len(found.b), rows.columns)
+    out.b[:, k] = found.b @ inverse.T
+    out.V[np.ix_(np.arange(len(found.b)), k, k)] = inverse @ found.V @ inverse.T
+    out.loglik[:], out.converged[:] = found.loglik, found.converged
+    return out
