@@ -294,3 +294,13 @@ def test_an_aliased_column_has_no_coefficient():
     m = zip_of(inflated(), zeros="~ z + I(2 * z)")
     assert np.isnan(m.inflation.gamma).tolist() == [False, False, True]
     assert m.n_parameters == zip_of(inflated()).n_parameters
+
+
+def test_bootstrap_intervals_hold_the_shape_and_the_inflation_too():
+    m = zip_of(inflated(seed=21, family="nbinom2", levels=10, size=14), family="nbinom2", zeros="~ 1")
+    table = fn.confint(m, method=fn.Bootstrap(n=20, seed=1)).set_index("term")
+    assert table.index.tolist() == ["sd_(Intercept)|g", "(Intercept)", "x", "theta", "zi_(Intercept)"]
+    assert table.estimate["theta"] == m.family.theta
+    assert (table.conf_low < table.estimate)[["theta", "zi_(Intercept)"]].all()
+    only = fn.confint(m, "zi_", method=fn.Bootstrap(n=4, seed=1))
+    assert only.term.tolist() == ["zi_(Intercept)"]

@@ -138,7 +138,9 @@ def intervals(fit: Fit, parm: str | Sequence[str] | None, how: Bootstrap, conf_l
     """fn.confint(method="bootstrap"): of all parameters, or of those that `parm` names."""
     known = parameters.names(fit)
     words = list(known) if parm is None else [parm] if isinstance(parm, str) else list(parm)
-    kinds = {"beta_": list(fit.names), "theta_": [name for name in known if name not in fit.names]}  # lme4's words
+    zeros = [name for name in known if name.startswith(parameters.ZEROS) and name not in fit.names]
+    beside = [name for name in known if name not in (*fit.names, *zeros)]
+    kinds = {"beta_": list(fit.names), "theta_": beside, parameters.ZEROS: zeros}  # lme4's words, and glmmTMB's "zi"
     asked = [name for word in words for name in kinds.get(word, [word])]
     unknown = [name for name in asked if name not in known]
     if unknown:
@@ -198,7 +200,8 @@ def _refitted(fit: Fit, clusters: Clusters, drawn: Any) -> Fit | str:
 
 def _tile(fit: Fit, refits: Refits, reasons: tuple[str, ...]) -> Tile:
     """The parameters of refits, failed ones as NaN."""
-    rows = parameters.in_order(fit, refits.beta, refits.spread, refits.sigma)
+    others = np.empty((len(refits.loglik), 0)) if refits.others is None else refits.others
+    rows = parameters.in_order(fit, refits.beta, refits.spread, refits.sigma, others)
     why = tuple(a or b for a, b in zip(reasons, refits.reasons, strict=True))
     rows[[bool(reason) for reason in why]] = np.nan
     return Tile(rows, why)

@@ -7,11 +7,14 @@ import numpy as np
 from ...family import Array
 from ...result import Fit
 
+ZEROS = "zi_"  # before the names of the coefficients of zero inflation, which are those of the others
+
 
 def names(fit: Fit) -> tuple[str, ...]:
     """ "sd_(Intercept)|g", "cor_x.(Intercept)|g", "sd_x|g", ..., "sigma" where estimated, then the coefficients' names.
 
-    Without random effects the coefficients come first.
+    Without random effects the coefficients come first. Of a generalized linear mixed model its shape ("theta", "phi")
+    and the coefficients of zero inflation ("zi_(Intercept)") come last.
     """
     sigma = ["sigma"] if fit.request.family.dispersed else []
     found = []
@@ -21,19 +24,33 @@ def names(fit: Fit) -> tuple[str, ...]:
             f"sd_{columns[j]}|{effect.group}" if i == j else f"cor_{columns[i]}.{columns[j]}|{effect.group}"
             for j, i in zip(*np.triu_indices(len(columns)), strict=True)
         ]
-    return (*found, *sigma, *fit.names) if found else (*fit.names, *sigma)
+    return (*found, *sigma, *fit.names, *_other_names(fit)) if found else (*fit.names, *sigma)
 
 
-def in_order(fit: Fit, beta: Array, spread: Array, sigma: Array) -> Array:
-    """Coefficients (..., p), spreads (..., v) and sigma (...) in the order of `names`."""
+def _other_names(fit: Fit) -> tuple[str, ...]:
+    shape = [fit.family.shape[0]] if fit.family.shape is not None else []
+    zeros = fit.request.inflation
+    return (*shape, *(f"{ZEROS}{name}" for name in (zeros.names if zeros is not None else ())))
+
+
+def others(fit: Fit) -> Array:
+    """The shape and the coefficients of zero inflation of a mixed model; empty where there are none."""
+    if not fit.random:
+        return np.empty(0)
+    shape = [fit.family.shape[1]] if fit.family.shape is not None else []
+    return np.array([*shape, *(fit.inflation.gamma if fit.inflation is not None else ())])
+
+
+def in_order(fit: Fit, beta: Array, spread: Array, sigma: Array, others: Array) -> Array:
+    """Coefficients (..., p), spreads (..., v), sigma (...) and what `others` has (..., k) in the order of `names`."""
     own = [sigma[..., None]] if fit.request.family.dispersed else []
-    parts = [spread, *own, beta] if fit.random else [beta, *own]
+    parts = [spread, *own, beta, others] if fit.random else [beta, *own]
     return np.concatenate(parts, axis=-1)
 
 
 def values(fit: Fit) -> Array:
     """The estimates, in the order of `names`."""
-    return in_order(fit, fit.beta, of_random(fit), np.asarray(fit.sigma))
+    return in_order(fit, fit.beta, of_random(fit), np.asarray(fit.sigma), others(fit))
 
 
 def of_random(fit: Fit) -> Array:

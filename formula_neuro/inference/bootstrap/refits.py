@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...errors import FitError
 from ...family import Array
 from ...result import Fit, ability
-from .parameters import of_random
+from .parameters import of_random, others
 
 NOT_CONVERGED = "the fit did not converge"
 NO_LIKELIHOOD = "the likelihood is not finite"
@@ -29,7 +29,8 @@ class Refits:
     """B fits of one model: log-likelihoods (B,), coefficients (B, p), sigma (B,), and `spread`, the standard deviations
     and correlations of the random effects (B, v) as parameters.of_random has them.
 
-    `reasons` (B) are empty, or say why a fit is not to be used.
+    `reasons` (B) are empty, or say why a fit is not to be used. `others` (B, k) are as in parameters.others; no batch
+    has any.
     """
 
     loglik: Array
@@ -37,6 +38,7 @@ class Refits:
     spread: Array
     sigma: Array
     reasons: tuple[str, ...]
+    others: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +109,14 @@ def collected(fit: Fit, found: list[Fit | str]) -> Refits:
     B, p, v = len(found), len(fit.beta), len(of_random(fit))
     loglik, sigma = np.full(B, np.nan), np.full(B, np.nan)
     beta, spread = np.full((B, p), np.nan), np.full((B, v), np.nan)
-    reasons = []
+    beside, reasons = np.full((B, len(others(fit))), np.nan), []
     for i, one in enumerate(found):
         if isinstance(one, str):
             reasons.append(one)
             continue
         loglik[i], beta[i], spread[i], sigma[i] = one.loglik, one.beta, of_random(one), one.sigma
+        beside[i] = others(one)
         for name, sign in one.infinite.items():  # not where the iterations stopped
             beta[i, one.names.index(name)] = sign * np.inf if sign else np.nan
         reasons.append(why_unused(one))
-    return Refits(loglik, beta, spread, sigma, tuple(reasons))
+    return Refits(loglik, beta, spread, sigma, tuple(reasons), beside)

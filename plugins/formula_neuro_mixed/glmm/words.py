@@ -93,7 +93,8 @@ def unfinished(found: Minimum, random: Sequence[RandomTerm] = ()) -> tuple[str, 
     steepest = np.abs(found.gradient).max()
     what = (
         "this is a pole of Laplace's approximation, where the responses of some level do not curve the likelihood (far "
-        "values under inverse.gaussian?), and no maximum; take another family, as Gamma(log)"
+        "values under inverse.gaussian, zeros under zero inflation), and no maximum; take fewer random terms, no "
+        "weights='observed', or another family"
         if steepest > POLE
         else ways_on(random)
     )
