@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
 from ..errors import DataError
 from ..family import Array
+from ..maps.contrast import MapContrast, contrast_maps
+from ..maps.fit import MapFit
 from ..result import Fit
 from .coefficients import check_level, wald
 from .hypothesis import as_rows
+from .infinite import about_infinite
 from .intervals.likelihood_tests import check_test, jointly, retested
 from .precision import precision, with_df
 from .rows.robust import Robust, chosen
@@ -31,17 +34,33 @@ class Contrast:
     value: Array  # (q,)
     table: pd.DataFrame
     joint: pd.DataFrame
+    messages: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         return self.table
 
     def __repr__(self) -> str:
         shown = self.table.to_string(index=False)
-        return shown if len(self.table) == 1 else f"{shown}\n\njointly\n{self.joint.to_string(index=False)}"
+        if len(self.table) > 1:
+            shown += f"\n\njointly\n{self.joint.to_string(index=False)}"
+        return "\n\n".join([shown, *self.messages])
 
 
+@overload
 def contrast(
     fit: Fit,
+    hypothesis: Any,
+    *,
+    df: str | None = ...,
+    conf_level: float = ...,
+    test: str = ...,
+    vcov: Any = ...,
+    alternative: str = ...,
+) -> Contrast: ...
+@overload
+def contrast(fit: MapFit, hypothesis: Any) -> MapContrast: ...
+def contrast(
+    fit: Fit | MapFit,
     hypothesis: Any,
     *,
     df: str | None = None,
@@ -49,8 +68,8 @@ def contrast(
     test: str = "wald",
     vcov: Any = None,
     alternative: str = "two.sided",
-) -> Contrast:
-    """Test one or several linear hypotheses about the coefficients.
+) -> Contrast | MapContrast:
+    """Test one or several linear hypotheses about the coefficients; of maps, in every voxel, which takes no option.
 
     hypothesis: "treatment2 - treatment3 = 0", a list of such texts (also tested jointly), a mapping from
     coefficient to weight, a vector (p,) or a matrix (q, p). df, test, vcov: as in tidy(); "lr" and "score" fit again
@@ -64,6 +83,8 @@ def contrast(
     >>> fn.contrast(m, "2*x").table.estimate.round(3).tolist()
     [2.2]
     """
+    if isinstance(fit, MapFit):
+        return contrast_maps(fit, hypothesis)
     check_level(conf_level)
     check_test(test)
     side = _side(alternative, test)
@@ -79,15 +100,16 @@ def contrast(
     estimate = L @ np.nan_to_num(fit.beta)
     _check_consistent(L, value)
     robust = chosen(fit, vcov, test)
+    said = about_infinite(fit, L)
     if robust is not None:
-        return _robustly(fit, robust, (L, value, labels), df, conf_level, side)
+        return replace(_robustly(fit, robust, (L, value, labels), df, conf_level, side), messages=said)
     own = precision(fit, df)
     freedom = own.freedom(L)
     table = wald(labels, estimate, np.sqrt(np.diag(own.of(L))), freedom, conf_level, value, side)
     if test != "wald":
         table = retested(fit, table, L, value, conf_level, test)
         return Contrast(L, value, table, jointly(fit, L, value, float(freedom[0]), test))
-    return Contrast(L, value, table, own.jointly(L, estimate - value).to_frame())
+    return Contrast(L, value, table, own.jointly(L, estimate - value).to_frame(), said)
 
 
 def _side(alternative: str, test: str) -> int:

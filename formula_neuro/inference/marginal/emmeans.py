@@ -18,6 +18,7 @@ from ...syntax.expression import label
 from ...syntax.expression import names as columns_in
 from ..coefficients import check_level
 from ..estimable import estimable
+from ..infinite import about_infinite
 from ..precision import Precision, precision
 from ..sides import TWO, as_side, limits
 from .adjust import METHODS, TWO_SIDED, Statistics, adjusted, critical
@@ -25,7 +26,7 @@ from .contrast_weights import Family, family
 from .estimates import Estimates
 from .reference_grid import WEIGHTS, Axis, Grid, reference_grid
 from .scale import scale
-from .words import about_contrasts, about_infinite, about_means, not_estimable
+from .words import about_contrasts, about_means, not_estimable
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,7 @@ def emmeans(
     columns = means.columns(conf_level, tail)
     named = [{axis.name: axis.values[i] for axis, i in zip(axes, s, strict=True)} for s in settings]
     table = pd.DataFrame(named).assign(**(columns if type == "link" else shown_on.columns(columns)))
-    words = about_infinite(fit, L) + about_means(fit, grid, axes, df, type, conf_level)
+    words = list(about_infinite(fit, L, "means and contrasts")) + about_means(fit, grid, axes, df, type, conf_level)
     words += not_estimable(fit, [_label(axes, s) for s in settings], means.value.tolist(), "means")
     if contrast is None:
         return Emmeans(table, None, L, tuple(words))

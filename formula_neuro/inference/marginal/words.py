@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...family import Array
 from ...result import Fit
 from ...syntax.expression import names
 from ..sides import WORDS
@@ -72,19 +71,6 @@ def not_estimable(fit: Fit, labels: Sequence[str], values: Sequence[float], what
         return []
     why = f" ({', '.join(fit.aliased)} has no coefficient)" if fit.aliased else ""
     return [f"Not estimable, so NaN, of the {what}: {', '.join(gone)}{why}"]
-
-
-def about_infinite(fit: Fit, L: Array) -> list[str]:
-    """What separation makes of means whose rows L (means, p) take part of an infinite coefficient."""
-    used = [n for n, column in zip(fit.names, np.nan_to_num(L).T, strict=True) if n in fit.infinite and column.any()]
-    if not used:
-        return []
-    finite = "estimator=fn.Laplace(prior=fn.Normal(2.5))" if fit.random else "estimator='mean_br'"
-    are = "are infinite" if len(used) > 1 else "is infinite"
-    return [
-        f"NOTE: {', '.join(used)} {are} (separation): means and contrasts that take part of it stand where the search "
-        f"stopped, and mean nothing; {finite} keeps them finite"
-    ]
 
 
 def averaged(grid: Grid, axes: Sequence[Axis]) -> list[str]:

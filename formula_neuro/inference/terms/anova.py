@@ -13,6 +13,7 @@ from ...errors import DataError, Unable
 from ...estimator import AGQ, BIAS_REDUCED, REML
 from ...request import Request
 from ...result import Fit, ability
+from ..told import told
 from ..variances import variance_tests
 from .mixed_anova import mixed_table
 from .term_tables import deviance_table, term_table
@@ -45,7 +46,8 @@ def anova(
     model, n_parameters, aic, bic, loglik, deviance, statistic, df, p_value. REML fits are refitted by ML
     first, because REML likelihoods of different fixed parts cannot be compared; where the fixed parts are the same they
     are compared as they are (refit=True refits all the same, as lme4 does). A variance cannot be negative: where the
-    larger model has one more, the p value is of a mixture of chi-squareds. `attrs["messages"]` says all this.
+    larger model has one more, the p value is of a mixture of chi-squareds. `attrs["messages"]`, printed
+    with the table, says all this.
 
     Estimating equations (GEE): Wald's tests, F or test="Chisq", of the terms or of what a smaller model lacks.
 
@@ -64,17 +66,17 @@ def anova(
     if strange is not None:
         raise TypeError(f"anova is of fits, got {builtins.type(strange).__name__}")
     if len(fits) == 1 and fits[0].request.model in ("lmm", "glmm"):
-        return mixed_table(fits[0], type, test, df)
+        return told(mixed_table(fits[0], type, test, df))
     if df is not None:
         raise Unable(f"df={df!r} belongs to the anova of one linear mixed model; others know their degrees of freedom")
     if any(fit.request.model == "gee" for fit in fits):
         check_comparable(fits)
-        return wald_anova(fits, test, type or "I")
+        return told(wald_anova(fits, test, type or "I"))
     if len(fits) == 1:
-        return term_table(fits[0], type or "I", test)
+        return told(term_table(fits[0], type or "I", test))
     if type is not None:
         raise ValueError(f"type={type!r} is for the terms of one fit; several fits are compared as they are")
-    return _comparison(fits, test, refit)
+    return told(_comparison(fits, test, refit))
 
 
 def _comparison(fits: tuple[Fit, ...], test: str | None, refit: bool | None) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pandas as pd
 from ...errors import Unable
 from ...family import Array
 from ...result import Fit
+from ..told import told
 from . import term_tests as tt
 from .mixed_anova import mixed_drop1
 
@@ -37,7 +38,7 @@ def drop1(fit: Fit, scope: Any = None, *, test: str | None = "default", df: str 
     ['<none>', 'x', 'z']
     """
     if fit.request.model in ("lmm", "glmm"):
-        return mixed_drop1(fit, scope, test, df)
+        return told(mixed_drop1(fit, scope, test, df))
     if df is not None:
         raise Unable(f"df={df!r} belongs to linear mixed models")
     word = tt.chosen_test(fit, None if test in (None, "default") else test)
@@ -47,7 +48,7 @@ def drop1(fit: Fit, scope: Any = None, *, test: str | None = "default", df: str 
     fits = [fit, *(tt.without(fit, tt.columns_of([term])) for term in picked)]
     score = np.array([tt.score(fit.request, smaller, word) for smaller in fits])
     table = _table(fit, fits, ["<none>", *(term.name for term in picked)], score, word)
-    return table.drop(columns=["statistic", "p_value"]) if test is None else table
+    return told(table.drop(columns=["statistic", "p_value"]) if test is None else table)
 
 
 def _table(fit: Fit, fits: list[Fit], names: list[str], score: Array, test: str) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from ...errors import Unable
 from ...estimator import REML
 from ...request import Request
 from ...result import Fit, ability
+from ..told import told
 from . import exact_rlrt
 from .variance_tests import loglik_without_random, p_value, reference, step, words
 
@@ -83,7 +84,7 @@ def ranova(
         said = (words(T, s) for T, s in zip(statistics, steps, strict=True))
         messages += [text for text in said if text is not None]
     table.attrs["messages"] = tuple(messages)
-    return table
+    return told(table)
 
 
 # ---- smaller models ------------------------------------------------------------------------------

@@ -36,7 +36,10 @@ NO_LIKELIHOOD = (
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """m sorted rows of positive weight: Q (m, r) with orthonormal columns, y, w, offset (m,)."""
+    """m sorted rows of positive weight: Q (m, r) with orthonormal columns, y, w, offset (m,).
+
+    Of a linear model y are residuals, from `origin` (r,) in Q: a mean of 1e9 would leave a spread of 1 few digits.
+    """
 
     family: Family
     how: GEE
@@ -45,6 +48,8 @@ class Problem:
     y: Array
     w: Array
     offset: Array
+    origin: Array
+    given: Array  # y before that, (m,)
 
     def state(self, b: Array, held: Working | None = None) -> State:
         """Everything at coefficients b (r,) of Q, with the working correlation of their residuals or one that is held.
@@ -57,7 +62,7 @@ class Problem:
         e = root * (self.y - mu)
         p = self.Q.shape[1] if self.how.denominators == "n-p" else -1
         rest = Residuals(e, self.w, p)
-        if not float(e @ e) > 1e-24 * float(((root * self.y) ** 2).sum()):
+        if not float(e @ e) > 1e-24 * float(((root * self.given) ** 2).sum()):
             raise DataError("GEE: the columns reproduce the response exactly, so that no variance is left to estimate")
         D = (root * self.family.link.derivative(eta))[:, None] * self.Q
         if not (np.isfinite(e).all() and np.isfinite(D).all()):
@@ -145,7 +150,7 @@ def fit(request: Request) -> Fit:
     problem, basis, words = _problem(request)
     found = _solved(problem)
     state, clusters = found.state, problem.clusters
-    beta = basis.coefficients(state.b)
+    beta = basis.coefficients(problem.origin + state.b)
     eta = design.matrix[:, basis.kept] @ beta[basis.kept] + design.offset
     left = clusters.count - basis.rank
     return Fit(
@@ -184,9 +189,13 @@ def _problem(request: Request) -> tuple[Problem, Basis, tuple[str, ...]]:
     clusters, words = clusters_of(request)
     rows = clusters.rows
     basis = orthonormal_basis(design.matrix[rows], GLM_TOLERANCE)
-    problem = Problem(
-        request.family, how, clusters, basis.Q, request.y[rows], request.weights[rows], design.offset[rows]
-    )
+    y, offset, w = request.y[rows], design.offset[rows], request.weights[rows]
+    origin = np.zeros(basis.rank)
+    if request.family.name == "gaussian" and request.family.link.name == "identity":
+        z = y - offset
+        origin = basis.Q.T @ z
+        y, offset = z - basis.Q @ origin, np.zeros(len(z))
+    problem = Problem(request.family, how, clusters, basis.Q, y, w, offset, origin, request.y[rows])
     if how.denominators == "n-p" and len(rows) <= basis.rank:
         raise DataError(
             f"GEE: {len(rows)} rows leave nothing to estimate a dispersion beside {basis.rank} coefficients"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -32,7 +32,7 @@ from ..residuals import structures as residual_structures
 from ..terms import inner_terms, users_theta
 from .containment import containment, of_rows
 from .derivatives import Solver, derivatives
-from .identified import about_absorbed, about_identification, absorbed, whole
+from .identified import about_absorbed, about_identification, absorbed, cleared, set_to_zero, widened, without
 from .kenward_roger import KenwardRoger, kenward_roger
 from .profiled import NO_RESIDUAL, Products, Solution, solve
 from .satterthwaite import Satterthwaite, satterthwaite
@@ -40,6 +40,7 @@ from .scalar import closed_form
 from .sums import sums
 
 DF = ("satterthwaite", "kenward-roger", "containment", "residual")
+FARTHEST = 1e60  # of a response's spread: degrees of freedom need its fourth power, summed over rows
 ENOUGH = 1e-6  # predicted gain in deviance below which a fit counts as converged
 
 
@@ -115,14 +116,15 @@ def fit(request: Request) -> Fit:
     products, basis, beta_ols = cross_products(request)
     terms = products.terms
     taken = absorbed(design.random, request.weights, basis) if products.reml else {}
-    gone = whole(design.random, taken)
-    found, at = _optimise_others(request, products, gone) if gone else _optimise(products, request.search)
-    theta = found.point
+    gone = set_to_zero(design.random, taken)
+    asked = (products, *_optimise(products, request.search)) if not gone else _optimise_others(request, products, gone)
+    told, found, at = asked  # of what the data tell
+    theta = found.point if told is products else widened(told.terms, terms, found.point)
     if not found.converged and at.r2 < 1e-9 * products.yy:
         raise FitError(NO_RESIDUAL)
     s2 = at.r2 / products.df
     beta = beta_ols + basis.coefficients(at.b)
-    effects = solved_effects(products, theta, at, s2)
+    effects = cleared(solved_effects(products, theta, at if told is products else solve(products, theta), s2), gone)
     eta = design.matrix @ np.where(np.isnan(beta), 0.0, beta) + design.offset + contribution(design.random, effects)
     n_parameters = basis.rank + len(theta) + 1
     return Fit(
@@ -144,14 +146,14 @@ def fit(request: Request) -> Fit:
             *_unweighted(len(used) - n),
             *notes,
             *about_absorbed(design.random, taken),
-            *singular_directions(terms, theta),
+            *singular_directions(told.terms, found.point),
             *_unfinished(found, design.random),
         ),
         seconds=time.perf_counter() - began,
         random=effects,
         theta=users_theta(terms, theta),
         iterations=found.iterations,
-        engine=Engine(products, theta, basis, at.C, s2),
+        engine=Engine(told, found.point, basis, at.C, s2),
     )
 
 
@@ -189,6 +191,12 @@ def _scaled(rows: Array, root: Array | None) -> Array:
 
 
 def _check_variation(residual: Array, z: Array) -> None:
+    largest, spread = (float(max(v.max(), -v.min())) for v in (z, residual))
+    if spread > 1e-12 * largest and not 1 / FARTHEST < spread < FARTHEST:
+        raise DataError(
+            f"the response varies by about {spread:.0e}, and powers of that leave the range of floating-point numbers; "
+            f"give it in other units, divided by {spread:.0e}"
+        )
     if np.linalg.norm(residual) <= 1e-12 * np.linalg.norm(z):
         raise DataError(
             "the fixed effects reproduce the response exactly (is it constant?), "
@@ -211,19 +219,22 @@ def _optimise(products: Products, how: Search) -> tuple[Minimum, Solution]:
     return found, solver.solution(found.point)
 
 
-def _optimise_others(request: Request, products: Products, gone: list[int]) -> tuple[Minimum, Solution]:
-    """The same with the variances of some terms at 0, where the criterion does not depend on them."""
-    kept = [i for i in range(len(products.terms)) if i not in gone]
-    point = np.zeros(products.terms[-1].theta.stop)
-    found = Minimum(point, 0.0, point, 0.0, 0, True)
+def _optimise_others(
+    request: Request, products: Products, gone: Mapping[int, Sequence[str]]
+) -> tuple[Products, Minimum, Solution]:
+    """The same without the columns of terms of whose variances nothing tells, with the products of what is left.
+
+    Where nothing is left, theta is 0.
+    """
+    smaller = (without(term, gone.get(i, ())) for i, term in enumerate(request.design.random))
+    kept = tuple(term for term in smaller if term is not None)
     if kept:
-        design = replace(request.design, random=tuple(request.design.random[i] for i in kept))
+        design = replace(request.design, random=kept)
         others = cross_products(replace(request, design=design))[0]
-        found, _ = _optimise(others, request.search.elsewhere())
-        for i, term in zip(kept, others.terms, strict=True):
-            point[products.terms[i].theta] = found.point[term.theta]
+        return others, *_optimise(others, request.search.elsewhere())
+    point = np.zeros(products.terms[-1].theta.stop)
     at = solve(products, point)
-    return replace(found, point=point, value=at.value), at
+    return products, Minimum(point, at.value, point, 0.0, 0, True), at
 
 
 def _unweighted(rows: int) -> tuple[str, ...]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from formula_neuro.design import RandomTerm
 from formula_neuro.family import Array
 from formula_neuro.kernels.rank import Basis, independent_columns
+from formula_neuro.result import RandomEffect
 
+from ..terms import Term
+
+DUST = 1e-14  # of the largest of theta: rounding
 ABSORBED = 1e-10  # of a term's sum of squares: what may be left of it outside the columns of X
 
 
@@ -74,14 +79,56 @@ def _inside(column: Array, term: RandomTerm, basis: Basis) -> bool:
     return whole - float((np.array(QZ) ** 2).sum()) <= ABSORBED * whole
 
 
-def whole(random: Sequence[RandomTerm], taken: Mapping[int, list[str]]) -> list[int]:
-    """The terms of which nothing is left."""
-    return [i for i, columns in taken.items() if len(columns) == len(random[i].columns)]
+def set_to_zero(random: Sequence[RandomTerm], taken: Mapping[int, list[str]]) -> dict[int, list[str]]:
+    """The columns whose variances are set to 0: all of them but parts of a covariance that has a structure."""
+    return {i: names for i, names in taken.items() if random[i].structure == "us" or _whole(random[i], names)}
+
+
+def _whole(term: RandomTerm, names: Sequence[str]) -> bool:
+    return len(names) == len(term.columns)
+
+
+def without(term: RandomTerm, names: Sequence[str]) -> RandomTerm | None:
+    """The term without some of its columns; None where nothing is left."""
+    if not names:
+        return term
+    kept = [k for k, name in enumerate(term.columns) if name not in names]
+    if not kept:
+        return None
+    return replace(term, columns=tuple(term.columns[k] for k in kept), basis=term.basis[:, kept], parts=())
+
+
+def widened(smaller: Sequence[Term], terms: Sequence[Term], theta: Array) -> Array:
+    """theta of all terms from that of what `without` left of them: no variance in the columns that are gone."""
+    left, found = list(smaller), []
+    for term in terms:
+        F = np.zeros((term.K, term.K))
+        if left and left[0].given.group == term.given.group and set(left[0].given.columns) <= set(term.given.columns):
+            own = left.pop(0)
+            kept = [term.given.columns.index(name) for name in own.given.columns]
+            F[np.ix_(kept, range(own.K))] = own.users_template(theta)
+        found.append(term.theta_of(np.asarray(np.linalg.solve(term.change, F), dtype=float)))
+    whole = np.concatenate(found)
+    return np.where(np.abs(whole) < DUST * np.abs(whole).max(), 0.0, whole)
+
+
+def cleared(effects: tuple[RandomEffect, ...], gone: Mapping[int, Sequence[str]]) -> tuple[RandomEffect, ...]:
+    """The effects with exact zeros, where rounding is left, of columns whose variances are set to 0."""
+    found = list(effects)
+    for i, names in gone.items():
+        kept = np.array([name not in names for name in effects[i].columns], dtype=float)
+        found[i] = replace(
+            effects[i],
+            covariance=effects[i].covariance * np.outer(kept, kept),
+            modes=effects[i].modes * kept,
+            mode_covariance=effects[i].mode_covariance * np.outer(kept, kept),
+        )
+    return tuple(found)
 
 
 def about_absorbed(random: Sequence[RandomTerm], taken: Mapping[int, list[str]]) -> tuple[str, ...]:
     """Notes on such columns, and on what was done about them."""
-    gone = whole(random, taken)
+    gone = set_to_zero(random, taken)
     return tuple(
         f"the fixed part has a coefficient for every effect of {' and '.join(columns)} within {random[i].group}, so "
         f"that nothing tells {'their variances' if len(columns) > 1 else 'its variance'}"
