@@ -255,7 +255,9 @@ def test_two_equal_images_are_asked_about(tmp_path: Path) -> None:
     values = lesions(4)
     values[3] = values[1]
     images = fn.read_images(written(tmp_path, values), "lesion")
-    assert "sub-02.nii.gz, sub-04.nii.gz hold the same values; is one a copy?" in said(images)
+    assert "1 of 4 images hold the same values as another (sub-04.nii.gz as sub-02.nii.gz); are they copies?" in said(
+        images
+    )
 
 
 def large(n: int) -> np.ndarray:

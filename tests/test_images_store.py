@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 import threading
 from pathlib import Path
@@ -120,6 +121,16 @@ def test_an_interrupted_rebuild_leaves_the_old_store(
     with pytest.raises(KeyboardInterrupt):
         fn.read_images(table, "lesion")
     assert sorted(path.read_bytes() for path in (cache / "images").rglob("*.npy")) == held
+
+
+def test_a_pickle_of_a_store_that_was_made_anew_says_so(tmp_path: Path) -> None:
+    table = written(tmp_path, lesions(5))
+    held = pickle.dumps(fn.read_images(table, "lesion"))
+    nibabel.save(nibabel.Nifti1Image(lesions(1, seed=77)[0], AFFINE), table["lesion"][3])
+    os.utime(table["lesion"][3], ns=(1, 1))
+    fn.read_images(table, "lesion")
+    with pytest.raises(ImageError, match="the packed images were made anew since; call read_images again"):
+        pickle.loads(held)
 
 
 def test_the_cache_is_the_users_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:

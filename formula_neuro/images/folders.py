@@ -72,11 +72,23 @@ def kept(folder: Path, name: str, stamps: Sequence[Stamp]) -> tuple[Kept, list[i
     images = pd.read_csv(folder / "images.tsv", sep="\t", keep_default_na=False, dtype=texts)
     before = zip(images["size"].tolist(), images["changed"].tolist(), strict=True)
     stale = [i for i, (then, now) in enumerate(zip(before, stamps, strict=True)) if then != now]
+    return Kept(_store(folder, about), images, tuple(about["notes"])), stale
+
+
+def _store(folder: Path, about: dict[str, Any]) -> Store:
+    folder = folder.absolute()
     grid = Grid(tuple(about["shape"]), np.array(about["affine"]))
     voxels, counts, complete = (np.load(folder / f"{what}.npy") for what in ("voxels", "counts", "complete"))
-    rows = InFile(folder.absolute() / "rows.npy")
-    store = Store(grid, about["images"], about["binary"], voxels, counts, complete, rows, about["key"])
-    return Kept(store, images, tuple(about["notes"])), stale
+    rows = InFile(folder / "rows.npy")
+    return Store(grid, about["images"], about["binary"], voxels, counts, complete, rows, about["key"], folder)
+
+
+def reopened(folder: Path, key: str) -> Store:
+    """The store of a folder, which must be the one of this key still."""
+    about = _manifest(folder)
+    if about.get("key") != key:
+        raise ImageError(f"{folder}: the packed images were made anew since; call read_images again")
+    return _store(folder, about)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

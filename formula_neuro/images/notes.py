@@ -33,10 +33,11 @@ def about_images(names: Sequence[str], held: Kept, threshold: float | None) -> l
         counts = "as 0" if held.store.binary else "as missing"
         total = int(images["missing"].sum())
         said.append(f"{total} values are missing (NaN) in {len(missing)} of {n} images, and count {counts}")
-    twins = images.loc[(images["events"] > 0) & images["hash"].duplicated(), "hash"].unique()
-    for twin in twins[:3]:
-        same = np.flatnonzero(images["hash"] == twin)
-        said.append(f"{_some(names, same)} hold the same values; is one a copy?")
+    twins = np.flatnonzero((images["events"] > 0) & images["hash"].duplicated())
+    if len(twins):
+        first = dict(zip(images["hash"][::-1], names[::-1], strict=True))
+        pairs = [f"{names[int(i)]} as {first[images['hash'][i]]}" for i in twins]
+        said.append(f"{len(twins)} of {n} images hold the same values as another ({some(pairs)}); are they copies?")
     return said
 
 
@@ -47,10 +48,9 @@ def about_mask(
     inside = int(mask.sum())
     said = [f"mask: {inside} of {held.store.grid.size} voxels, {how}"]
     if analysed < inside:
-        what = "are 1 in" if held.store.binary else "have a value in"
-        fewer = f"fewer than {min_count} images" if min_count != 1 else "no image"
-        other = "" if held.store.binary else ", or lack it in one,"
-        said.append(f"{inside - analysed} of these {what} {fewer}{other} and are left out; {analysed} are analysed")
+        fewer = f"fewer than {min_count} images" if min_count > 1 else "no image"
+        why = f"are 1 in {fewer}" if held.store.binary else f"lack a value in some image, or have one in {fewer},"
+        said.append(f"{inside - analysed} of these {why} and are left out; {analysed} are analysed")
     if not held.store.binary:
         return said
     events = held.images["events"].to_numpy()

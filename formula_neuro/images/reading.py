@@ -12,14 +12,13 @@ import numpy as np
 from ..errors import ImageError
 from .building import Plan, build
 from .checks import check_grids, common_grid, headers, oddities, some, stamps
-from .folders import Kept, cache_folder, fresh, identity, keep, kept
+from .folders import Kept, cache_folder, fresh, identity, keep, kept, reopened
 from .grid import Grid
 from .masks import GivenMask, derived, given_mask, on_grid
 from .notes import about_images, about_mask
 from .resampling import needs_nilearn, target, with_voxels
 from .sources import Source, sources
 from .stack import Images, analysed
-from .store import InFile
 
 
 def read_images(
@@ -144,8 +143,7 @@ def _held(images: Sequence[Source], wish: Wish, asked: Any) -> tuple[Kept, list[
     with fresh(folder) as scratch:
         held = Kept(*build(plan, scratch), notes)
         keep(scratch, name, images, stamped, held)
-    rows = InFile(folder.absolute() / "rows.npy")
-    return replace(held, store=replace(held.store, rows=rows)), [*told, f"packed images kept in {folder}"]
+    return replace(held, store=reopened(folder, held.store.key)), [*told, f"packed images kept in {folder}"]
 
 
 def _place(images: Sequence[Source], wish: Wish, asked: Any) -> tuple[Path | None, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -77,7 +77,7 @@ class Images:
             raise DataError(f"select: row {int(rows.max())} is asked for, the rows are 0..{len(self.rows) - 1}")
         kept, table = self.rows[rows], self.table.iloc[rows].reset_index(drop=True)
         voxels, counts = analysed(self.store, self.mask, kept, self.min_count)
-        return Images(table, self.response, self.mask, self.store, kept, self.min_count, voxels, counts, self.messages)
+        return replace(self, table=table, rows=kept, voxels=voxels, counts=counts)
 
     def unmask(self, values: Any, fill: float = np.nan) -> Array:
         """Values (V,) or (V, k) of the analysed voxels as an array (x, y, z) or (x, y, z, k) on the grid."""
@@ -91,6 +91,14 @@ class Images:
         out[self.voxels] = values
         return out.reshape(*self.grid.shape, *values.shape[1:])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Masks go as bits: workers get the images by pickle, of which the values alone would be many times more."""
+        inside = np.zeros(self.grid.size, bool)
+        inside[self.voxels] = True
+        counts = self.counts.astype(np.min_scalar_type(len(self)))
+        bits = (np.packbits(self.mask), np.packbits(inside), counts)
+        return _unpickled, (bits, self.table, self.response, self.store, self.rows, self.min_count, self.messages)
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -99,16 +107,28 @@ class Images:
         return f"Images({len(self)} {kind} of {self.response}, {self.grid.describe()}, {len(self.voxels)} analysed)"
 
 
+def _unpickled(
+    bits: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[Any]],
+    table: pd.DataFrame,
+    response: str,
+    store: Store,
+    rows: Indices,
+    min_count: int,
+    messages: tuple[str, ...],
+) -> Images:
+    mask, inside = (np.unpackbits(part, count=store.grid.size).astype(bool) for part in bits[:2])
+    voxels, counts = np.flatnonzero(inside).astype(np.int64), bits[2].astype(np.int64)
+    return Images(table, response, mask.reshape(store.grid.shape), store, rows, min_count, voxels, counts, messages)
+
+
 def analysed(store: Store, mask: NDArray[np.bool_], rows: Indices, min_count: int) -> tuple[Indices, Indices]:
     """The voxels of the mask (ascending) with an event or a value in at least min_count of these images; and counts."""
     inside = np.flatnonzero(mask.ravel())
     places = store.places(inside)
     held = places >= 0
-    counts = np.zeros(len(inside), np.int64)
-    counts[held] = _counts(store, places[held], rows)
-    kept = counts >= min_count
-    if not store.binary:  # a voxel that one image misses would need other rows
-        kept[held] &= store.complete[places[held]]
+    counts, complete = np.zeros(len(inside), np.int64), np.ones(len(inside), bool)
+    counts[held], complete[held] = _counts(store, places[held], rows)
+    kept = (counts >= min_count) & complete  # a voxel that one image misses would need other rows
     if not kept.any():
         raise ImageError(
             f"no voxel is left to analyse: of the {len(inside)} in the mask, none has an event in {min_count} or more "
@@ -117,13 +137,15 @@ def analysed(store: Store, mask: NDArray[np.bool_], rows: Indices, min_count: in
     return inside[kept].astype(np.int64), counts[kept]
 
 
-def _counts(store: Store, places: Indices, rows: Indices) -> Indices:
-    """In how many of these images each voxel has an event or a value other than 0."""
+def _counts(store: Store, places: Indices, rows: Indices) -> tuple[Indices, NDArray[np.bool_]]:
+    """In how many of these images each voxel has an event or a value other than 0, and whether none misses one."""
     if len(rows) == store.n and len(np.unique(rows)) == store.n:
-        return store.counts[places]
+        return store.counts[places], store.complete[places]
     step = max(1, AT_ONCE // store.n)
-    pieces = []
+    counts, complete = np.empty(len(places), np.int64), np.empty(len(places), bool)
     for i in range(0, len(places), step):
         values = store.values(places[i : i + step])[:, rows]
-        pieces.append(np.count_nonzero(np.nan_to_num(values), axis=1))
-    return np.concatenate(pieces).astype(np.int64) if pieces else np.empty(0, np.int64)
+        missing = np.isnan(values).sum(axis=1) if not store.binary else np.zeros(len(values), np.int64)
+        counts[i : i + step] = np.count_nonzero(values, axis=1) - missing
+        complete[i : i + step] = missing == 0
+    return counts, complete

@@ -57,6 +57,15 @@ class Store:
     complete: NDArray[np.bool_]  # (U,) no image misses a value
     rows: Rows
     key: str
+    folder: Path | None = None  # where it lies, if it is on disk
+
+    def __reduce__(self) -> Any:
+        """A store on disk is pickled as its place."""
+        if self.folder is None:
+            return super().__reduce__()
+        from .folders import reopened  # which makes stores
+
+        return reopened, (self.folder, self.key)
 
     def values(self, places: Indices) -> NDArray[Any]:
         """(C, n) of some voxels: 0 and 1 as uint8, or float64; a place of -1 is a voxel that is 0 in all images."""
