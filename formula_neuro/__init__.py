@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from .inference.terms.drop1 import drop1
     from .inference.variances.r_squared import icc, r2
     from .inference.variances.ranova import ranova
+    from .lesions.reference import lesion_reference
+    from .lesions.simulate import simulate_lesions
+    from .lesions.summaries import lesion_summaries
+    from .lesions.tuning import tune_ell
     from .other_searches import all_fit
     from .refitting import refit
     from .registry import backends, tasks
@@ -55,6 +59,10 @@ _PUBLIC = {
     "icc": "inference.variances.r_squared",
     "r2": "inference.variances.r_squared",
     "ranova": "inference.variances.ranova",
+    "lesion_reference": "lesions.reference",
+    "lesion_summaries": "lesions.summaries",
+    "simulate_lesions": "lesions.simulate",
+    "tune_ell": "lesions.tuning",
     "read_images": "images.reading",
     "refit": "refitting",
     "crosscheck": "agreement",
@@ -103,7 +111,11 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "fit",
     "from_nlme",
     "icc",
+    "lesion_reference",
+    "lesion_summaries",
     "model_matrix",
+    "simulate_lesions",
+    "tune_ell",
     "r2",
     "ranova",
     "read_images",

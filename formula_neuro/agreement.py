@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,10 @@ from .errors import FitError, NoBackend, RFailed, RMissing, Unable
 from .request import Request
 from .result import Fit
 from .unfinished import by_adjusted_score, standing, unfinished
+
+if TYPE_CHECKING:
+    from .maps.agreement import MapAgreement
+    from .maps.fit import MapFit
 
 Verdict = Literal["agrees", "disagrees", "unfinished"]
 
@@ -85,7 +89,15 @@ class Agreement:
         return f"{self.native} {'agrees' if self.ok else 'DISAGREES'} with {self.reference}"
 
 
-def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
+@overload
+def crosscheck(fit: Fit, *, reference: str | None = ...) -> Agreement: ...
+@overload
+def crosscheck(
+    fit: MapFit, *, reference: str | None = ..., voxels: int | None = ..., seed: int = ...
+) -> MapAgreement: ...
+def crosscheck(
+    fit: Fit | MapFit, *, reference: str | None = None, voxels: int | None = None, seed: int = 0
+) -> Agreement | MapAgreement:
     """Refit the same model in R, or by the backend named, and compare every number of the two.
 
     Compared are coefficients, standard errors, sigma, variances of random effects, log-likelihood, fitted
@@ -95,6 +107,7 @@ def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
     both answers, and the better of what it then finds is the reference. Where R did not converge, stopped with an
     error or found no numbers of the model (a negative dispersion), the verdict is "unfinished" and `.ok` is None,
     unless all agrees or R's likelihood is the higher one.
+    Of maps a random sample of `voxels` (default 200) is refitted one by one; see maps.agreement.
 
     Raises RMissing, with the command that installs it, where R or one of its packages is missing; NoBackend where
     no R backend can fit the model; Unable where R would fit another model, as with rows of weight 0 whose means lie
@@ -105,6 +118,10 @@ def crosscheck(fit: Fit, *, reference: str | None = None) -> Agreement:
     >>> check.ok  # doctest: +SKIP
     True
     """
+    if not isinstance(fit, Fit):
+        from .maps.agreement import crosscheck_maps
+
+        return crosscheck_maps(fit, voxels, reference=reference, seed=seed)
     backend = _reference(fit, reference)
     if backend.language == "R":
         _check_comparable(fit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -13,12 +13,54 @@ from .errors import DataError, FormulaError
 from .estimator import BIAS_REDUCED, GEE, Estimator, as_estimator
 from .family import Array, Binomial, Family, as_family
 from .inflation import inflation_design
+from .maps.asking import is_images, map_request, names_images
+from .maps.request import Running
 from .request import Request
 from .result import Fit
 from .syntax.expression import label
+from .table import as_table
 from .values import LOGICAL
 
+if TYPE_CHECKING:
+    from .maps.fit import MapFit
 
+
+@overload
+def fit(
+    formula: str,
+    data: Any,
+    *,
+    family: str | Family = ...,
+    estimator: str | Estimator | None = ...,
+    backend: str | None = ...,
+    weights: Any = ...,
+    offset: Any = ...,
+    subset: Any = ...,
+    contrasts: Mapping[str, Any] | None = ...,
+    na_action: str = ...,
+    mask: None = None,
+    device: str = ...,
+    workers: Any = ...,
+    progress: bool | None = ...,
+) -> Fit: ...
+@overload
+def fit(
+    formula: str,
+    data: Any,
+    *,
+    family: str | Family = ...,
+    estimator: str | Estimator | None = ...,
+    backend: str | None = ...,
+    weights: Any = ...,
+    offset: Any = ...,
+    subset: Any = ...,
+    contrasts: Mapping[str, Any] | None = ...,
+    na_action: str = ...,
+    mask: Any,
+    device: str = ...,
+    workers: Any = ...,
+    progress: bool | None = ...,
+) -> MapFit: ...
 def fit(
     formula: str,
     data: Any,
@@ -31,11 +73,18 @@ def fit(
     subset: Any = None,
     contrasts: Mapping[str, Any] | None = None,
     na_action: str = "omit",
-) -> Fit:
+    mask: Any = None,
+    device: str = "cpu",
+    workers: Any = None,
+    progress: bool | None = None,
+) -> Fit | MapFit:
     """Fit the model that an R formula describes and return the complete result.
 
+    Where the response names a column of images (paths of NIfTI files), or the data are what `fn.read_images` gave, the
+    model is fitted in every voxel and the result is a MapFit: maps instead of numbers.
+
     formula: R's syntax with lme4's bars, "lick ~ dff + (1|mouseID)".
-    data: a DataFrame (or what pandas takes), or the path of a csv, tsv, txt or parquet file.
+    data: a DataFrame (or what pandas takes), or the path of a csv, tsv, txt or parquet file; images.
     family: gaussian, binomial, poisson, Gamma, inverse.gaussian, nbinom2 (theta estimated, as glm.nb) and R's quasi
         families, the link in brackets: "binomial(probit)", "quasi(log, mu^2)", "nbinom2(log, theta=2)";
         of mixed models also nbinom1, beta and betabinomial.
@@ -49,6 +98,8 @@ def fit(
         level, as [[1, 0], [0, 1], [-1, -1]], a DataFrame, or columns by name, {"group": {"b-a": [-1, 1, 0], ...}}; its
         columns are taken as they are, while one list of numbers, [1, 0, -1], is completed to k - 1 columns as in R.
     na_action: "omit" drops rows with a missing value and says how many; "fail" refuses them.
+    mask: of images: where to fit, a path, an image or an array; `fn.read_images` says what stands in for it.
+    device, workers, progress: of images: "cpu" or "cuda"; a number of processes or a dask client; a progress bar.
 
     Raises FormulaError (with a caret), DataError, NoBackend, FitError, and RMissing from an R backend.
 
@@ -59,9 +110,25 @@ def fit(
     """
     chosen_family = as_family(family)
     how = None if estimator is None else as_estimator(estimator)
+    table = data if is_images(data) else as_table(data)
+    if mask is not None or is_images(data) or names_images(formula, table):
+        asked = map_request(
+            formula,
+            data,  # as given: the paths of images in a table may be relative to its file
+            family=chosen_family,
+            estimator=how,
+            weights=weights,
+            offset=offset,
+            subset=subset,
+            contrasts=contrasts,
+            na_action=na_action,
+            mask=mask,
+            running=Running(device, workers, progress),
+        )
+        return registry.run(registry.installed().choose(asked, backend), asked)
     design = model_matrix(
         formula,
-        data,
+        table,
         weights=weights,
         offset=offset,
         subset=subset,

@@ -12,6 +12,7 @@ import pluggy
 from .searching import USUAL
 
 if TYPE_CHECKING:
+    from .maps.request import MapRequest
     from .request import Request
 
 GROUP = "formula_neuro"
@@ -52,9 +53,9 @@ class Backend:
     residuals: frozenset[str] = frozenset()  # residual structures, "VarIdent", "AR1"
     optimizers: frozenset[str] = frozenset()  # that it searches with where asked to, "newton", "powell"
     spatial: bool = False  # takes s(...), terms with a map of their own
-    max_random: int | None = None
     images: bool = False  # fits a model in every voxel of a stack of images
     inflation: bool = False  # takes zero_inflation=
+    max_random: int | None = None
     rank: int = 0
     language: str = "python"
     requires_api: int = API
@@ -74,9 +75,11 @@ class Backend:
         remedy = f': pip install "formula-neuro[{self.extra}]"' if self.extra else ""
         return f"needs {', '.join(missing)}{remedy}"
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: Request | MapRequest) -> str | None:
         """Why this backend does not take the request, in words, or None when it does."""
         family, word = request.family.name, request.estimator.word
+        if self.images != request.of_images:
+            return "fits images, not tables" if self.images else "fits tables, not images"
         if request.model not in self.models:
             return f"fits {', '.join(sorted(self.models))}, not {request.model}"
         if family not in self.families:
@@ -90,11 +93,11 @@ class Backend:
             if not self.optimizers:
                 return "takes no optimizer or start"
             return f"has no optimizer={request.search.optimizer!r} (has {', '.join(sorted(self.optimizers))})"
+        if getattr(request, "inflation", None) is not None and not self.inflation:
+            return "takes no zero inflation"
         if request.spatial and not self.spatial:
             return "has no s(...): it marks terms with a map of their own, and this backend makes no maps"
         strange = sorted(request.structures - self.structures)
-        if getattr(request, "inflation", None) is not None and not self.inflation:
-            return "takes no zero inflation"
         if strange:
             named = strange[0] if "(" in strange[0] else f"{strange[0]}(...)"
             return f"has no {named} covariance structure (has {', '.join(sorted(self.structures))})"

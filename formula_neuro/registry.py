@@ -21,7 +21,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .errors import NoBackend
 from .plugin_loading import load_plugins
@@ -30,6 +30,8 @@ from .plugin_records import API, GROUP, Backend, Hooks, Plugin, Task, hookimpl, 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .maps.fit import MapFit
+    from .maps.request import MapRequest
     from .request import Request
     from .result import Fit
 
@@ -57,14 +59,14 @@ class Registry:
     def failures(self) -> tuple[Plugin, ...]:
         return tuple(plugin for plugin in self.plugins if plugin.failure)
 
-    def choose(self, request: Request, name: str | None = None, language: str | None = None) -> Backend:
+    def choose(self, request: Request | MapRequest, name: str | None = None, language: str | None = None) -> Backend:
         """The backend that takes the request; an explicit name never falls back to another.
 
         Raises NoBackend with one line a backend when none can, or with the reason when the named one cannot.
         """
         if name is not None:
             return self._named(name, request)
-        able = [b for b in self.backends if language in (None, b.language)]
+        able = [b for b in self.backends if language in (None, b.language) and b.images == request.of_images]
         for b in sorted(able, key=lambda b: (-b.rank, b.name)):
             if b.refuses(request) is None:
                 return b
@@ -72,7 +74,7 @@ class Registry:
         lines += [f"  {p.name}: could not be loaded: {p.failure}" for p in self.failures]
         raise NoBackend("\n".join([f"no backend can fit {request.describe()}", *(lines or ["  none is installed"])]))
 
-    def _named(self, name: str, request: Request) -> Backend:
+    def _named(self, name: str, request: Request | MapRequest) -> Backend:
         for backend in self.backends:
             if backend.name == name:
                 reason = backend.refuses(request)
@@ -109,9 +111,13 @@ def resolve(target: str) -> Callable[..., Any]:
     return function
 
 
-def run(backend: Backend, request: Request) -> Fit:
+@overload
+def run(backend: Backend, request: Request) -> Fit: ...
+@overload
+def run(backend: Backend, request: MapRequest) -> MapFit: ...
+def run(backend: Backend, request: Request | MapRequest) -> Fit | MapFit:
     """Import the backend's target and fit."""
-    fit: Fit = resolve(backend.target)(request)
+    fit: Fit | MapFit = resolve(backend.target)(request)
     return fit
 
 

@@ -9,6 +9,7 @@ from formula_neuro.estimator import BIAS_REDUCED
 from formula_neuro.registry import Backend, hookimpl
 
 if TYPE_CHECKING:
+    from formula_neuro.maps.request import MapRequest
     from formula_neuro.request import Request
 
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class LinearBackend(Backend):
     """Least squares: the identity link only."""
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: Request | MapRequest) -> str | None:
         link = request.family.link.name
         reason = super().refuses(request)
         if reason is None and link != "identity":
@@ -43,7 +44,7 @@ ADJUSTED = frozenset({"gaussian", "binomial", "poisson", "Gamma", "inverse.gauss
 class GeneralizedBackend(Backend):
     """Maximum likelihood and bias reduction; linear models by the latter only, as least squares has its own record."""
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: Request | MapRequest) -> str | None:
         family, word = request.family.name, request.estimator.word
         reason = super().refuses(request)
         if reason is None and word == "ml" and request.model == "lm":
@@ -64,7 +65,45 @@ GLM = GeneralizedBackend(
     help="generalized linear models by guarded Fisher scoring and bias-reduced, separation found and named",
 )
 
+VOXEL_LM = LinearBackend(
+    name="voxel-lm",
+    models=frozenset({"lm"}),
+    families=frozenset({"gaussian"}),
+    estimators=frozenset({"ml"}),
+    target="formula_neuro_glm.voxels.fitting:fit",
+    images=True,
+    max_random=0,
+    rank=10,
+    help="least squares in every voxel of a stack of images",
+)
+
+
+@dataclass(frozen=True)
+class VoxelBackend(Backend):
+    """Models without a dispersion, in every voxel."""
+
+    def refuses(self, request: Request | MapRequest) -> str | None:
+        reason = super().refuses(request)
+        link, known = request.family.link.name, VOXEL_LINKS.get(request.family.name, ())
+        if reason is None and link not in known:
+            return f"has no {link} link of {request.family.name} (has {', '.join(known)})"
+        return reason
+
+
+VOXEL_LINKS = {"binomial": ("logit", "probit", "cloglog", "log", "cauchit"), "poisson": ("log",)}
+VOXEL_GLM = VoxelBackend(
+    name="voxel-glm",
+    models=frozenset({"glm"}),
+    families=frozenset(VOXEL_LINKS),
+    estimators=frozenset({"ml", *BIAS_REDUCED}),
+    target="formula_neuro_glm.voxels.fitting:fit",
+    images=True,
+    max_random=0,
+    rank=10,
+    help="generalized linear models in every voxel of a stack of images, by maximum likelihood and bias-reduced",
+)
+
 
 @hookimpl
 def formula_neuro_backends() -> list[Backend]:
-    return [LM, GLM]
+    return [LM, GLM, VOXEL_LM, VOXEL_GLM]

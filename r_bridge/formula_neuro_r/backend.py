@@ -16,6 +16,7 @@ from formula_neuro.registry import Backend
 from .missing import NO_R, NO_RPY2
 
 if TYPE_CHECKING:
+    from formula_neuro.maps.request import MapRequest
     from formula_neuro.request import Request
 
 # One record serves lmer and glmer, which take different estimators.
@@ -39,7 +40,7 @@ class RBackend(Backend):
             return NO_RPY2
         return Backend.unready(self)
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: Request | MapRequest) -> str | None:
         """As for any backend; quadrature is taken for one random effect, in families without a dispersion."""
         takes = ESTIMATORS_OF.get(request.model, ())
         word = request.estimator.word
@@ -62,7 +63,7 @@ class RBackend(Backend):
 class NestedBackend(RBackend):
     """nlme's lme: grouping factors nested in one another, no offset."""
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: Request | MapRequest) -> str | None:
         """As for any R backend; crossed grouping factors are refused by name."""
         reason = RBackend.refuses(self, request)
         if reason is not None:
@@ -81,7 +82,7 @@ class TemplateBackend(RBackend):
 
     weights_in_laplace: str = "observed"
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: Request | MapRequest) -> str | None:
         """As for any R backend; weights are taken where they are numbers of trials or of equal rows."""
         reason = RBackend.refuses(self, request)
         if reason is not None:
@@ -98,7 +99,7 @@ class TemplateBackend(RBackend):
 class ClusterBackend(RBackend):
     """geepack's geeglm, whose links and variance functions are its own."""
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: Request | MapRequest) -> str | None:
         """As for any R backend; links that geepack has not, and other denominators, are refused."""
         reason = RBackend.refuses(self, request)
         if reason is not None:

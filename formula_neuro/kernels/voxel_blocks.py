@@ -1,0 +1,110 @@
+"""A model fitted in every voxel, block by block: what every plugin's voxel backend does beside its mathematics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .. import __version__
+from ..family import Array
+from ..images.folders import cache_folder
+from ..maps.fit import MapFit
+from ..maps.request import MapRequest
+from ..maps.words import about
+from ..running.bar import bar
+from ..running.kept import Kept
+from ..running.pieces import finished
+
+if TYPE_CHECKING:
+    from ..images.stack import Images
+
+NUMBERS = 16_000_000  # values of a block: enough to be quick, few enough that a block is soon done and kept
+WORTH_KEEPING = 20.0  # seconds that a run must have lasted before its blocks are written to disk
+
+
+class Problem(Protocol):
+    """What is made once a design, and can be pickled."""
+
+    def fit(self, Y: Array) -> Mapping[str, Array]:
+        """The answer for responses (C, n): arrays whose first axis is C."""
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Fit one block of voxels."""
+
+    problem: Problem
+    images: Images
+
+    def __call__(self, block: tuple[int, int]) -> dict[str, Array]:
+        return dict(self.problem.fit(self.images.block(*block)))
+
+
+def fit_blocks(
+    request: MapRequest,
+    problem: Problem,
+    backend: str,
+    *,
+    df_resid: float = float("inf"),
+    messages: tuple[str, ...] = (),
+    engine: Any = None,
+) -> MapFit:
+    """Fit a problem in all voxels of the request and collect the maps.
+
+    Blocks lie at fixed places, whoever runs them, so that the numbers do not depend on the workers. What is finished
+    is kept on disk while a long run lasts: the same call goes on from there after an interruption.
+    """
+    started = time.perf_counter()
+    images, running = request.images, request.running
+    blocks = cut(len(images.voxels), request.shape[0])
+    cache = cache_folder()
+    kept = Kept(None if cache is None else cache / "unfinished" / f"{backend}-{__version__}-{request.key}")
+    answers = {block: found for block in blocks if (found := kept.load(block)) is not None}
+    resumed = sum(last - first for first, last in answers)
+    todo = [block for block in blocks if block not in answers]
+    unsaved: list[tuple[int, int]] = []
+    with bar("voxels", len(images.voxels), running.progress) as advance:
+        advance(resumed)
+        try:
+            for number, answer in finished(Work(problem, images), todo, running.workers):
+                answers[todo[number]] = answer
+                unsaved.append(todo[number])
+                if time.perf_counter() - started > WORTH_KEEPING or resumed:
+                    _keep(kept, answers, unsaved)
+                advance(todo[number][1] - todo[number][0])
+        except BaseException:  # an interruption too: what is finished stays
+            _keep(kept, answers, unsaved)
+            raise
+    values = {name: np.concatenate([answers[block][name] for block in blocks]) for name in answers[blocks[0]]}
+    kept.forget()
+    note = (f"went on from {resumed:,} voxels that an interrupted run had finished",) if resumed else ()
+    fit = MapFit(
+        request, backend, values, df_resid, (*request.messages, *messages, *note), time.perf_counter() - started, engine
+    )
+    return _with_words(fit)
+
+
+def _keep(kept: Kept, answers: Mapping[tuple[int, int], Mapping[str, Array]], unsaved: list[tuple[int, int]]) -> None:
+    while unsaved:
+        block = unsaved.pop()
+        kept.save(block, answers[block])
+
+
+def _with_words(fit: MapFit) -> MapFit:
+    from dataclasses import replace
+
+    return replace(fit, messages=(*fit.messages, *about(fit)))
+
+
+def cut(voxels: int, rows: int) -> list[tuple[int, int]]:
+    """Blocks of about NUMBERS values, at fixed places.
+
+    >>> cut(5, 8_000_000)
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    size = max(1, NUMBERS // max(rows, 1))
+    return [(first, min(first + size, voxels)) for first in range(0, voxels, size)]

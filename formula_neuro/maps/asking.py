@@ -1,0 +1,151 @@
+"""From a formula and images, or a table that names them, to the request of a model in every voxel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..design import Design, model_matrix
+from ..errors import DataError, FormulaError
+from ..estimator import BIAS_REDUCED, Estimator, as_estimator
+from ..family import Binomial, Family
+from ..formula import Formula, parse
+from ..syntax.expression import Name, label
+from ..table import as_table
+from .request import MapRequest, Running
+
+if TYPE_CHECKING:
+    from ..images.stack import Images
+
+HERE = Running()
+IMAGE_ENDINGS = (".nii", ".nii.gz", ".img", ".img.gz", ".hdr", ".mgz", ".mgh")
+
+
+def is_images(data: Any) -> bool:
+    """Whether the data are images that were read already, or a folder of them."""
+    return hasattr(data, "voxels") or (isinstance(data, (str, os.PathLike)) and Path(data).is_dir())
+
+
+def names_images(formula: str, table: pd.DataFrame) -> bool:
+    """Whether the response of the formula is a column of images or of their paths."""
+    if not any(_holds_images(table[name]) for name in table.columns if table[name].dtype.kind == "O"):
+        return False
+    name = response_name(parse(formula, [str(c) for c in table.columns]))
+    return name is not None and name in table.columns and _holds_images(table[name])
+
+
+def _holds_images(column: pd.Series) -> bool:
+    first = next((value for value in column.array if value is not None and value == value), None)
+    return _is_image(first)
+
+
+def _is_image(value: Any) -> bool:
+    """Whether a cell holds an image or the path of one."""
+    if hasattr(value, "dataobj"):
+        return True
+    return isinstance(value, (str, os.PathLike)) and str(value).lower().endswith(IMAGE_ENDINGS)
+
+
+def response_name(formula: Formula) -> str | None:
+    """The column that the response names; None where it is an expression or missing."""
+    node = formula.response
+    return node.text if isinstance(node, Name) else None
+
+
+def map_request(
+    formula: str,
+    data: Any,
+    *,
+    family: Family,
+    estimator: Estimator | None = None,
+    weights: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    na_action: str = "omit",
+    mask: Any = None,
+    running: Running = HERE,
+) -> MapRequest:
+    """The request of a formula whose response is a column of images; `data` is a table or what read_images gave."""
+    images = _images(formula, data, mask)
+    parsed = parse(formula, [str(c) for c in images.table.columns])
+    name = response_name(parsed)
+    if name != images.response:
+        shown = "nothing" if parsed.response is None else label(parsed.response)
+        raise FormulaError(
+            f"the images are those of the column {images.response!r}, but the response is {shown}; write "
+            f"'{images.response} ~ ...'",
+            formula,
+            0,
+        )
+    design = model_matrix(
+        replace(parsed, response=None),
+        images.table,
+        weights=weights,
+        offset=offset,
+        subset=subset,
+        contrasts=contrasts,
+        na_action=na_action,
+        beside=estimator.columns if estimator else (),
+    )
+    from ..fitting import model_of  # which imports this file
+
+    chosen = images if len(design.rows) == len(images.table) else images.select(design.rows)
+    model = model_of(design, family, estimator)
+    how = as_estimator(estimator, model)
+    _check(chosen, design, family, how)
+    weighed = np.ones(len(design.rows)) if design.weights is None else design.weights
+    messages = (*images.messages, *design.messages, *_about(chosen, family))
+    return MapRequest(model, family, how, design, chosen, weighed, messages, running)
+
+
+def _images(formula: str, data: Any, mask: Any) -> Images:
+    """The images of the response's column, read now unless the data are images already."""
+    from ..images.reading import read_images
+
+    if hasattr(data, "voxels"):
+        if mask is not None:
+            raise DataError("these images were read with a mask already: give mask= to fn.read_images, not to fn.fit")
+        images: Images = data
+        return images
+    columns = [] if isinstance(data, (str, os.PathLike)) else [str(c) for c in as_table(data).columns]
+    name = response_name(parse(formula, columns))
+    if name is None:
+        raise FormulaError(
+            "the response of a model of images is the name of a column of paths, as in 'lesion ~ age'", formula, 0
+        )
+    return read_images(data, name, mask=mask)
+
+
+def _check(images: Images, design: Design, family: Family, how: Estimator) -> None:
+    """What can be refused before any voxel is fitted."""
+    n, p = design.matrix.shape
+    if isinstance(family, Binomial) and not images.binary:
+        raise DataError(
+            f"family={family.name!r} takes masks of 0 and 1, but the images of {images.response!r} hold other values; "
+            "make masks of them with fn.read_images(..., threshold=0.5), or use family='gaussian'"
+        )
+    if n <= p:
+        raise DataError(f"{n} images cannot determine {p} coefficients; leave terms out, or add images")
+    if not len(images.voxels):
+        raise DataError(
+            f"no voxel is left to fit: no voxel of the mask has the events that min_count={images.min_count} asks for"
+        )
+    if how.word in BIAS_REDUCED and family.name == "gaussian":
+        raise DataError(f"estimator={how.word!r} is for binomial and poisson; least squares have no bias to reduce")
+
+
+def _about(images: Images, family: Family) -> tuple[str, ...]:
+    """Notes on what family and images make of each other."""
+    if images.binary and family.name == "gaussian":
+        return (
+            "the images are masks of 0 and 1, fitted by least squares (family='gaussian'); family='binomial(probit)' "
+            "models their probability",
+        )
+    return ()

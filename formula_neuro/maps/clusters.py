@@ -1,0 +1,93 @@
+"""Clusters of voxels that touch: where they lie, how large they are, and what an atlas calls the place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from ..errors import DataError
+from ..family import Array
+
+if TYPE_CHECKING:
+    from .threshold import Thresholded
+
+# neighbours by faces; by edges as well; by corners as well
+STRUCTURES = {n: ndimage.generate_binary_structure(3, k) for k, n in ((1, 6), (2, 18), (3, 26))}
+COLUMNS = ("cluster", "sign", "voxels", "mm3", "peak_z", "p_adjusted", "x", "y", "z")
+
+
+def cluster_table(found: Thresholded, atlas: Any = None, labels: Any = None) -> pd.DataFrame:
+    """One row a cluster, the strongest first; each sign by itself.
+
+    Columns: cluster, sign, voxels, mm3, peak_z, p_adjusted (of the peak), x, y, z (of the peak, mm in the images'
+    world), and with an atlas: region (of the peak) and share (of the cluster that lies in it).
+    """
+    contrast = found.contrast
+    images = contrast.fit.request.images
+    z = contrast.values["z"]
+    regions = None if atlas is None else regions_of(images, atlas)
+    rows = []
+    volume = float(abs(np.linalg.det(images.grid.affine[:3, :3])))
+    for sign in (1, -1):
+        side = found.kept & (np.sign(z) == sign)
+        names, count = ndimage.label(images.unmask(side.astype(float), fill=0.0) > 0, STRUCTURES[found.connectivity])
+        members = names.ravel()[images.voxels]
+        order = np.argsort(members, kind="stable")
+        starts = np.searchsorted(members[order], np.arange(1, count + 2))
+        for first, last in pairwise(starts):
+            inside = order[first:last]
+            peak = inside[np.argmax(np.abs(z[inside]))]
+            ijk = np.unravel_index(images.voxels[peak], images.grid.shape)
+            xyz = images.grid.affine[:3, :3] @ np.asarray(ijk, dtype=float) + images.grid.affine[:3, 3]
+            row = [sign, len(inside), len(inside) * volume, z[peak], found.adjusted[peak], *xyz]
+            rows.append((row, _region(regions, inside, peak, labels)))
+    rows.sort(key=lambda row: -abs(row[0][3]))
+    table = pd.DataFrame([[k, *row] for k, (row, _) in enumerate(rows, start=1)], columns=list(COLUMNS))
+    table["sign"] = np.where(table["sign"] > 0, "+", "-")
+    if regions is not None:
+        table["region"] = [name for _, (name, _) in rows]
+        table["share"] = [share for _, (_, share) in rows]
+    return table
+
+
+def regions_of(images: Any, atlas: Any) -> Array:
+    """The number that an atlas gives each analysed voxel, (V,): the nearest voxel of it; 0 outside."""
+    import nibabel as nib
+
+    loaded: Any = atlas if hasattr(atlas, "dataobj") else nib.load(atlas)
+    numbers = np.asarray(loaded.dataobj)
+    if numbers.ndim == 4 and numbers.shape[3] == 1:
+        numbers = numbers[..., 0]
+    if numbers.ndim != 3 or (numbers != np.round(numbers)).any():
+        raise DataError(
+            f"an atlas is one image of whole numbers, a region each; this one has shape {numbers.shape}"
+            + ("" if numbers.ndim != 3 else " and other values (a probabilistic atlas? take its maximum first)")
+        )
+    ijk = np.stack(np.unravel_index(images.voxels, images.grid.shape), axis=1)
+    world = ijk @ images.grid.affine[:3, :3].T + images.grid.affine[:3, 3]
+    inverse = np.linalg.inv(loaded.affine)
+    there = np.round(world @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    inside = ((there >= 0) & (there < numbers.shape)).all(axis=1)
+    found = np.zeros(len(ijk))
+    found[inside] = numbers[tuple(there[inside].T)]
+    return found
+
+
+def _region(regions: Array | None, inside: Any, peak: int, labels: Any) -> tuple[str, float]:
+    """The name of the peak's region, and the share of the cluster within it."""
+    if regions is None:
+        return "", float("nan")
+    number = int(regions[peak])
+    share = float((regions[inside] == number).mean())
+    if number == 0:
+        return "", share
+    if isinstance(labels, Mapping):
+        return str(labels.get(number, number)), share
+    if labels is not None and number < len(labels):
+        return str(labels[number]), share
+    return str(number), share

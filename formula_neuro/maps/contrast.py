@@ -1,0 +1,115 @@
+"""Linear hypotheses about the coefficients in every voxel: maps of their estimates, statistics and p values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special, stats
+
+from ..errors import DataError
+from ..family import Array
+from ..inference.hypothesis import as_rows
+from .fit import MapFit
+from .maps import image, wald
+
+if TYPE_CHECKING:
+    from .threshold import Thresholded
+
+
+@dataclass(frozen=True, eq=False)
+class MapContrast:
+    """Hypotheses matrix @ coef = value in every voxel; one row has a signed map, several a joint one besides.
+
+    `values` are arrays of the V analysed voxels: "estimate", "se", "z", "p" (and "t") of a single row; "statistic" (F
+    of linear models, else chi-squared), "z" and "p" of several, whose rows are `contrast.row(i)`. p values are
+    two-sided, of a joint test those of its upper tail; z has the same tail as p.
+    """
+
+    fit: MapFit
+    label: str
+    matrix: Array  # (q, p)
+    value: Array  # (q,)
+    values: Mapping[str, Array]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def signed(self) -> bool:
+        """Whether its statistic has a sign: a single row."""
+        return len(self.matrix) == 1
+
+    @cached_property
+    def maps(self) -> Mapping[str, Any]:
+        """The maps as images, by the names of `values`."""
+        return {name: image(self.fit, values) for name, values in self.values.items()}
+
+    def row(self, number: int) -> MapContrast:
+        """One of several rows as a contrast of its own."""
+        return _contrast(self.fit, self.matrix[[number]], self.value[[number]], (self.labels[number],))
+
+    def threshold(
+        self, method: str = "fdr", alpha: float = 0.05, *, tail: str = "both", min_size: int = 1, connectivity: int = 26
+    ) -> Thresholded:
+        """Which voxels stand out; see maps.threshold.threshold."""
+        from .threshold import threshold
+
+        return threshold(self, method, alpha, tail=tail, min_size=min_size, connectivity=connectivity)
+
+    def to_nifti(self, folder: str | os.PathLike[str]) -> list[str]:
+        """Write its maps with their sidecars, as MapFit.to_nifti; the paths written."""
+        from .output import named_contrast, write
+
+        return write(self.fit, folder, named_contrast(self.label, self.values, self.labels))
+
+    def __repr__(self) -> str:
+        z = self.values["z"][np.isfinite(self.values["z"])]
+        peak = f", z from {z.min():.2f} to {z.max():.2f}" if len(z) else ""
+        return f"{self.label}: {len(z):,} voxels{peak}; .maps, .threshold(...), .to_nifti(folder)"
+
+
+def contrast_maps(fit: MapFit, hypothesis: Any) -> MapContrast:
+    """Test linear hypotheses about the coefficients in every voxel; texts, mappings and matrices as in contrast()."""
+    L, value, labels = as_rows(hypothesis, fit.names)
+    return _contrast(fit, L, value, tuple(labels))
+
+
+def _contrast(fit: MapFit, L: Array, value: Array, labels: tuple[str, ...]) -> MapContrast:
+    used = np.atleast_1d(L.any(axis=0))
+    gone = np.atleast_1d(np.isnan(fit.values["coef"][:, used]).all(axis=0))
+    if gone.any() and fit.fitted.any():
+        names = [name for name, mine in zip(fit.names, used, strict=True) if mine]
+        lost = ", ".join(name for name, g in zip(names, gone, strict=True) if g)
+        raise DataError(f"{lost} is aliased (a combination of earlier columns) or was fitted nowhere: it has no test")
+    with np.errstate(invalid="ignore"):
+        estimate = fit.values["coef"][:, used] @ L[:, used].T
+    V = L[:, used] @ fit.covariance()[:, used][:, :, used] @ L[:, used].T
+    df = fit.contrast_freedom(L)
+    values = _single(estimate[:, 0], V[:, 0, 0], value[0], df) if len(L) == 1 else _joint(estimate - value, V, df)
+    return MapContrast(fit, " & ".join(labels), L, value, values, labels)
+
+
+def _single(estimate: Array, variance: Array, value: float, df: Array) -> dict[str, Array]:
+    with np.errstate(invalid="ignore"):
+        se = np.sqrt(variance)
+    away = estimate - value
+    found = {"estimate": estimate, "se": se, "z": wald("z", away, se, df), "p": wald("p", away, se, df)}
+    return found if not np.isfinite(df).any() else found | {"t": wald("t", away, se, df)}
+
+
+def _joint(away: Array, V: Array, df: Array) -> dict[str, Array]:
+    """Wald's statistic of q rows; F where the statistics of single rows are t."""
+    fine = np.isfinite(away).all(axis=1) & np.isfinite(V).all(axis=(1, 2))
+    q = away.shape[1]
+    rank = int(np.linalg.matrix_rank(V[fine][0])) if fine.any() else q
+    statistic = np.full(len(away), np.nan)
+    inverse = np.linalg.pinv(V[fine], hermitian=True) if rank < q else np.linalg.inv(V[fine])
+    statistic[fine] = np.einsum("vi,vij,vj->v", away[fine], inverse, away[fine])
+    of_f = np.isfinite(df)
+    shown = np.where(of_f, statistic / rank, statistic)
+    bounded = np.where(of_f, df, 1.0)
+    tail = np.where(of_f, stats.f.logsf(shown, rank, bounded), stats.chi2.logsf(shown, rank))
+    return {"statistic": shown, "z": -special.ndtri_exp(tail), "p": np.exp(tail)}

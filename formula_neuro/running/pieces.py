@@ -1,0 +1,130 @@
+"""Pieces of work run here, in processes or on a dask cluster; a worker that dies costs nothing but its piece's time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import FitError
+
+TRIES = 4  # of one piece, before what kills its workers is taken to be the piece itself
+Piece = TypeVar("Piece")
+Answer = TypeVar("Answer")
+
+
+def finished(
+    work: Callable[[Piece], Answer], pieces: Sequence[Piece], workers: Any = None
+) -> Iterator[tuple[int, Answer]]:
+    """The number of each piece with its answer, as they come in.
+
+    workers: None or 1 (this process), a number of processes, a dask client, or another executor of
+    concurrent.futures. `work` is pickled for all but the first. Pieces whose worker was killed are run again.
+    """
+    if workers is None or (_is_number(workers) and workers == 1):
+        return ((number, work(piece)) for number, piece in enumerate(pieces))
+    if _is_number(workers):
+        if workers < 1:
+            raise ValueError(f"workers is a number of processes of 1 or more, or a dask client; got {workers}")
+        return _in_processes(work, pieces, int(workers))
+    if hasattr(workers, "scheduler") and hasattr(workers, "scatter"):
+        return _on_dask(work, pieces, workers)
+    if hasattr(workers, "submit"):
+        return _by_executor(work, pieces, workers)
+    raise TypeError(
+        f"workers is a number of processes, or an executor or client with submit(); got {type(workers).__name__}"
+    )
+
+
+def _is_number(workers: Any) -> bool:
+    return isinstance(workers, (int, np.integer)) and not isinstance(workers, bool)
+
+
+def _in_processes(
+    work: Callable[[Piece], Answer], pieces: Sequence[Piece], workers: int
+) -> Iterator[tuple[int, Answer]]:
+    """New processes of our own; when one dies the pool is made again for what is not finished."""
+    left, tries = list(range(len(pieces))), 0
+    while left:
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (work, workers))
+        try:
+            for number, answer in _drained(_prepared, pieces, left, pool, 2 * workers):
+                left.remove(number)
+                tries = 0
+                yield number, answer
+        except BrokenProcessPool as broken:
+            tries += 1
+            if tries == TRIES:
+                raise FitError(
+                    f"a worker process died {TRIES} times in a row without finishing a piece, most likely for want of "
+                    "memory; use fewer workers, or fewer images or voxels"
+                ) from broken
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _drained(
+    work: Callable[[Piece], Answer], pieces: Sequence[Piece], numbers: Sequence[int], pool: Executor, at_once: int
+) -> Iterator[tuple[int, Answer]]:
+    """Submit so many at once that all workers are busy and no more, so that memory stays bounded."""
+    waiting = list(reversed(numbers))
+    running: dict[Future[Answer], int] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                number = waiting.pop()
+                running[pool.submit(work, pieces[number])] = number
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                number = running.pop(future)
+                yield number, future.result()
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def _by_executor(
+    work: Callable[[Piece], Answer], pieces: Sequence[Piece], pool: Executor
+) -> Iterator[tuple[int, Answer]]:
+    yield from _drained(work, pieces, range(len(pieces)), pool, 2 * (os.cpu_count() or 1))
+
+
+def _on_dask(work: Callable[[Piece], Answer], pieces: Sequence[Piece], client: Any) -> Iterator[tuple[int, Answer]]:
+    """Tasks of a dask.distributed client, which moves them elsewhere when a worker dies."""
+    from dask.distributed import as_completed
+
+    [shared] = client.scatter([work], broadcast=True, hash=False)
+    futures = {
+        client.submit(_call, shared, piece, pure=False, retries=TRIES): number for number, piece in enumerate(pieces)
+    }
+    try:
+        for future in as_completed(list(futures)):
+            yield futures[future], future.result()
+            future.release()
+    finally:
+        client.cancel([future for future in futures if not future.done()])
+
+
+def _call(work: Callable[[Piece], Answer], piece: Piece) -> Answer:
+    return work(piece)
+
+
+# ---- inside a process of ours --------------------------------------------------------------------
+_held: list[Callable[[Any], Any]] = []  # the work, sent once a process and not once a piece
+
+
+def _prepare(work: Callable[[Any], Any], workers: int) -> None:
+    """Hold the work, and take no more than a share of the cores."""
+    _held.append(work)
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+
+def _prepared(piece: Any) -> Any:
+    return _held[0](piece)

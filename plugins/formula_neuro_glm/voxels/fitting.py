@@ -1,0 +1,24 @@
+"""The backends of images: a linear or generalized linear model in every voxel."""
+
+from __future__ import annotations
+
+from formula_neuro.kernels.voxel_blocks import fit_blocks
+from formula_neuro.maps.fit import MapFit
+from formula_neuro.maps.request import MapRequest
+
+from .problem import Problem
+
+
+def fit(request: MapRequest) -> MapFit:
+    """Fit a GLM by maximum likelihood or bias-reduced in every voxel of the request's images."""
+    problem = Problem.of(
+        request.design.matrix,
+        request.family,
+        request.estimator,
+        weights=request.weights,
+        offset=request.design.offset,
+        device=request.running.device,
+    )
+    dispersed = request.family.name == "gaussian"
+    df = float(len(problem.rows.used) - problem.rows.rank) if dispersed else float("inf")
+    return fit_blocks(request, problem, "voxel-lm" if dispersed else "voxel-glm", df_resid=df)
