@@ -98,9 +98,8 @@ def test_selected_rows_of_numbers_need_no_value_of_the_others(tmp_path: Path) ->
     table = written(tmp_path, values, dtype=np.float64)
     images = fn.read_images(table, "lesion", mask=np.ones(SHAPE))
     assert len(images.voxels) == 209 and len(images.select(np.array([0, 1, 5])).voxels) == 210
-    assert (
-        "1 of these have a value in no image, or lack it in one, and are left out; 209 are analysed" in images.messages
-    )
+    told = "1 of these lack a value in some image, or have one in no image, and are left out; 209 are analysed"
+    assert told in images.messages
 
 
 def test_images_in_memory_are_taken_and_keep_nothing(tmp_path: Path, cache: Path) -> None:
