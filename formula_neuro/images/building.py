@@ -17,11 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import ImageError
+from ..running.bar import bar
 from .grid import Grid
 from .headers import Header, values
 from .layout import Sparse, volumes
 from .packing import Tile, bit_tiles, joined, number_tiles, packed_bits
-from .progress import bar
 from .resampling import resampled
 from .spool import Spool
 from .store import InFile, InMemory, Rows, Store
