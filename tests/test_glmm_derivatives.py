@@ -112,6 +112,17 @@ def test_closed_forms_of_a_scalar_effect_are_the_general_derivatives(family):
         np.testing.assert_allclose(moved, p.v, atol=1e-10)
 
 
+def test_sums_by_level_and_one_product_with_each_level_apart_are_the_same(monkeypatch):
+    problem, marginal = marginal_for("~ x + (1|g)", "nbinom2", table(), nodes=7)
+    psi = somewhere(problem, "nbinom2")
+    mode = marginal.sure_mode(psi)
+    nodes = glmm_quadrature.nodes_at(problem.model, mode, problem.model.parts(psi)[2], 7)
+    _, H, _ = glmm_scalar.derivatives(problem.model, psi, mode, nodes)
+    monkeypatch.setattr(glmm_quadrature, "SPREAD", 0)
+    _, by_level, _ = glmm_scalar.derivatives(problem.model, psi, mode, nodes)
+    np.testing.assert_allclose(H, by_level, atol=1e-11 * np.abs(H).max())  # sums in another order
+
+
 def mp_laplace(y, w, x, codes, psi):
     """-2 log L by Laplace of a binomial random intercept, to 40 digits; psi = (theta, b0, b1)."""
     theta, b0, b1 = psi

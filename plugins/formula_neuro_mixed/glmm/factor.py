@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.linalg import LinAlgError
+from scipy.linalg.lapack import dpotrs
 
 from formula_neuro.family import Array
 
@@ -40,10 +41,10 @@ class Factor:
         if layout.M == 1:
             return np.asarray(self.inverse[:, :, 0] * r)
         first = _times(self.inverse, r[: layout.q1].reshape(layout.G, layout.K, c)).reshape(layout.q1, c)
-        if self.Y is None or self.S is None:
+        if self.Y is None or self.S is None or self.L is None:
             return first
-        second = np.linalg.solve(self.S, r[layout.q1 :] - self.Y.T @ r[: layout.q1])
-        return np.vstack([first - self.Y @ second, second])
+        second = _solved(self.S, self.L, r[layout.q1 :] - self.Y.T @ r[: layout.q1])
+        return np.concatenate([first - self.Y @ second, second])
 
     def own(self) -> Array:
         """(n, M, M): the part of A^-1 that belongs to the effects each row meets."""
@@ -88,10 +89,10 @@ class Factor:
         stacked = [within.reshape(c, -1)]
         if B is not None and C is not None and self.Y is not None:
             B, C = np.moveaxis(B, -1, 0), np.moveaxis(C, -1, 0)
-            X = B - _times(D, self.Y.reshape(layout.G, layout.K, -1))  # (c, G, K, q2)
-            flat = X.reshape(c, layout.q1, -1)
-            Q = C - B.reshape(c, layout.q1, -1).transpose(0, 2, 1) @ self.Y - self.Y.T @ flat
-            halved = _times(root, X).reshape(c * layout.q1, -1)
+            DY = _times(D, self.Y.reshape(layout.G, layout.K, -1))  # (c, G, K, q2)
+            side = self.Y.T @ (B - DY / 2).reshape(c, layout.q1, -1)
+            Q = C - side - side.transpose(0, 2, 1)  # C - B'Y - Y'B + Y'DY
+            halved = _times(root, B - DY).reshape(c * layout.q1, -1)
             stacked.append(np.sqrt(2) * (halved @ self.J).reshape(c, -1))
             stacked.append((self.J.T @ Q @ self.J).reshape(c, -1))
         F = np.hstack(stacked)
@@ -108,7 +109,7 @@ def factor(layout: Layout, parts: Blocks) -> Factor:
         return Factor(layout, half, inverse, log_determinant)
     Y = _times(inverse, B).reshape(layout.q1, -1)
     S = C - B.reshape(layout.q1, -1).T @ Y
-    S[np.diag_indices_from(S)] += 1.0
+    S.reshape(-1)[:: len(S) + 1] += 1.0
     L = np.asarray(np.linalg.cholesky(S))
     return Factor(layout, half, inverse, log_determinant + 2 * float(np.log(np.diag(L)).sum()), Y, S, L)
 
@@ -132,6 +133,13 @@ def _halves(D: Array) -> tuple[Array, float]:
     L = np.linalg.cholesky(D + np.eye(K))
     determinant = 2 * float(np.log(np.diagonal(L, axis1=1, axis2=2)).sum())
     return np.linalg.inv(L).transpose(0, 2, 1), determinant
+
+
+def _solved(S: Array, L: Array, r: Array) -> Array:
+    """S^-1 r, S = L L'."""
+    if r.shape[1] == 1:
+        return np.asarray(dpotrs(L.T, r, lower=0)[0])
+    return np.asarray(np.linalg.solve(S, r))  # scipy spends milliseconds on its threads for several columns
 
 
 def _times(blocks: Array, M: Array) -> Array:

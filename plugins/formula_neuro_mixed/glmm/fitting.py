@@ -101,7 +101,6 @@ def fit(request: Request) -> Fit:
         *(() if lost or too_large else unfinished(at.found, request.design.random)),
         *uncertain,
     )
-    finished = _finished(request, at, covariance)
     return replace(
         finished,
         converged=at.found.converged and not lost and not too_large,
@@ -131,7 +130,9 @@ def _finished(request: Request, at: Searched, covariance: Array | None) -> Fit:
     variance = None if covariance is None else covariance[len(b) :, len(b) :]
     family = limiting(request.family) if at.limited else estimated(request.family, tau, variance)
     effects = _effects(at, theta, mode)
-    eta = design.matrix[:, kept] @ beta[kept] + design.offset + contribution(design.random, effects)
+    eta = np.empty(len(design.matrix))
+    if len(mode.eta) < len(eta):  # rows of weight 0
+        eta = design.matrix[:, kept] @ beta[kept] + design.offset + contribution(design.random, effects)
     eta[model.layout.order] = mode.eta  # whose rounding keeps it inside the range
     loglik = at.loglik(family)
     n_parameters = int(kept.sum()) + len(theta) + int(model.rows.shaped or at.limited) + model.rows.n_inflation

@@ -38,6 +38,15 @@ class Model:
         return np.ascontiguousarray(self.X.T)
 
     @cached_property
+    def apart(self) -> Array:
+        """(n, (1 + r) G): z and the columns of X, those of every level of the one scalar effect by themselves."""
+        columns, rows = (self.layout.basis[:, 0], *self.XT), np.arange(len(self.X))
+        out = np.zeros((len(rows), len(columns), self.layout.G))
+        for j, column in enumerate(columns):
+            out[rows, j, self.layout.codes] = column
+        return out.reshape(len(rows), -1)
+
+    @cached_property
     def scalar(self) -> bool:
         """Whether every row meets one random effect, and nothing but a shape is estimated beside theta and b."""
         return self.layout.M == 1 and self.rows.n_inflation == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.family import Array
 
@@ -37,7 +38,7 @@ def moments(model: Model, terms: Sequence[Term], theta: Array, b: Array, tau: Se
     return out
 
 
-def _sd(z: Array, effects: Array, score: Array, bend: Array) -> float:
+def _sd(z: Array, effects: NDArray[np.intp], score: Array, bend: Array) -> float:
     """The square root of (sum s^2 - sum I) / sum I^2 over the levels."""
     s = np.bincount(effects, z * score)
     information = np.bincount(effects, z * z * bend)

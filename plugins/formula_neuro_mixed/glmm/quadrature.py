@@ -20,6 +20,8 @@ from .modes import Mode, Model
 from .rows import Near
 from .scalar_paths import Moving, Part, beside
 
+SPREAD = 300_000  # numbers up to which one product with z and X, each level's apart, is quicker than sums by level
+
 
 @dataclass(frozen=True, eq=False)
 class Nodes:
@@ -81,9 +83,14 @@ def over_nodes(model: Model, psi: Array, p: Moving, at: Nodes) -> Part:
 
 def _sums(model: Model, z: Array, near: Near) -> tuple[Array, Array, Array, Array]:
     """Sums over the rows of a level at each node, (K, G) and (r, K, G): of l' by z and X, of l'' z by z and X."""
-    starts, columns = model.layout.starts, (z, *model.XT)
-    score = np.array([np.add.reduceat(near.score * t, starts, axis=1) for t in columns])
-    bend = np.array([np.add.reduceat(near.bend * (z * t), starts, axis=1) for t in columns])
+    (K, n), G, columns = near.score.shape, model.layout.G, (z, *model.XT)
+    if n * G * len(columns) <= SPREAD:
+        apart = model.apart
+        score, bend = ((rows @ apart).reshape(K, -1, G).swapaxes(0, 1) for rows in (near.score, near.bend * z))
+    else:
+        starts = model.layout.starts
+        score = np.array([np.add.reduceat(near.score * t, starts, axis=1) for t in columns])
+        bend = np.array([np.add.reduceat(near.bend * (z * t), starts, axis=1) for t in columns])
     return score[0], score[1:], bend[0], bend[1:]
 
 
