@@ -1,6 +1,8 @@
-"""The closed forms of small linear mixed models, against the general paths that they stand in for."""
+"""What makes small linear mixed models quick: closed forms, against the general paths that they stand in for."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from formula_neuro.kernels.templates import lower_factor
 from formula_neuro_mixed.lmm.derivatives import Solver
 from formula_neuro_mixed.lmm.fitting import cross_products
 from formula_neuro_mixed.lmm.scalar import closed_form
+from formula_neuro_mixed.newton import Target, minimise
 
 
 def products(formula: str, estimator: str):
@@ -60,3 +63,15 @@ def test_a_lower_factor_of_two_effects_is_that_of_more(F):
 
 def test_a_lower_factor_whose_first_effect_is_0_has_one_column():
     assert lower_factor(np.array([[0.0, 0.0], [3.0, 4.0]])).tolist() == [[0.0, 0.0], [0.0, 5.0]]
+
+
+def test_a_search_gives_up_where_its_steps_lead_nowhere_near_the_goal():
+    def derivatives(x):
+        return float(x[0] ** 2 + 5), 2 * x, np.array([[2.0]])
+
+    target = Target(
+        lambda x: derivatives(x)[0], lambda x: derivatives(x)[:2], derivatives, lambda point, step: abs(step[0])
+    )
+    search = partial(minimise, target, np.array([0.1]), tolerance=1e-14)
+    assert search(goal=4.0).point.tolist() == [0.1]  # 10 times the gain of 0.01 would not do
+    assert abs(search(goal=5.001).point[0]) < 1e-7

@@ -11,15 +11,13 @@ from formula_neuro.family import Array
 from formula_neuro.kernels.templates import lower_factor, vech
 
 from .checks import small
-from .newton import Minimum
+from .newton import Descent, Minimum
 from .terms import Term
 
 WEAK = 2.0  # of the deviance: what a variance is worth that may have two minima
 
 
-def settle(
-    search: Callable[[Array], Minimum], value: Callable[[Array], float], terms: Sequence[Term], start: Array
-) -> Minimum:
+def settle(search: Descent, value: Callable[[Array], float], terms: Sequence[Term], start: Array) -> Minimum:
     """The minimum from `start`; directions of hardly any variance are set to 0 exactly where that costs nothing.
 
     theta comes first in the vectors; what follows it is left alone. At an exact 0 the gradient in that
@@ -29,8 +27,8 @@ def settle(
     """
     found = search(start)
     for point in nearby(terms, found.point):
-        if value(point) < found.value + WEAK:  # also where the way from 0 leads down: the others may move along 0
-            other = search(point)
+        if value(point) < found.value + WEAK:  # the others may move along 0
+            other = search(point, goal=found.value)
             better = other.value < found.value - 1e-9 * max(1.0, abs(found.value))
             found = replace(other if better else found, iterations=found.iterations + other.iterations)
     flat = flattened(terms, found.point)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from formula_neuro.family import Array
 
 NEAR = 1e-3  # a decrement below which a carried-along Hessian is checked against an exact one
+HOPE = 10.0  # times the gain that a step predicts: what a search from there may bring
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,12 @@ class Minimum:
     converged: bool
 
 
+class Descent(Protocol):
+    """What finds a minimum from a point; it may give up where it will hardly get below `goal`."""
+
+    def __call__(self, start: Array, *, goal: float = ...) -> Minimum: ...
+
+
 @dataclass(frozen=True, eq=False)
 class _State:
     """One point of the search with its modified Newton step; `lowest` is the lowest eigenvalue if negative."""
@@ -58,6 +66,7 @@ def minimise(
     last: float = 0.0,
     iterations: int = 100,
     enough: float = 1e-6,
+    goal: float = np.inf,
 ) -> Minimum:
     """A local minimum by Newton steps with |eigenvalues|, backtracking and a trust region.
 
@@ -66,6 +75,7 @@ def minimise(
     which some direction curves down (such as theta = 0 where a variance is wanted) is left along it.
     Where one more step will bring the decrement, which such steps square, below `last`, it is the last one and taken
     without new derivatives; the Minimum's gradient and decrement are then those before it.
+    It gives up where the steps predict nothing like the gain that would bring the value below `goal`.
     """
     at = state_at(target, np.asarray(start, dtype=float))
     checked = not target.secant
@@ -75,7 +85,7 @@ def minimise(
         if at.decrement < NEAR and not checked:
             at, checked = at if at.exact else state_at(target, at.point), True
         saddle = at.decrement < NEAR and at.lowest < 0  # not later: along a flat valley the end may never come
-        if at.decrement < tolerance and not saddle:
+        if (at.decrement < tolerance and not saddle) or at.value - HOPE * at.decrement > goal:
             break
         if at.exact and at.lowest == 0 and _next(at.decrement, before) < last:
             at = _stepped(target, at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 from formula_neuro.searching import Point, Search
 
-from .newton import Minimum, Target, minimise, state_at
+from .newton import Descent, Minimum, Target, minimise, state_at
 from .terms import Term, start_theta
 
 HIGH = 1e100  # in the place of an infinite value, between which a line search could not interpolate
@@ -23,7 +23,7 @@ SIZES = {"identity": 1.0, "zero": 1e-3, "large": 10.0}
 
 def searcher(
     how: Search, target: Target, *, tolerance: float, enough: float, last: float = 0.0, iterations: int = 100
-) -> Callable[[Array], Minimum]:
+) -> Descent:
     """What searches from a point as the user asked; `iterations` of Newton's method unless the user says how many."""
     if how.optimizer == "newton":
         many = how.iterations or iterations
@@ -31,7 +31,7 @@ def searcher(
     return partial(_by_scipy, target, how, enough)
 
 
-def _by_scipy(target: Target, how: Search, enough: float, start: Array) -> Minimum:
+def _by_scipy(target: Target, how: Search, enough: float, start: Array, *, goal: float = np.inf) -> Minimum:
     """Where one of scipy's searches ends; whether that is a minimum is told by the derivatives there."""
 
     def value(point: Array) -> float:
