@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formula_neuro.estimator import ML
+from formula_neuro.kernels.cones import recession_cones
+from formula_neuro.kernels.separation import SIGMOID
 
 from .batch import proved, searched
 from .cells import signs_of
 from .classes import UNKNOWN, Classes, cheap, programmed
 from .compress import compressed, plain
 from .design import Rows
-from .estimates import OVERLAP, QUASI, Estimates
+from .estimates import COMPLETE, OPEN, OVERLAP, QUASI, Estimates
 from .stubborn import alone
 
 
@@ -53,11 +55,23 @@ def estimate(block: Block) -> Estimated:
     out = Estimated(found, known, Estimates.empty(len(Y), rows.rank))
     _by_scores(block, out)
     _by_levels(block, out)
-    for c in np.flatnonzero(known.kind == UNKNOWN):
-        known.put(np.array([c]), programmed(rows, Y[c].astype(float)))
+    _by_programmes(block, known)
     missing = ~found.converged & ((known.kind == OVERLAP) | (not block.likeliest))
     _again(block, np.flatnonzero(missing), found)
     return out
+
+
+def _by_programmes(block: Block, known: Classes) -> None:
+    """What is left, by linear programmes: all at once where the responses are 0 and 1, then those in doubt."""
+    rows, left = block.rows, np.flatnonzero(known.kind == UNKNOWN)
+    if len(left) and rows.family.link.name in SIGMOID and block.Y.dtype == np.uint8:
+        cones = recession_cones(rows.Q @ rows.R, np.where(block.Y[left] > 0, 1, -1).astype(np.int8))
+        kinds = np.where(cones.apart, np.where(cones.complete, COMPLETE, QUASI), OVERLAP)
+        signs = np.where(cones.infinite, np.where(cones.signs == 0, OPEN, cones.signs), 0)
+        sure, left = left[cones.sure], left[~cones.sure]
+        known.kind[sure], known.signs[sure] = kinds[cones.sure], signs[cones.sure]
+    for c in left:
+        known.put(np.array([c]), programmed(rows, block.Y[c].astype(float)))
 
 
 def _again(block: Block, which: NDArray[np.intp], found: Estimates) -> None:
