@@ -304,3 +304,15 @@ def test_bootstrap_intervals_hold_the_shape_and_the_inflation_too():
     assert (table.conf_low < table.estimate)[["theta", "zi_(Intercept)"]].all()
     only = fn.confint(m, "zi_", method=fn.Bootstrap(n=4, seed=1))
     assert only.term.tolist() == ["zi_(Intercept)"]
+
+
+def test_zero_inflation_stands_in_comparisons_and_in_json(found):
+    from formula_neuro.display.json_words import fit_record
+
+    plain = fn.fit("y ~ x + (1|g)", inflated(seed=1, family="nbinom2"), family="nbinom2")
+    table = fn.compare(plain, found, names=["without", "with"]).table
+    assert table.loc["zero inflation: z", "without"] == ""
+    assert table.loc["zero inflation: z", "with"] == f"{found.inflation.gamma[1]:.3f} ({found.inflation.se[1]:.3f})"
+    assert fn.compare(plain, found).names[1] == "Laplace(zero_inflation='~ z')"
+    assert [row["term"] for row in fit_record(found)["zero_inflation"]] == ["(Intercept)", "z"]
+    assert "zero_inflation" not in fit_record(plain)

@@ -24,7 +24,7 @@ WORDS = {
     "adj_r_squared": "adjusted R²",
 }
 LEGEND = "*** p < 0.001, ** p < 0.01, * p < 0.05"
-PARTS = ("coefficients", "random effects", "fit")
+PARTS = ("coefficients", "zero inflation", "random effects", "fit")
 IN_BRACKETS = {
     "std_error": "standard errors",
     "conf_int": "{level:g} % intervals",
@@ -122,7 +122,7 @@ def _cell(comparison: Comparison, part: str, values: pd.Series, places: int) -> 
     if math.isnan(estimate):
         return "aliased"
     word = _number(estimate, places)
-    if part != "coefficients":
+    if part not in ("coefficients", "zero inflation"):
         return word
     # R's dot for p < .1 would read as a decimal point here.
     marks = digits.stars([float(values["p_value"])])[0].strip(".") if comparison.stars else ""

@@ -24,6 +24,7 @@ def fit_record(m: Fit) -> dict[str, Any]:
         "coefficients": m.tidy().to_dict("records"),
         "ratios": ratios(m)[["term", "estimate", "conf_low", "conf_high"]].to_dict("records") if ratio_name(m) else [],
         "varcorr": m.varcorr().to_dict("records"),
+        **({"zero_inflation": m.zero_inflation().to_dict("records")} if m.inflation is not None else {}),
     }
     cleaned: dict[str, Any] = plain(record)
     return cleaned

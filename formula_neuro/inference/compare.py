@@ -119,7 +119,12 @@ def compare(
     parts = [
         part.assign(fit=head)
         for fit, head, how in zip(fits, heads, covariances, strict=True)
-        for part in (_coefficients(fit, _infinite(fit, fits), how, conf_level, exponentiate), _random(fit), _whole(fit))
+        for part in (
+            _coefficients(fit, _infinite(fit, fits), how, conf_level, exponentiate),
+            _zeros(fit, conf_level, exponentiate),
+            _random(fit),
+            _whole(fit),
+        )
     ]
     frame = pd.concat([p for p in parts if len(p)], ignore_index=True)
     frame = frame.reindex(columns=["fit", "part", *COLUMNS, "separated"])
@@ -159,7 +164,7 @@ def _names(fits: tuple[Fit, ...], covariances: list[Any]) -> tuple[str, ...]:
 def _estimator(fit: Fit) -> str:
     """ "ml", "jeffreys(0.3)": the word, with its number where that is not the default."""
     how = fit.request.estimator
-    chosen = any(getattr(how, name, None) for name in ("prior", "weights"))
+    chosen = any(getattr(how, name, None) for name in ("prior", "weights", "zero_inflation"))
     if fit.request.model == "gee" or fit.request.residuals or chosen:
         return repr(how)
     numbers = [f"{value:g}" for value in vars(how).values() if isinstance(value, (int, float))]
@@ -196,6 +201,14 @@ def _coefficients(
     limits = np.where(table["separated"] == 0, np.nan, table["separated"] * np.inf)
     table.loc[lost, "estimate"] = np.exp(limits[lost]) if exponentiate else limits[lost]
     return table
+
+
+def _zeros(fit: Fit, conf_level: float, exponentiate: bool) -> pd.DataFrame:
+    """The coefficients of zero inflation, named so; no rows without."""
+    if fit.inflation is None:
+        return pd.DataFrame()
+    table = fit.zero_inflation(conf_level=conf_level, exponentiate=exponentiate)
+    return table.assign(part="zero inflation", term="zero inflation: " + table["term"])
 
 
 def _random(fit: Fit) -> pd.DataFrame:
