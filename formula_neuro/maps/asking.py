@@ -73,20 +73,18 @@ def map_request(
     running: Running = HERE,
 ) -> MapRequest:
     """The request of a formula whose response is a column of images; `data` is a table or what read_images gave."""
-    images = _images(formula, data, mask)
-    parsed = parse(formula, [str(c) for c in images.table.columns])
-    name = response_name(parsed)
-    if name != images.response:
+    table, response = _table(formula, data, mask)
+    parsed = parse(formula, [str(c) for c in table.columns])
+    if response_name(parsed) != response:
         shown = "nothing" if parsed.response is None else label(parsed.response)
         raise FormulaError(
-            f"the images are those of the column {images.response!r}, but the response is {shown}; write "
-            f"'{images.response} ~ ...'",
+            f"the images are those of the column {response!r}, but the response is {shown}; write '{response} ~ ...'",
             formula,
             0,
         )
     design = model_matrix(
         replace(parsed, response=None),
-        images.table,
+        table,
         weights=weights,
         offset=offset,
         subset=subset,
@@ -96,49 +94,65 @@ def map_request(
     )
     from ..fitting import model_of  # which imports this file
 
-    chosen = images if len(design.rows) == len(images.table) else images.select(design.rows)
     model = model_of(design, family, estimator)
     how = as_estimator(estimator, model)
-    _check(chosen, design, family, how)
+    _check_model(design, family, how)  # before any image is read, which may take minutes
+    images = _images(data, response, mask, family, running)
+    chosen = images if len(design.rows) == len(images.table) else images.select(design.rows)
+    _check_images(chosen, family)
     weighed = np.ones(len(design.rows)) if design.weights is None else design.weights
     messages = (*images.messages, *design.messages, *_about(chosen, family))
     return MapRequest(model, family, how, design, chosen, weighed, messages, running)
 
 
-def _images(formula: str, data: Any, mask: Any) -> Images:
-    """The images of the response's column, read now unless the data are images already."""
-    from ..images.reading import read_images
+def _table(formula: str, data: Any, mask: Any) -> tuple[pd.DataFrame, str]:
+    """The table of the images, none of which is read, and the name of their column."""
+    from ..images.sources import sources
 
     if hasattr(data, "voxels"):
         if mask is not None:
             raise DataError("these images were read with a mask already: give mask= to fn.read_images, not to fn.fit")
-        images: Images = data
-        return images
+        return data.table, data.response
     columns = [] if isinstance(data, (str, os.PathLike)) else [str(c) for c in as_table(data).columns]
     name = response_name(parse(formula, columns))
     if name is None:
         raise FormulaError(
             "the response of a model of images is the name of a column of paths, as in 'lesion ~ age'", formula, 0
         )
-    return read_images(data, name, mask=mask)
+    return sources(data, name).table, name
 
 
-def _check(images: Images, design: Design, family: Family, how: Estimator) -> None:
-    """What can be refused before any voxel is fitted."""
+def _images(data: Any, response: str, mask: Any, family: Family, running: Running) -> Images:
+    """The images of the response's column, read now unless the data are images already."""
+    from ..images.reading import read_images
+
+    if hasattr(data, "voxels"):
+        images: Images = data
+        return images
+    binary = True if isinstance(family, Binomial) else None
+    return read_images(data, response, mask=mask, binary=binary, progress=running.progress)
+
+
+def _check_model(design: Design, family: Family, how: Estimator) -> None:
+    """What can be refused before any image is read."""
     n, p = design.matrix.shape
+    if n <= p:
+        raise DataError(f"{n} images cannot determine {p} coefficients; leave terms out, or add images")
+    if how.word in BIAS_REDUCED and family.name == "gaussian":
+        raise DataError(f"estimator={how.word!r} is for binomial and poisson; least squares have no bias to reduce")
+
+
+def _check_images(images: Images, family: Family) -> None:
+    """What can be refused before any voxel is fitted."""
     if isinstance(family, Binomial) and not images.binary:
         raise DataError(
             f"family={family.name!r} takes masks of 0 and 1, but the images of {images.response!r} hold other values; "
             "make masks of them with fn.read_images(..., threshold=0.5), or use family='gaussian'"
         )
-    if n <= p:
-        raise DataError(f"{n} images cannot determine {p} coefficients; leave terms out, or add images")
     if not len(images.voxels):
         raise DataError(
             f"no voxel is left to fit: no voxel of the mask has the events that min_count={images.min_count} asks for"
         )
-    if how.word in BIAS_REDUCED and family.name == "gaussian":
-        raise DataError(f"estimator={how.word!r} is for binomial and poisson; least squares have no bias to reduce")
 
 
 def _about(images: Images, family: Family) -> tuple[str, ...]:

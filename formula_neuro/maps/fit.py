@@ -78,8 +78,14 @@ class MapFit:
 
     @property
     def converged(self) -> bool:
-        """Whether the search ended well in every voxel that has an estimate."""
-        return bool(np.asarray(self.values["converged"])[self.fitted].all())
+        """Whether the search ended well in every voxel whose estimate is finite."""
+        return not self.unfinished.any()
+
+    @property
+    def unfinished(self) -> NDArray[np.bool_]:
+        """Voxels whose search did not end well, (V,); those are not meant whose estimate is infinite."""
+        infinite = np.isinf(self.values["coef"]).any(axis=1)
+        return np.asarray(self.fitted & ~infinite & ~np.asarray(self.values["converged"], dtype=bool))
 
     @cached_property
     def fitted(self) -> NDArray[np.bool_]:

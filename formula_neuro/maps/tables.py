@@ -53,7 +53,7 @@ def overall(fit: MapFit) -> pd.DataFrame:
         "images": fit.nobs,
         "voxels": fit.n_voxels,
         "fitted": int(fit.fitted.sum()),
-        "not_converged": int((~np.asarray(fit.values["converged"], dtype=bool) & fit.fitted).sum()),
+        "not_converged": int(fit.unfinished.sum()),
         "df_resid": fit.df_resid,
     }
     if "class" in fit.values:

@@ -39,11 +39,18 @@ def _classes(fit: MapFit) -> list[str]:
 
 
 def about(fit: MapFit) -> tuple[str, ...]:
-    """Messages that every fit in voxels owes: how many did not converge."""
-    lost = int((~np.asarray(fit.values["converged"], dtype=bool) & fit.fitted).sum())
-    if not lost:
-        return ()
-    return (
-        f"{lost:,} of {fit.n_voxels:,} voxels did NOT converge: their numbers are only where the search stopped; "
-        'see maps["converged"]',
-    )
+    """Messages that every fit in voxels owes: where estimates are infinite, and how many did not converge."""
+    notes = []
+    infinite = int(np.isinf(fit.values["coef"]).any(axis=1).sum())
+    if infinite:
+        notes.append(
+            f"{infinite:,} of {fit.n_voxels:,} voxels are separated, so that maximum likelihood is infinite there: such "
+            'coefficients are inf with their sign and have no z; estimator="mean_br" is finite'
+        )
+    lost = int(fit.unfinished.sum())
+    if lost:
+        notes.append(
+            f"{lost:,} of {fit.n_voxels:,} voxels did NOT converge: their numbers are only where the search stopped; "
+            'see maps["converged"]'
+        )
+    return tuple(notes)
