@@ -241,7 +241,6 @@ def test_backends_without_structures_refuse_them(series):
         fit("y ~ x + (1|mouse)", series, fn.VarIdent("dose"), backend="lme4")
 
 
-@pytest.mark.parametrize("ask", [lambda m: m.tidy(df="kenward-roger"), lambda m: fn.confint(m, method="profile")])
-def test_what_the_structure_excludes_is_said(series, ask):
+def test_what_the_structure_excludes_is_said(series):
     with pytest.raises(Unable, match="residual structure"):
-        ask(fit("y ~ x + (1|mouse)", series, fn.VarIdent("dose")))
+        fn.confint(fit("y ~ x + (1|mouse)", series, fn.VarIdent("dose")), method="profile")

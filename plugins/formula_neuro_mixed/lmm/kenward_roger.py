@@ -98,15 +98,20 @@ def kenward_roger(products: Products, theta: Array, basis: Basis) -> KenwardRoge
     """Everything that Kenward and Roger's tests of a REML fit need, at its theta."""
     at = solve(products, theta)
     directions, gamma = components(products, theta)
-    P, Q, traces = with_residual(moments(products, theta, directions, at), gamma, at, products.n)
-    Phi = at.C
+    pieces = with_residual(moments(products, theta, directions, at), gamma, at, products.n)
+    return assembled(basis, at.r2 / products.df, at.C, pieces)
+
+
+def assembled(basis: Basis, s2: float, Phi: Array, pieces: tuple[Array, Array, Array]) -> KenwardRoger:
+    """The adjusted covariance from P, Q and the traces of V's components, as with_residual gives them."""
+    P, Q, traces = pieces
     PPhi = P @ Phi
     QPhi = np.einsum("ijxy,yx->ij", Q, Phi)
     crossed = np.einsum("ixy,jyx->ij", PPhi, PPhi)  # tr(Phi P_i Phi P_j)
     W = _inverse((traces - 2 * QPhi + crossed) / 2, traces / 2)
     inner = np.einsum("ij,ijxy->xy", W, Q) - np.einsum("ij,ixy,jyz->xz", W, PPhi, P)
     adjusted = Phi + 2 * Phi @ inner @ Phi
-    return KenwardRoger(basis, at.r2 / products.df, Phi, (adjusted + adjusted.T) / 2, P, W)
+    return KenwardRoger(basis, s2, Phi, (adjusted + adjusted.T) / 2, P, W)
 
 
 def components(products: Products, theta: Array) -> tuple[list[Direction], Array]:

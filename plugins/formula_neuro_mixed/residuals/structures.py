@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from formula_neuro.errors import Unable
 from formula_neuro.family import Array
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
 from ..effects import contribution
 from ..lmm.containment import containment, of_rows
+from ..lmm.kenward_roger import KenwardRoger
 from ..newton import flatness
+from .kenward_roger import kenward_roger
 from .rows import Rows, rows_of
 from .search import Optimum, search
 
@@ -57,11 +58,15 @@ class Engine:
         """The criterion's largest slope in rho, and the gain that one more Newton step predicts."""
         return flatness(self.rho, fit.criterion, self.gradient, self.curvature)
 
-    def kenward_roger(self, fit: Fit) -> NoReturn:
-        raise Unable(
-            "Kenward and Roger's method is not offered with a residual structure; df='satterthwaite' takes the "
-            "uncertainty of its parameters into account"
-        )
+    def kenward_roger(self, fit: Fit) -> KenwardRoger:
+        """The adjusted covariance and its tests, of REML fits with a spread by level; Unable for others."""
+        if not self.inner.engine.products.reml:
+            self.inner.engine.kenward_roger(self.inner)
+        return self._kenward_roger
+
+    @cached_property
+    def _kenward_roger(self) -> KenwardRoger:
+        return kenward_roger(self.inner, self.rows, self.rho)
 
     def df(self, fit: Fit, L: Array, method: str) -> Array:
         """Degrees of freedom (q,) of each row of L (q, p).
@@ -71,7 +76,7 @@ class Engine:
         """
         L = np.atleast_2d(np.asarray(L, dtype=float))
         if method == "kenward-roger":
-            self.kenward_roger(fit)
+            return self.kenward_roger(fit).df(L)
         if method == "containment":  # of the columns as they are: whitened, none is constant within a group
             kept = np.flatnonzero(~np.isnan(fit.beta))
             return of_rows(containment(fit.request.design, kept, fit.request.weights > 0), L)
