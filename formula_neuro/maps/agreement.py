@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from .. import registry
 from ..agreement import Agreement, Verdict, crosscheck
 from ..errors import DataError
-from ..estimator import BIAS_REDUCED
 from ..result import Fit
 from ..running.bar import bar
-from .fit import ALL_ONE, ALL_ZERO, MapFit
+from .fit import MapFit
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,11 +107,7 @@ def crosscheck_maps(
 
 def _comparable(fit: MapFit) -> NDArray[np.bool_]:
     """Which voxels have numbers that R can have too, (V,)."""
-    coef = fit.values["coef"]
-    fine = fit.fitted & ~np.isinf(coef).any(axis=1)
-    if "class" in fit.values and fit.request.estimator.word not in BIAS_REDUCED:
-        fine &= ~np.isin(fit.values["class"], (ALL_ZERO, ALL_ONE))
-    return np.asarray(fine)
+    return np.asarray(fit.fitted & ~fit.infinite)
 
 
 def as_fit(fit: MapFit, number: int) -> Fit:

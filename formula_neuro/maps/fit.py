@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..estimator import BIAS_REDUCED
 from ..family import Array, Family
 from ..result import Fit
 from .maps import Maps, image
@@ -84,8 +85,14 @@ class MapFit:
     @property
     def unfinished(self) -> NDArray[np.bool_]:
         """Voxels whose search did not end well, (V,); those are not meant whose estimate is infinite."""
-        infinite = np.isinf(self.values["coef"]).any(axis=1)
-        return np.asarray(self.fitted & ~infinite & ~np.asarray(self.values["converged"], dtype=bool))
+        return np.asarray(self.fitted & ~self.infinite & ~np.asarray(self.values["converged"], dtype=bool))
+
+    @property
+    def infinite(self) -> NDArray[np.bool_]:
+        """Voxels whose estimate is infinite, (V,): those that are separated, unless the estimator is finite there."""
+        if "class" not in self.values or self.request.estimator.word in BIAS_REDUCED:
+            return np.zeros(self.n_voxels, dtype=bool)
+        return np.isin(self.values["class"], (QUASI, COMPLETE, ALL_ZERO, ALL_ONE))
 
     @cached_property
     def fitted(self) -> NDArray[np.bool_]:

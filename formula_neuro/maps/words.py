@@ -41,11 +41,12 @@ def _classes(fit: MapFit) -> list[str]:
 def about(fit: MapFit) -> tuple[str, ...]:
     """Messages that every fit in voxels owes: where estimates are infinite, and how many did not converge."""
     notes = []
-    infinite = int(np.isinf(fit.values["coef"]).any(axis=1).sum())
+    infinite = int(fit.infinite.sum())
     if infinite:
         notes.append(
             f"{infinite:,} of {fit.n_voxels:,} voxels are separated, so that maximum likelihood is infinite there: such "
-            'coefficients are inf with their sign and have no z; estimator="mean_br" is finite'
+            "coefficients are inf with their sign, or NaN where the data leave it open, and have no z; "
+            'estimator="mean_br" is finite'
         )
     lost = int(fit.unfinished.sum())
     if lost:
