@@ -44,8 +44,8 @@ def about(fit: MapFit) -> tuple[str, ...]:
     infinite = int(fit.infinite.sum())
     if infinite:
         notes.append(
-            f"{infinite:,} of {fit.n_voxels:,} voxels are separated, so that maximum likelihood is infinite there: such "
-            "coefficients are inf with their sign, or NaN where the data leave it open, and have no z; "
+            f"{infinite:,} of {fit.n_voxels:,} voxels are separated, so that maximum likelihood is infinite there: "
+            "such coefficients are inf with their sign, or NaN where the data leave it open, and have no z; "
             'estimator="mean_br" is finite'
         )
     lost = int(fit.unfinished.sum())
