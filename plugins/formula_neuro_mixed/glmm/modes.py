@@ -102,6 +102,7 @@ def modes(model: Model, psi: Array, start: Array) -> Mode | None:
     theta, b, tau = model.parts(psi)
     U = model.layout.basis * theta if model.layout.M == 1 else model.layout.basis @ model.layout.factor(theta)
     fixed = model.X @ b + model.offset
+    start = start if theta.any() else np.zeros_like(start)  # without random effects the modes are 0
     at = _point(model, U, fixed, tau, start)
     if at is None and start.any():
         at = _point(model, U, fixed, tau, np.zeros_like(start))
@@ -110,6 +111,8 @@ def modes(model: Model, psi: Array, start: Array) -> Mode | None:
             return None
         step, newton = _step(model.layout, U, at)
         size = float(np.abs(step).max())
+        if size == 0:
+            return _finished(model, U, tau, at)
         if not isfinite(size):
             return None
         last = size < (SMALL if newton else SMALLEST)
