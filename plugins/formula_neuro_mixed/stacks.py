@@ -108,8 +108,9 @@ class LargeRoot:
         return np.asarray(lapack.dtrtrs(self.lower, x[0], lower=1, trans=1)[0][None])
 
     def inverse(self) -> Array:
-        inverse = lapack.dpotri(self.lower, lower=1)[0]
-        inverse += np.tril(inverse, -1).T  # C is clean, so is the upper triangle of this
+        triangle = lapack.dpotri(self.lower, lower=1)[0]
+        inverse = triangle + triangle.T  # C is clean, so is the upper triangle of this
+        inverse[np.diag_indices(len(inverse))] /= 2
         return np.asarray(inverse[None])
 
 

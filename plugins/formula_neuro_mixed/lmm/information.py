@@ -110,7 +110,8 @@ class Information:
             D = np.array([directions[i][1] for i in own])
             DH = times(D[:, None], self.H1)
             mixed = _paired(DH, times(D[:, None], self.remainder.shared))
-            folded = [self.remainder.rest.pairs.fold(self.R.transpose(0, 2, 1) @ one @ self.R) for one in D]
+            R = self.R
+            folded = [self.remainder.rest.pairs.fold(times(times(R.transpose(0, 2, 1), one), R)) for one in D]
             N = [self.remainder.RT @ one for one in folded]  # RT F'D_iF
             TN = [self.remainder.rest.layout.apply(self.remainder.S, one) for one in N]
             squares = [[np.einsum("bxy,byx->", one, two) for two in TN] for one in TN]
