@@ -13,6 +13,7 @@ from .spool import Spool
 from .store import Indices
 
 AT_ONCE = 32 << 20  # bytes of unpacked bits that are held at a time
+SET_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)  # of each byte
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +58,23 @@ def bit_tiles(spool: Spool, union: NDArray[np.uint8]) -> Iterator[Tile]:
         used = np.flatnonzero(union[first : first + columns.shape[1]])
         for start in range(0, len(used), step):
             some = used[start : start + step]
-            wide = np.unpackbits(columns[:, some], axis=1)
             ever = np.flatnonzero(np.unpackbits(union[first + some]))
-            wide = wide[:, ever]
+            rows = _turned(columns[:, some])[ever]
             voxels = (first + some[ever // 8]) * 8 + ever % 8
-            counts = wide.sum(axis=0, dtype=np.int64)
-            rows = np.ascontiguousarray(np.packbits(wide, axis=0).T)
+            counts = SET_BITS[rows].sum(axis=1, dtype=np.int64)
             yield Tile(voxels.astype(np.int64), rows, counts, np.ones(len(voxels), bool))
+
+
+def _turned(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(n, b) bytes whose bits are voxels -> (8 b, ceil(n / 8)) bytes whose bits are images.
+
+    numpy.packbits takes any number but 0 for 1, so that one bit of a byte need not be shifted to its end.
+    """
+    lying = np.ascontiguousarray(columns.T)  # (b, n)
+    rows = np.empty((len(lying), 8, (lying.shape[1] + 7) // 8), np.uint8)
+    for bit in range(8):
+        rows[:, bit] = np.packbits(lying & np.uint8(128 >> bit), axis=1)
+    return rows.reshape(-1, rows.shape[2])
 
 
 def number_tiles(spool: Spool, union: NDArray[np.uint8]) -> Iterator[Tile]:
