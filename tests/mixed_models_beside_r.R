@@ -30,6 +30,12 @@ lmer_of <- function(model, d, fitter = lme4::lmer, start = NULL, ...) {
     fitter(.(as.formula(model$formula)), d, REML = model$reml, weights = w_, start = start, control = control))))
 }
 
+# Conditional standard deviations of the modes, level by level, where each grouping factor has one term.
+spread_of <- function(m) {
+  unlist(lapply(ranef(m, condVar = TRUE), function(r) apply(attr(r, "postVar"), 3, function(v) sqrt(diag(as.matrix(v))))),
+         use.names = FALSE)
+}
+
 table_rows <- function(a) list(term = rownames(a), sum_sq = a[["Sum Sq"]], ddf = a[["DenDF"]], F = a[["F value"]])
 anovas <- function(m, ddf, types) {
   names(types) <- types
@@ -63,6 +69,7 @@ linear <- function(model, d) {
     criterion = -2 * c(logLik(m)), own = -2 * c(logLik(lmer_of(model, d))), polished = -2 * c(logLik(polished)),
     theta = getME(m, "theta"), beta = fixef(m), se = sqrt(diag(as.matrix(vcov(m)))), sigma = sigma(m),
     modes = getME(m, "b")@x, satterthwaite = coef(summary(m))[, "df"])
+  if (model$alone) out$spread <- spread_of(m)
   if (model$terms) out$anova <- anovas(m, "Satterthwaite", c("I", "II", "III"))
   by_pbkrtest <- model$reml && is.null(model$weights)  # it does not take weights into account
   if (by_pbkrtest) {
@@ -107,7 +114,7 @@ generalized <- function(model, d) {
   devfun <- glmer_of(model, d, devFunOnly = TRUE, control = glmerControl(tolPwrss = 1e-14))
   free <- c(which(theta != 0), length(theta) + seq_along(beta))
   step <- c(rep(0.1, length(theta)), unlist(model$se))[free]
-  list(loglik = c(logLik(at)), polished = c(logLik(polished)),
+  list(loglik = c(logLik(at)), spread = if (model$alone && model$nodes == 1) spread_of(at), polished = c(logLik(polished)),
        own = -devfun(c(getME(own, "theta"), fixef(own))) / 2,  # what it prints is up to 1e-4 off
        default_se = sqrt(diag(as.matrix(vcov(own)))),
        se = utils::tail(errors_of(devfun, c(theta, beta), free, step), length(beta)), modes = getME(at, "b")@x)

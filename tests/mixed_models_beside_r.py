@@ -47,6 +47,12 @@ class Model:
         return isinstance(self.estimator, fn.Laplace)
 
     @property
+    def alone(self) -> bool:
+        """Whether each grouping factor has one random term."""
+        groups = re.findall(r"\|([^|)]+)\)", self.formula)
+        return "||" not in self.formula and len(groups) == len(set(groups))
+
+    @property
     def nodes(self) -> int:
         """Of adaptive quadrature; 1 is Laplace's approximation."""
         asked = re.fullmatch(r"AGQ\((\d+)\)", str(self.estimator))
@@ -277,6 +283,7 @@ def _asked(model: Model, fit: fn.Fit) -> dict:
         "theta": fit.theta.tolist(),
         "beta": fit.beta.tolist(),
         "se": np.asarray(fit.se).tolist(),
+        "alone": model.alone,
         "terms": any(term.variables for term in fit.request.design.terms),
         "fixed": model.formula.split(" + (")[0],
     }

@@ -24,6 +24,7 @@ LINEAR = [name for name, model in MODELS.items() if model.linear]
 BY_PBKRTEST = [n for n in LINEAR if MODELS[n].estimator is None and MODELS[n].weights is None]
 WITH_TERMS = [n for n in LINEAR if not MODELS[n].formula.split("~")[1].strip().startswith("1 +")]
 GENERALIZED = [name for name, model in MODELS.items() if not model.linear and model.judge == "lme4"]
+LAPLACE = [name for name in GENERALIZED if MODELS[name].nodes == 1]
 BY_GLMMTMB = [name for name, model in MODELS.items() if model.judge == "glmmTMB"]
 
 
@@ -169,7 +170,7 @@ def test_glmers_default_standard_errors_are_up_to_a_percent_off(side_by_side):
     assert sum(share > 1e-4 for share in off.values()) > len(off) / 2
 
 
-@pytest.mark.parametrize("name", [n for n in GENERALIZED if MODELS[n].nodes == 1])
+@pytest.mark.parametrize("name", LAPLACE)
 def test_modes_are_glmers(ours, theirs):
     modes = np.concatenate([effect.modes.ravel() for effect in ours.random])
     np.testing.assert_allclose(modes, theirs["modes"], atol=1e-6)
@@ -179,6 +180,13 @@ def test_observed_weights_come_nearer_to_the_integral(side_by_side):
     expected, observed = (side_by_side.fits[f"cbpp, probit{how}"].loglik for how in ("", ", observed weights"))
     integral = fn.refit(side_by_side.fits["cbpp, probit"], estimator="AGQ(25)").loglik
     assert expected < observed - 0.02 < observed < integral
+
+
+@pytest.mark.parametrize("name", [n for n in [*LINEAR, *LAPLACE] if MODELS[n].alone])
+def test_conditional_standard_deviations_of_modes_are_lme4s(ours, theirs, name):
+    variances = [np.diagonal(effect.mode_covariance, axis1=1, axis2=2).ravel() for effect in ours.random]
+    found = np.sqrt(np.maximum(np.concatenate(variances), 0))
+    np.testing.assert_allclose(found, theirs["spread"], rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", BY_GLMMTMB)
