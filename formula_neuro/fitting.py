@@ -83,7 +83,8 @@ def fit(
     Where the response names a column of images (paths of NIfTI files), or the data are what `fn.read_images` gave, the
     model is fitted in every voxel and the result is a MapFit: maps instead of numbers.
 
-    formula: R's syntax with lme4's bars, "lick ~ dff + (1|mouseID)".
+    formula: R's syntax with lme4's bars, "lick ~ dff + (1|mouseID)"; random effects with a covariance structure are
+        diag(0 + f|g), cs(0 + f|g) and ar1(0 + time|g), with hom = TRUE for one variance, FALSE for one a column.
     data: a DataFrame (or what pandas takes), or the path of a csv, tsv, txt or parquet file; images.
     family: gaussian, binomial, poisson, Gamma, inverse.gaussian, nbinom2 (theta estimated, as glm.nb) and R's quasi
         families, the link in brackets: "binomial(probit)", "quasi(log, mu^2)", "nbinom2(log, theta=2)";

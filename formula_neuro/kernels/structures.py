@@ -157,13 +157,13 @@ class Structure:
 
     # ---- limits --------------------------------------------------------------------------------------
     def nearby(self, psi: Array) -> list[Array]:
-        """psi with one sd at 0, for every one that is not."""
-        found = []
-        for k in np.flatnonzero(~self.zero(psi)[: self.n_sds]):
-            out = psi.copy()
-            out[k] = 0.0
-            found.append(out)
-        return found
+        """psi with its smallest sd at 0, of those that are not."""
+        sds = np.where(self.zero(psi), np.inf, self.sds(psi))[: self.n_sds]
+        if np.isinf(sds).all():
+            return []
+        out = psi.copy()
+        out[np.argmin(sds)] = 0.0
+        return [out]
 
     def flattened(self, psi: Array) -> Array:
         """psi with its small sds at 0, and a correlation near a limit there."""

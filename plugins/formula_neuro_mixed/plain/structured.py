@@ -68,5 +68,9 @@ def correlation(term: RandomTerm, x: float) -> float:
 def minimum(request: Request, start: Array) -> Array:
     """The parameters of the least deviance near a start, by differences."""
     options: Any = {"gtol": 1e-4}
-    found = optimize.minimize(lambda x: deviance(request, x)[0], start, method="BFGS", options=options)
+
+    def value(x: Array) -> float:
+        return deviance(request, x)[0]
+
+    found = optimize.minimize(value, start, method="BFGS", options=options)
     return np.asarray(found.x)
