@@ -69,9 +69,34 @@ def test_pooling_cells_finds_what_mice_do_not_show():
     assert names["wrong"].se.iloc[0] < names["right"].se.iloc[0] / 4
 
 
+def test_lm_beside_lme_is_the_published_table_of_example_2():
+    shown = {key: list(column) for key, column in ran("pooling")[0]["columns"].items()}
+    assert shown["48h", "estimate"] == ["-0.078 ± 0.017", "-0.017 ± 0.017"] and shown["48h", "p"] == ["4.7e-06", "0.31"]
+    assert shown["72h", "estimate"] == ["0.009 ± 0.017", "0.009 ± 0.017"] and shown["72h", "p"] == ["0.59", "0.57"]
+    assert shown["1wk", "estimate"] == ["0.050 ± 0.016", "0.029 ± 0.017"] and shown["1wk", "p"] == ["0.0023", "0.076"]
+
+
+def test_cells_of_mice_are_counted_with_the_published_shares():
+    assert ran("pooling")[0]["counts"]["share"].tolist() == ["27%", "43%", "18%", "12%", "100%"]
+
+
+def test_published_numbers_of_example_1_stand_beside_ours():
+    names, _ = ran("pooling")
+    apart = names["ours"]["estimate"] - names["published"]["published"]
+    assert apart.abs().max() < 2e-4  # values of the simulated cells are kept to 4 decimals
+    assert names["unequal"].loglik - names["right"].loglik > 100  # these data need VarIdent
+
+
 def test_nested_measurements_gain_by_their_pairs():
     names, _ = ran("nested")
     assert names["nested"].se["treatment2"] < names["pooled"].se["treatment2"]
+    assert len(names["correlations"]) == 11 and names["correlations"].min() > 0
+
+
+def test_the_wrong_t_tests_have_the_published_p_values():
+    names, _ = ran("nested")
+    assert round(names["wrong"]["unpaired t test"], 4) == round(names["wrong"]["linear model"], 4) == 0.0036
+    assert names["wrong"]["paired t test"] < 0.001
 
 
 def test_the_water_lick_bootstrap_ends_beside_the_likelihood_ratio():
