@@ -26,6 +26,7 @@ class ZeroInflation:
 
     gamma: Array
     covariance: Array  # (k, k)
+    joint: Array | None = None  # (p, k) covariance with the coefficients of the mean, where the backend gives it
     infinite: bool = False  # p went to 0 or 1 in some rows, so that some of gamma has no finite estimate
 
     @property

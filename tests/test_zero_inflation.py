@@ -172,10 +172,26 @@ def test_the_mean_is_the_conditional_one_without_the_extra_zeros(found):
 
 
 def test_limits_are_those_of_the_conditional_mean(found):
-    with pytest.raises(fn.errors.Unable, match="type='conditional' has those of mu"):
+    with pytest.raises(fn.errors.Unable, match="type='conditional' has those"):
         found.predict(interval="confidence")
     limits = found.predict(type="conditional", interval="confidence", random=False)
     assert (limits.conf_low < limits.fitted).all()
+
+
+@pytest.mark.parametrize("kind", ["response", "zprob", "zlink"])
+def test_errors_of_both_parts_are_those_of_draws_of_all_coefficients(found, kind):
+    new = {"x": [0.0, 1.0], "z": [0.3, 0.1], "g": [3, 4]}
+    table = found.predict(new, type=kind, random=False, interval="confidence")
+    zeros = found.inflation
+    V = np.block([[found.covariance, zeros.joint], [zeros.joint.T, zeros.covariance]])
+    # near the estimates, where the delta method is exact to 1 %
+    drawn = np.random.default_rng(1).multivariate_normal([*found.beta, *zeros.gamma], V / 100, size=40_000)
+    p = special.expit(drawn[:, 2:] @ np.array([[1, 1], [0.3, 0.1]]))
+    mu = np.exp(drawn[:, :2] @ np.array([[1, 1], [0.0, 1.0]]))
+    own = {"response": (1 - p) * mu, "zprob": p, "zlink": special.logit(p)}[kind]
+    np.testing.assert_allclose(table.std_error, 10 * own.std(axis=0), rtol=0.03)
+    np.testing.assert_allclose(table.fitted, found.predict(new, type=kind, random=False))
+    assert ((table.conf_low < table.fitted) & (table.fitted < table.conf_high)).all()
 
 
 def test_simulated_responses_have_the_fits_mean_and_zeros(found):

@@ -74,6 +74,8 @@ def test_predictions_of_every_type_are_rs(tmp_path):
         m <- glmmTMB::glmmTMB(y ~ x + (1 | g), d, ziformula = ~ z, family = glmmTMB::nbinom2)
         types <- c("response", "conditional", "zprob", "zlink", "link")
         write.csv(sapply(types, function(type) predict(m, type = type)), "p.csv", row.names = FALSE)
+        p <- predict(m, type = "response", re.form = NA, se.fit = TRUE)
+        write.csv(data.frame(fit = p$fit, se = p$se.fit), "s.csv", row.names = FALSE)
         write.csv(data.frame(pearson = residuals(m, "pearson"), response = residuals(m, "response")), "r.csv")
     """
     subprocess.run(["Rscript", "-e", script], cwd=tmp_path, check=True, capture_output=True, text=True)
@@ -81,5 +83,8 @@ def test_predictions_of_every_type_are_rs(tmp_path):
     for kind in theirs:
         # as far as R's estimates are from the maximum
         np.testing.assert_allclose(m.predict(type=kind), theirs[kind], atol=2e-4 * np.abs(theirs[kind]).max())
+    ours, theirs = m.predict(random=False, se=True), pd.read_csv(tmp_path / "s.csv")
+    np.testing.assert_allclose(ours.fitted, theirs.fit, rtol=1e-3)
+    np.testing.assert_allclose(ours.std_error, theirs.se, rtol=1e-3)
     theirs = pd.read_csv(tmp_path / "r.csv")
     np.testing.assert_allclose(m.residuals("response"), theirs.response, atol=1e-3)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..design import Design
 from ..errors import Unable
 from ..family import Array, Binomial
 from ..inflation import ZeroInflation
@@ -55,16 +56,19 @@ def refuse(fit: Fit, what: str, instead: str) -> None:
         raise Unable(f"{what} not defined here for models with zero inflation; {instead}")
 
 
-def probability(fit: Fit, newdata: Any) -> pd.Series:
-    """p for the rows used, or for new data; NaN where a covariate is missing."""
-    found = required(fit, "the probability of extra zeros is")
+def columns(fit: Fit, newdata: Any) -> Design:
+    """The columns of the zero-inflation model in the rows used, or in new data."""
+    required(fit, "the probability of extra zeros is")
     design = fit.request.inflation
     assert design is not None
-    index = fit.request.design.index
-    if newdata is not None:
-        design = design.apply(newdata, False)
-        index = design.index
-    return pd.Series(found.probability(design), index=index, name="zprob")
+    return design if newdata is None else design.apply(newdata, False)
+
+
+def probability(fit: Fit, newdata: Any) -> pd.Series:
+    """p for the rows used, or for new data; NaN where a covariate is missing."""
+    design = columns(fit, newdata)
+    p = required(fit, "the probability of extra zeros is").probability(design)
+    return pd.Series(p, index=design.index, name="zprob")
 
 
 def variance(fit: Fit, mu: Array) -> Array:

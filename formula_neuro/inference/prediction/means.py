@@ -21,6 +21,7 @@ from ..rows.robust import chosen
 from . import mixed_limits as mixed_prediction
 from .conditioning import Conditioned, check_whole, conditioned, contribution
 from .limits import Wish, check_able, through_link, uncertainty
+from .mixture import of_mixture
 from .term_contributions import contributions, contributions_with_errors
 
 POPULATION = (
@@ -49,7 +50,8 @@ def predict(
     type: "response" (means), "link" (linear predictor, offset included), or "terms", a column for the contribution of
     each term of the fixed part to the linear predictor, about its mean over the rows used; their sum, with
     `attrs["constant"]` (and the offset), is the linear predictor.
-    Of zero-inflated models "response" is (1 - p) mu, "conditional" mu, "zprob" p and "zlink" its logit, as glmmTMB's.
+    Of zero-inflated models "response" is (1 - p) mu, "conditional" mu, "zprob" p and "zlink" its logit, as glmmTMB's;
+    standard errors of the first are of the population, with random=False.
     random: False leaves the random effects out; a formula as "~ (1 | mouse)" takes in the terms that it names alone.
     new_levels: "error", or "zero" to give a level that the fit has not seen, or a missing one, a random effect of zero
     (the population's value; its standard error then holds the variance of a new level).
@@ -73,12 +75,12 @@ def predict(
     _check_use(interval, df, weights)
     wish = Wish(interval, conf_level, df, vcov)
     wanted = se or interval is not None or vcov is not None
-    if type in ("zprob", "zlink"):
-        return _of_zeros(fit, newdata, type, wanted)
+    if type in ("zprob", "zlink") and not wanted:
+        return _of_zeros(fit, newdata, type)
     shared = fit.inflation is not None and type == "response"  # the rest of p goes to zeros
+    if wanted and (shared or type in ("zprob", "zlink")):
+        return _of_mixture(fit, newdata, type, wish, random)
     type = "response" if type == "conditional" else type
-    if shared and wanted:
-        zeros.refuse(fit, "standard errors of (1 - p) mu are", "type='conditional' has those of mu")
     given = conditioned(fit, False if type == "terms" else random)
     if wanted:
         check_able(fit, wish, bool(given.places), type)
@@ -104,10 +106,22 @@ def predict(
     return table
 
 
-def _of_zeros(fit: Fit, newdata: Any, type: str, wanted: bool) -> pd.Series:
+def _of_mixture(fit: Fit, newdata: Any, type: str, wish: Wish, random: bool | str) -> pd.DataFrame:
+    """What comes with standard errors of both parts of a zero-inflated model."""
+    if type == "response" and random is not False:
+        raise Unable(
+            "standard errors of (1 - p) mu are of the population: ask with random=False; type='conditional' has those "
+            "of mu with random effects"
+        )
+    table = of_mixture(
+        fit, _design(fit, newdata, conditioned(fit, False), None), zeros.columns(fit, newdata), type, wish
+    )
+    _note(table, (POPULATION,) if type == "response" else ())
+    return table
+
+
+def _of_zeros(fit: Fit, newdata: Any, type: str) -> pd.Series:
     """The probability of extra zeros, or its logit."""
-    if wanted:
-        raise Unable(f"predict(type={type!r}) has no standard errors; those of its coefficients: m.zero_inflation()")
     p = zeros.probability(fit, newdata)
     return p if type == "zprob" else pd.Series(special.logit(p), index=p.index, name="zlink")
 

@@ -56,8 +56,17 @@ def inflation_of(problem: Inner, b: Array, covariance: Array | None) -> ZeroInfl
     return ZeroInflation(
         gamma=basis.coefficients(b[own] * problem.scale),
         covariance=_covariance(basis, C, problem.scale),
+        joint=None if covariance is None else _joint(problem, basis, covariance[: own.start, own]),
         infinite=bool((_edge(special.expit(zeta)) & _loose(model.rows.Z, C)).any()),
     )
+
+
+def _joint(problem: Inner, basis: Basis, inner: Array) -> Array:
+    """(p, k) covariance of b and gamma from that of inner coefficients, NaN where either is aliased."""
+    found = np.full((problem.basis.columns, basis.columns), np.nan)
+    half = np.linalg.solve(problem.basis.R, inner)
+    found[np.ix_(problem.basis.kept, basis.kept)] = problem.scale**2 * np.linalg.solve(basis.R, half.T).T
+    return found
 
 
 def _edge(p: Array) -> NDArray[np.bool_]:
