@@ -35,9 +35,9 @@ def p_values(family: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bounds(share: float) -> tuple[float, float]:
-    """3.3 standard errors of a simulated share on either side (two-sided 0.1 %)."""
-    error = 3.3 * np.sqrt(share * (1 - share) / SETS)
-    return share - error, share + error
+    """What a share of SETS simulations keeps to, by the binomial distribution: 0.05 % are left out on each side."""
+    low, high = stats.binom.ppf([5e-4, 1 - 5e-4], SETS, share) / SETS
+    return float(low), float(high)
 
 
 @pytest.mark.parametrize("family", ["gaussian", "binomial"])

@@ -86,6 +86,11 @@ model.ranef().round(3)
 # | another question | `estimator=fn.GEE(cluster="mouseID")` | `geepack::geeglm` |
 
 # %%
+searches = fn.all_fit(model)
+print(searches.words)
+searches.to_frame()[["optimizer", "start", "criterion", "above", "converged", "dff"]]
+
+# %%
 fn.compare(
     model,
     fn.refit(model, estimator="AGQ(15)"),
