@@ -79,7 +79,10 @@ def test_a_store_of_other_images_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_of_the_users_is_never_taken_for_a_store(tmp_path: Path) -> None:
     table = written(tmp_path, lesions(5))
-    with pytest.raises(ImageError, match=r"is not a store of images \(no manifest\.json that can be read\)"):
+    with pytest.raises(ImageError, match=r"is not a store of images \(no manifest\.json of ours that can be read\)"):
+        fn.read_images(table, "lesion", store=tmp_path)
+    (tmp_path / "manifest.json").write_text('{"format": 0, "name": "a web page"}')
+    with pytest.raises(ImageError, match="is not a store of images"):
         fn.read_images(table, "lesion", store=tmp_path)
     assert Path(table["lesion"][0]).exists()
 
@@ -131,6 +134,16 @@ def test_a_pickle_of_a_store_that_was_made_anew_says_so(tmp_path: Path) -> None:
     fn.read_images(table, "lesion")
     with pytest.raises(ImageError, match="the packed images were made anew since; call read_images again"):
         pickle.loads(held)
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_done_without(tmp_path: Path, cache: Path) -> None:
+    table = written(tmp_path, lesions(5))
+    cache.write_text("a file where the folder would be")
+    images = fn.read_images(table, "lesion")
+    assert f"packed images are not kept: {cache / 'images'} is not usable (" in said(images)
+    assert (all_values(images) == stacked(table)[images.voxels]).all()
+    with pytest.raises(OSError):
+        fn.read_images(table, "lesion", store=cache / "packed")
 
 
 def test_the_cache_is_the_users_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from .store import InFile, Store
 
 FORMAT = 1  # of the folder; another number is made anew
 MANIFEST = "manifest.json"
+WHAT = "images packed by formula_neuro"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,16 @@ def cache_folder() -> Path | None:
         return None
     home = Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "formula_neuro"
     return home.expanduser() / "images"
+
+
+def usable(folder: Path) -> str:
+    """Why nothing can be written beside a folder; "" where it can."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder.parent):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def identity(images: Sequence[Source], options: dict[str, Any]) -> str:
@@ -93,11 +104,14 @@ def reopened(folder: Path, key: str) -> Store:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        raise ImageError(
-            f"{folder} is not a store of images (no {MANIFEST} that can be read); give another store=, or remove it"
-        ) from None
+        about = dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        if about.get("what") == WHAT:  # a folder of something else must never be replaced
+            return about
+    except (OSError, ValueError, TypeError):
+        pass
+    raise ImageError(
+        f"{folder} is not a store of images (no {MANIFEST} of ours that can be read); give another store=, or remove it"
+    )
 
 
 @contextmanager
@@ -107,9 +121,14 @@ def fresh(folder: Path) -> Iterator[Path]:
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         yield scratch
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(scratch, folder)
+        for last in (False, False, True):
+            try:
+                os.replace(scratch, folder)
+                break
+            except OSError:  # an older store is there, or another process has just finished the same one
+                if last or not folder.exists():
+                    raise
+                shutil.rmtree(folder, ignore_errors=True)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -122,6 +141,7 @@ def keep(folder: Path, name: str, images: Sequence[Source], stamps: Sequence[Sta
     table = held.images.assign(path=[_path(source) for source in images], size=sizes, changed=times)
     table.to_csv(folder / "images.tsv", sep="\t", index=False)
     about = {
+        "what": WHAT,
         "format": FORMAT,
         "name": name,
         "key": held.store.key,

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import ImageError
 from .building import Plan, build
 from .checks import check_grids, common_grid, headers, oddities, some, stamps
-from .folders import Kept, cache_folder, fresh, identity, keep, kept, reopened
+from .folders import Kept, cache_folder, fresh, identity, keep, kept, reopened, usable
 from .grid import Grid
 from .masks import GivenMask, derived, given_mask, on_grid
 from .notes import about_images, about_mask
@@ -134,6 +134,9 @@ def _held(images: Sequence[Source], wish: Wish, asked: Any) -> tuple[Kept, list[
     if before is not None and not before[1]:
         return before[0], [f"packed images taken from {folder}"]
     told = []
+    if asked is None and (why := usable(folder)):
+        plan, notes = _planned(images, wish)
+        return Kept(*build(plan, None), notes), [f"packed images are not kept: {folder.parent} is not usable ({why})"]
     if before is not None:
         stale = [images[i].name for i in before[1]]
         told.append(
