@@ -87,6 +87,13 @@ def test_a_folder_of_the_users_is_never_taken_for_a_store(tmp_path: Path) -> Non
     assert Path(table["lesion"][0]).exists()
 
 
+def test_a_store_that_lost_a_file_is_made_anew(tmp_path: Path) -> None:
+    table = written(tmp_path, lesions(5))
+    fn.read_images(table, "lesion", store=tmp_path / "packed")
+    (tmp_path / "packed" / "counts.npy").unlink()
+    assert "packed images kept in" in said(fn.read_images(table, "lesion", store=tmp_path / "packed"))
+
+
 def test_a_store_of_another_format_is_made_anew(tmp_path: Path) -> None:
     table = written(tmp_path, lesions(5))
     fn.read_images(table, "lesion", store=tmp_path / "packed")

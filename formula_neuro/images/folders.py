@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from .store import InFile, Store
 
 FORMAT = 1  # of the folder; another number is made anew
 MANIFEST = "manifest.json"
+ARRAYS = ("rows.npy", "voxels.npy", "counts.npy", "complete.npy")
 WHAT = "images packed by formula_neuro"
 
 
@@ -73,7 +75,7 @@ def kept(folder: Path, name: str, stamps: Sequence[Stamp]) -> tuple[Kept, list[i
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return None
     about = _manifest(folder)
-    if about.get("format") != FORMAT:
+    if about.get("format") != FORMAT or not all((folder / file).exists() for file in (*ARRAYS, "images.tsv")):
         return None
     if about["name"] != name:
         raise ImageError(
@@ -118,7 +120,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
 def fresh(folder: Path) -> Iterator[Path]:
     """A folder to build in, which takes the place of `folder` at the end, or goes where something fails."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    scratch = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
+    scratch.mkdir()  # with the rights that the user gives to all folders: a store may be shared
     try:
         yield scratch
         for last in (False, False, True):
