@@ -239,8 +239,3 @@ def test_nlmes_own_formulas_are_led_to_the_columns_name():
 def test_backends_without_structures_refuse_them(series):
     with pytest.raises(NoBackend, match="has no VarIdent of residuals"):
         fit("y ~ x + (1|mouse)", series, fn.VarIdent("dose"), backend="lme4")
-
-
-def test_what_the_structure_excludes_is_said(series):
-    with pytest.raises(Unable, match="residual structure"):
-        fn.confint(fit("y ~ x + (1|mouse)", series, fn.VarIdent("dose")), method="profile")

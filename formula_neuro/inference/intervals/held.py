@@ -8,11 +8,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Held:
-    """The sd of column i of a term (j == i), the correlation of columns i and j (j > i), or sigma (term is None)."""
+    """The sd of column i of a term (j == i), the correlation of columns i and j (j > i), or sigma (term is None); or a
+    parameter of the residuals' structure, by its place."""
 
     term: int | None
     i: int = 0
     j: int = 0
+    residual: int | None = None
 
     @property
     def kind(self) -> str:

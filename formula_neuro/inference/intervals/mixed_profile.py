@@ -24,6 +24,7 @@ from .restrict import hold
 
 UNSURE = "did not converge"
 FAR = 14  # doublings of the step: an end beyond 2^14 steps is open
+EDGE = 1e-5  # from the limits of a correlation in time, and of a ratio of standard deviations: no spread at all
 ABOVE = 1e-4  # a deviance that is lower than the fit's by more means that the fit is not the best
 
 
@@ -73,8 +74,6 @@ def mixed_profile(fit: Fit, parm: str | Sequence[str] | None, conf_level: float)
 def _check(fit: Fit) -> None:
     if getattr(fit.engine, "by_formula", False):
         raise Unable(f"profiles refit by changed designs, which {fit.backend} does not take; fit the model natively")
-    if fit.request.residuals:
-        raise Unable("profiles beside a residual structure are not offered; take method='bootstrap', or 'wald'")
     odd = next((term.structure for term in fit.request.design.random if term.structure not in ("us",)), None)
     if odd is not None:
         raise Unable(f"profiles of {odd}(...) terms are not offered; take method='bootstrap', or 'wald'")
@@ -113,6 +112,10 @@ def _of_random(fit: Fit) -> list[Parameter]:
                 label = f"cor_{effect.columns[j]}.{name}|{effect.group}"
                 step = max(1 - rho**2, 0.05) / np.sqrt(levels)
                 found.append(Parameter(label, Held(t, i, j), float(np.clip(rho, -1, 1)), step, -1.0, 1.0))
+    for k, (name, value) in enumerate(fit.residual.items()):
+        least, most = (-1 + EDGE, 1 - EDGE) if name == "phi" else (EDGE, 1 / EDGE)
+        size = max(1 - value**2, 0.05) if name == "phi" else value
+        found.append(Parameter(name, Held(None, residual=k), value, size / np.sqrt(fit.nobs), least, most))
     if fit.request.family.dispersed:
         found.append(Parameter("sigma", Held(None), fit.sigma, fit.sigma / np.sqrt(2 * fit.nobs), least=0.0))
     return found

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from formula_neuro.family import Array
+from formula_neuro.inference.intervals.held import Profiler
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
@@ -23,8 +24,9 @@ from ..lmm.containment import containment, of_rows
 from ..lmm.kenward_roger import KenwardRoger
 from ..newton import flatness
 from .kenward_roger import kenward_roger
+from .profile import profiler
 from .rows import Rows, rows_of
-from .search import Optimum, search
+from .search import Optimum, Profile, search
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,13 @@ class Engine:
     def residual_noise(self, rng: np.random.Generator) -> Array:
         """Residuals (n,) of the fitted structure, drawn for sigma = 1."""
         return self.rows.coloured(rng.standard_normal(len(self.residual_weights)), self.rho)
+
+    def profiler(self, fit: Fit) -> Profiler:
+        """The deviance with a parameter held, of a fit by maximum likelihood."""
+        from ..lmm import fitting as lmm
+
+        along = Profile(self.rows, ordinary)
+        return profiler(fit, self.rows, self.rho, lambda request: lmm.cross_products(request)[0], along)
 
     def flatness(self, fit: Fit) -> tuple[float, float]:
         """The criterion's largest slope in rho, and the gain that one more Newton step predicts."""
