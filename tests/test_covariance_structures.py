@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -299,6 +301,10 @@ def test_simulated_responses_have_the_covariances(mice):
     first, last = Y[0] - Y[0].mean(), Y[9] - Y[9].mean()  # the first and the last day of one mouse
     S = m.random[0].covariance
     assert np.mean(first * last) == pytest.approx(S[0, 3], abs=4 * (S[0, 0] + m.sigma**2) / np.sqrt(2000))
+
+
+def test_a_fit_is_pickled(series):
+    assert pickle.loads(pickle.dumps(series)).theta.tolist() == series.theta.tolist()
 
 
 def test_a_bootstrap_refits_the_structure(mice):

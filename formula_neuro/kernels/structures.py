@@ -11,9 +11,7 @@ is in the diagonal of an unstructured template, and whether to leave that place 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +56,12 @@ class Structure:
     def _squared(self) -> bool:
         return not self.hom and bool(self.correlation)
 
-    @cached_property
-    def _roots(self) -> Callable[[float], Jet]:
+    def _roots(self, angle: float) -> Jet:
+        """R (K, K) with its derivatives in the angle."""
         if not self.correlation:
             zero = np.zeros((self.K, self.K))
-            return lambda angle: (np.eye(self.K), zero, zero)
-        of = compound_symmetry if self.correlation == "cs" else autoregression
-        return lambda angle: of(self.K, angle)
+            return np.eye(self.K), zero, zero
+        return compound_symmetry(self.K, angle) if self.correlation == "cs" else autoregression(self.K, angle)
 
     # ---- from psi to L -------------------------------------------------------------------------------
     def sds(self, psi: Array) -> Array:
