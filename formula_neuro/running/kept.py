@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Kept:
         try:
             with np.load(path, allow_pickle=False) as held:
                 return {name: held[name] for name in held.files}
-        except (OSError, ValueError, EOFError):  # cut off while it was written
+        except (OSError, ValueError, EOFError, BadZipFile):  # cut off while it was written
             return None
 
     def save(self, block: Block, answer: Mapping[str, Array]) -> None:

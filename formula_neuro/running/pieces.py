@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -121,9 +122,10 @@ _held: list[Callable[[Any], Any]] = []  # the work, sent once a process and not 
 def _prepare(work: Callable[[Any], Any], workers: int) -> None:
     """Hold the work, and take no more than a share of the cores."""
     _held.append(work)
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    share = max(1, (os.cpu_count() or 1) // workers)
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))  # of what is loaded later
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(share)
 
 
 def _prepared(piece: Any) -> Any:
