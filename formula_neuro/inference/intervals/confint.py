@@ -36,8 +36,9 @@ def confint(
     and under mean_br with the logit link); "score" (those that Rao's test accepts). Where the maximum-likelihood
     estimate is infinite, one end of the last two is infinite and the other is the limit that the data do give.
     Profiles of mixed models are of standard deviations and correlations too, by lme4's names ("sd_x|g",
-    "cor_x.(Intercept)|g", "sigma"; "theta_" and "beta_" are all of a kind), of the likelihood also where the fit is by
-    REML; an interval that ends at 0, -1 or 1 because the data do not exclude it says so.
+    "cor_x.(Intercept)|g", "sigma"; "theta_" and "beta_" are all of a kind), and of the ratios and phi of a residual
+    structure; of the likelihood also where the fit is by REML. An interval that ends at 0, -1 or 1 because the data do
+    not exclude it says so.
     "bootstrap", or fn.Bootstrap(n=1000, interval="bca", seed=1, ...) with its options: of all parameters, by the same
     names.
     df: as in tidy(). Quantiles are of t where the dispersion is estimated; "none" takes the normal ones of R's
