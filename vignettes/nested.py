@@ -98,9 +98,7 @@ nested.summary()
 
 # %%
 mice_only = fn.fit("res ~ treatment + (1|midx)", rows)
-table = fn.anova(mice_only, nested)
-print("\n".join(table.attrs["messages"]))
-table[["model", "statistic", "df", "p_value"]]
+fn.anova(mice_only, nested)[["model", "statistic", "df", "p_value"]]
 
 # %%
 slopes = fn.fit("res ~ treatment + (treatment|midx) + (1|midx:cidx)", rows)
