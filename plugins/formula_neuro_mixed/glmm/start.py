@@ -49,8 +49,9 @@ def start(model: Model, terms: tuple[Term, ...], b: Array, how: Search = USUAL) 
         tau = [float(np.log(how.start.shape))] if tau and how.start.shape and np.isfinite(how.start.shape) else tau
         size = float(np.exp(tau[0] / 2)) if model.rows.family.dispersed else 1.0  # lme4's theta is in units of sigma
     theta = start_theta(terms, size)
-    usual = moments(model, terms, theta, b, tau) if how.start is None else theta
-    return np.concatenate([theta_to_start(how, terms, usual, size), b, tau])
+    if how.start is None:
+        return np.concatenate([*moments(model, terms, theta, b, tau), tau])
+    return np.concatenate([theta_to_start(how, terms, theta, size), b, tau])
 
 
 def _size(model: Model, eta: Array) -> float:
