@@ -11,6 +11,7 @@ from functools import cache
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # before anyone imports matplotlib
+os.environ["FORMULA_NEURO_CACHE"] = ""  # tests that want a cache say where: none writes to the user's
 
 R_REQUIRED = os.environ.get("FN_REQUIRE_R", "") not in ("", "0")
 

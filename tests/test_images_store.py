@@ -252,3 +252,27 @@ def test_sparse_values_are_in_the_order_of_the_last_axis() -> None:
 def test_a_bar_is_shown_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fn.read_images(written(tmp_path, lesions(4)), "lesion", progress=True)
     assert "reading images" in capsys.readouterr().err
+
+
+def test_a_4d_file_that_is_cut_short_names_the_volume(tmp_path: Path) -> None:
+    path = tmp_path / "all.nii"
+    nibabel.save(nibabel.Nifti1Image(np.moveaxis(lesions(4), 0, 3), AFFINE), path)
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(ImageError, match="volume 3 of all: its data cannot be read to the end"):
+        fn.read_images(pd.DataFrame({"age": [1, 2, 3, 4]}), path)
+
+
+def test_masks_may_be_taken_as_numbers(tmp_path: Path) -> None:
+    table = written(tmp_path, lesions(4))
+    images = fn.read_images(table, "lesion", binary=False)
+    assert not images.binary and images.block(0, 1).dtype == np.float64
+    assert (all_values(images) == stacked(table)[images.voxels]).all()
+    assert len(images.voxels) == stacked(table).any(axis=1).sum()
+
+
+def test_counts_of_a_few_images_may_be_0_and_1(tmp_path: Path) -> None:
+    values = lesions(4)
+    values[0] *= 3
+    values[0].ravel()[np.flatnonzero(values[0])[0]] = 1
+    images = fn.read_images(written(tmp_path, values), "lesion")
+    assert not images.binary and (all_values(images) == values.reshape(4, -1).T[images.voxels]).all()

@@ -99,7 +99,7 @@ def _read_all(plan: Plan, binary: bool, dtype: np.dtype[Any]) -> Iterator[Laid]:
     try:
         for header, text in _with_text(plan.headers):
             waiting.append(pool.submit(_laid, header, text, plan, binary, dtype))
-            if len(waiting) >= 2 * threads:
+            if len(waiting) >= threads + 2:  # each holds a whole image of numbers
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -119,7 +119,8 @@ def _planned(images: Sequence[Source], wish: Wish) -> tuple[Plan, tuple[str, ...
         moved = [one.source.name for one in found if not one.grid.same(grid)]
         if moved:
             needs_nilearn()
-            notes.append(f"{len(moved)} of {len(found)} images brought to {grid.describe()} ({some(moved)})")
+            which = f" ({some(moved)})" if len(moved) < len(found) else ""
+            notes.append(f"{len(moved)} of {len(found)} images brought to {grid.describe()}{which}")
     return Plan(found, grid, wish.threshold, wish.binary, wish.workers, wish.progress), tuple(notes)
 
 
