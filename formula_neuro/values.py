@@ -109,10 +109,11 @@ def from_column(column: pd.Series, name: str) -> Array | Categorical:
     """
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        levels = _level_names(column.cat.categories)
+        given = column.array  # without the accessor .cat, which costs more than the rest of this
+        levels = _level_names(given.categories)
         if len(set(levels)) < len(levels):
             raise DataError(f"{name}: two categories print alike ({', '.join(levels)}); rename one")
-        return Categorical(np.asarray(column.cat.codes, dtype=np.intp), levels, ordered=bool(column.cat.ordered))
+        return Categorical(np.asarray(given.codes, dtype=np.intp), levels, ordered=bool(given.ordered))
     if pd.api.types.is_bool_dtype(dtype):
         return logical(column.fillna(False).to_numpy(bool), column.isna().to_numpy(bool))
     if pd.api.types.is_complex_dtype(dtype):
@@ -195,7 +196,7 @@ def _level_names(categories: pd.Index) -> tuple[str, ...]:
         return tuple(LOGICAL[int(level)] for level in categories)
     if pd.api.types.is_numeric_dtype(categories.dtype):
         return number_levels(categories.to_numpy(dtype=float))
-    return tuple(str(level) for level in categories)
+    return tuple(map(str, categories.tolist()))
 
 
 def number_levels(values: Array) -> tuple[str, ...]:

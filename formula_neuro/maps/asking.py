@@ -34,10 +34,8 @@ def is_images(data: Any) -> bool:
 
 def names_images(formula: str, table: pd.DataFrame) -> bool:
     """Whether the response of the formula is a column of images or of their paths."""
-    if not any(_holds_images(table[name]) for name in table.columns if table[name].dtype.kind == "O"):
-        return False
     name = response_name(parse(formula, [str(c) for c in table.columns]))
-    return name is not None and name in table.columns and _holds_images(table[name])
+    return name in table.columns and table[name].dtype.kind == "O" and _holds_images(table[name])
 
 
 def _holds_images(column: pd.Series) -> bool:
