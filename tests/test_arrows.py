@@ -17,7 +17,7 @@ EXTENSIONS = sorted(path for path in [*(ROOT / "plugins").iterdir(), *(ROOT / "r
 EXTENSIONS = [path for path in EXTENSIONS if path.name.startswith("formula_neuro_")]
 
 HEAVY = {"pandas", "torch", "rpy2", "scipy", "nibabel", "matplotlib", "nilearn", "statsmodels", "formulaic"}
-RESULTS = [CORE / "result.py", *sorted(CORE.glob("images*.py")), *sorted((CORE / "inference").rglob("*.py"))]
+RESULTS = [CORE / "result.py", *sorted((CORE / "images").glob("*.py")), *sorted((CORE / "inference").rglob("*.py"))]
 LATE = {"torch", "nibabel", "rpy2", "matplotlib", "nilearn"}
 
 # What a module, and all that it imports, must never reach.

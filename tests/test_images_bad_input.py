@@ -412,3 +412,12 @@ def test_qform_and_sform_that_disagree_are_told(tmp_path: Path) -> None:
     images = fn.read_images(table, "lesion")
     assert "qform and sform disagree, and the sform is used, in 1 of 3 images (sub-02.nii.gz)" in said(images)
     assert said(fn.read_images(table, "lesion")).startswith("qform and sform disagree")  # also from the kept store
+
+
+def test_masks_with_missing_values_are_masks_all_the_same(tmp_path: Path) -> None:
+    values = lesions(3).astype(np.float32)
+    values[:, 6] = np.nan
+    with pytest.raises(
+        ImageError, match=r"sub-01\.nii\.gz holds 30 missing values \(NaN\) besides 0 and 1; fill them in"
+    ):
+        fn.read_images(written(tmp_path, values, dtype=np.float32), "lesion")

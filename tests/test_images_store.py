@@ -276,3 +276,17 @@ def test_counts_of_a_few_images_may_be_0_and_1(tmp_path: Path) -> None:
     values[0].ravel()[np.flatnonzero(values[0])[0]] = 1
     images = fn.read_images(written(tmp_path, values), "lesion")
     assert not images.binary and (all_values(images) == values.reshape(4, -1).T[images.voxels]).all()
+
+
+def test_who_requires_masks_takes_the_same_store(tmp_path: Path, cache: Path) -> None:
+    table = written(tmp_path, lesions(4))
+    fn.read_images(table, "lesion")
+    assert "packed images taken from" in said(fn.read_images(table, "lesion", binary=True))
+    assert len(list((cache / "images").iterdir())) == 1
+
+
+def test_who_requires_masks_is_told_of_a_store_of_numbers(tmp_path: Path) -> None:
+    table = written(tmp_path, np.random.default_rng(0).normal(size=(3, *SHAPE)), dtype=np.float32)
+    fn.read_images(table, "lesion")
+    with pytest.raises(ImageError, match=r"sub-01\.nii\.gz is not a mask of 0 and 1: it holds numbers; give"):
+        fn.read_images(table, "lesion", binary=True)

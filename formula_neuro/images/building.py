@@ -82,8 +82,8 @@ def _are_masks(plan: Plan) -> bool:
         return plan.binary
     for header in plan.headers:
         seen = look(values(header).values)
-        if seen.kind != "empty" or seen.missing:
-            return seen.kind == "mask" and not seen.missing
+        if seen.kind != "empty":
+            return seen.kind == "mask"
     raise ImageError(f"all {len(plan.headers)} images are empty: no voxel is other than 0; are these the right files?")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from .headers import Header, header, values
 from .layout import Sparse, sparse
 from .resampling import resampled
 from .sources import Source, is_image
-from .values import look
+from .values import REMEDY, WORDS, look
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +90,15 @@ def _found(mask: GivenMask, grid: Grid, resample: bool) -> tuple[Sparse, str]:
     return resampled(
         values(mask.header), mask.header.grid, grid, "nearest"
     ), "as given, brought to this grid by nearest neighbours"
+
+
+def check_masks(names: Sequence[str], held: Kept) -> None:
+    """Raises ImageError where a kept store holds numbers, but masks are required."""
+    if held.store.binary:
+        return
+    first = next(i for i, kind in enumerate(held.images["kind"]) if kind not in ("mask", "empty"))
+    kind = held.images["kind"][first]
+    raise ImageError(f"{names[first]} is not a mask of 0 and 1: it holds {WORDS[kind]}; {REMEDY[kind]}")
 
 
 def derived(held: Kept) -> tuple[NDArray[np.bool_], str]:

@@ -14,7 +14,7 @@ from .building import Plan, build
 from .checks import check_grids, common_grid, headers, oddities, some, stamps
 from .folders import Kept, cache_folder, fresh, identity, keep, kept, reopened, usable
 from .grid import Grid
-from .masks import GivenMask, derived, given_mask, on_grid
+from .masks import GivenMask, check_masks, derived, given_mask, on_grid
 from .notes import about_images, about_mask
 from .resampling import needs_nilearn, target, with_voxels
 from .sources import Source, sources
@@ -98,11 +98,11 @@ class Wish:
         return None if self.resample is False else target(self.resample)
 
     def options(self) -> dict[str, Any]:
-        """What the store depends on beside the files."""
+        """What the store depends on beside the files; whether masks are required changes nothing in it."""
         to = self.target
         grid = [to.shape, to.affine.round(4).tolist()] if isinstance(to, Grid) else to
         asked = [self.resample is not False, grid]
-        return {"threshold": self.threshold, "binary": self.binary, "resample": asked}
+        return {"threshold": self.threshold, "numbers": self.binary is False, "resample": asked}
 
 
 def _planned(images: Sequence[Source], wish: Wish) -> tuple[Plan, tuple[str, ...]]:
@@ -127,19 +127,22 @@ def _planned(images: Sequence[Source], wish: Wish) -> tuple[Plan, tuple[str, ...
 def _held(images: Sequence[Source], wish: Wish, asked: Any) -> tuple[Kept, list[str]]:
     """The store of these images, from its folder where it was made before, and what there is to say of that."""
     stamped = stamps(images)
+    names = [source.name for source in images]
     folder, name = _place(images, wish, asked)
     if folder is None:
         plan, notes = _planned(images, wish)
         return Kept(*build(plan, None), notes), []
     before = kept(folder, name, stamped)
     if before is not None and not before[1]:
+        if wish.binary:
+            check_masks(names, before[0])
         return before[0], [f"packed images taken from {folder}"]
     told = []
     if asked is None and (why := usable(folder)):
         plan, notes = _planned(images, wish)
         return Kept(*build(plan, None), notes), [f"packed images are not kept: {folder.parent} is not usable ({why})"]
     if before is not None:
-        stale = [images[i].name for i in before[1]]
+        stale = [names[i] for i in before[1]]
         told.append(
             f"{len(stale)} of {len(images)} images changed since they were packed ({some(stale)}); all are read"
         )

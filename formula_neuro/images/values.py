@@ -101,6 +101,13 @@ def events(found: Sparse, name: str, threshold: float | None) -> Events:
     return Events(found.voxels, seen)
 
 
+WORDS = {
+    "labels": "whole numbers, as labels",
+    "whole": "whole numbers",
+    "probabilities": "values between 0 and 1, as probabilities",
+    "ringing": "values below 0 or above 1, as an interpolated mask",
+    "numbers": "numbers",
+}
 REMEDY = {
     "labels": "give threshold=1 if all labels count as 1, or write masks of the one that is meant",
     "whole": "give threshold= to make masks of them, or write masks of 0 and 1",
