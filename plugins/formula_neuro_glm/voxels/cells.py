@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import null_space
+from scipy.spatial import ConvexHull, QhullError
 
 from formula_neuro.family import Array
 from formula_neuro.kernels.cone import recession_cone
+from formula_neuro.kernels.rank import column_norms
 from formula_neuro.kernels.separation import SIGMOID
 
 from .design import Rows
@@ -30,7 +33,7 @@ class Cells:
     @classmethod
     def of(cls, rows: Rows) -> Cells:
         """Both levels of columns of two values, and what is left over by columns that exclude each other."""
-        X, n = rows.Q @ rows.R, len(rows.Q)
+        X, n = rows.X, len(rows.Q)
         found: list[NDArray[np.bool_]] = []
         factor = np.zeros(n, dtype=bool)
         for x in X.T:
@@ -63,7 +66,34 @@ def _in_span(Q: Array, mask: NDArray[np.bool_]) -> bool:
 
 def signs_of(rows: Rows, sides: NDArray[np.int8]) -> NDArray[np.int8]:
     """(r,) signs of infinite coefficients; rows of side 0 (n,) overlap among themselves, the others are pure."""
-    cone = recession_cone(rows.Q @ rows.R, sides.astype(float))
+    X = rows.X / column_norms(rows.X)
+    _, size, ways = np.linalg.svd(np.linalg.qr(X[sides == 0], mode="r"))
+    others = ways[: len(size)][
+        size > 1e-9 * size[0]
+    ]  # says as well which directions leave the other rows where they are
+    own = _extreme(X[sides != 0] * sides[sides != 0][:, None], others)
+    cone = recession_cone(np.vstack([others, own]), np.r_[np.zeros(len(others)), np.ones(len(own))])
     if cone is None:
         return np.zeros(rows.rank, dtype=np.int8)
     return np.where(cone.infinite, np.where(cone.sign == 0, OPEN, cone.sign), 0).astype(np.int8)
+
+
+def _extreme(A: Array, others: Array) -> Array:
+    """The rows of A (m, r) that decide which z with others z = 0 have A z >= 0: corners of their convex hull.
+
+    Levels are spanned by columns, so that some z takes all rows of A to 1: seen along it, they are points.
+    """
+    N = null_space(others, rcond=1e-9)
+    points, *_ = np.linalg.lstsq(A @ N, np.ones(len(A)), rcond=None)
+    along = A @ N @ points
+    if N.shape[1] == 0 or along.min() <= 0:
+        return A
+    places = A @ N @ null_space(points[None]) / along[:, None]
+    if N.shape[1] == 1:
+        return A[:1]
+    if N.shape[1] == 2:
+        return A[[places.argmin(), places.argmax()]]
+    try:
+        return np.asarray(A[ConvexHull(places).vertices])
+    except QhullError:  # the points lie in fewer dimensions
+        return A

@@ -92,4 +92,4 @@ def programmed(rows: Rows, y: Array) -> Separation:
     """The exact answer for one response y (n,) by linear programmes."""
     names = [str(j) for j in range(rows.rank)]
     unproved = np.full(len(y), np.nan)  # whoever asks has tried the proof by scores
-    return classify(names, rows.Q @ rows.R, y, rows.w, rows.family, unproved)
+    return classify(names, rows.X, y, rows.w, rows.family, unproved)

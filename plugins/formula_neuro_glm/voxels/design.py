@@ -14,11 +14,12 @@ from formula_neuro.kernels.rank import GLM_TOLERANCE, TOLERANCE, orthonormal_bas
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of positive weight: X[used][:, kept] = Q R with Q'Q = n I (n, r); weights and offset (n,)."""
+    """Rows of positive weight: the estimable columns X (n, r) = Q R with Q'Q = n I, weights and offset (n,)."""
 
     used: NDArray[np.intp]
     kept: NDArray[np.intp]
     columns: int
+    X: Array
     Q: Array
     R: Array
     w: Array
@@ -32,13 +33,19 @@ class Rows:
         used = np.flatnonzero(w > 0)
         basis = orthonormal_basis(X[used], GLM_TOLERANCE if isinstance(how, ML) else TOLERANCE)
         scale = np.sqrt(max(len(used), 1))
-        return cls(used, basis.kept, X.shape[1], basis.Q * scale, basis.R / scale, w[used], offset[used], family, how)
+        return cls(
+            used,
+            basis.kept,
+            X.shape[1],
+            X[np.ix_(used, basis.kept)],
+            basis.Q * scale,
+            basis.R / scale,
+            w[used],
+            offset[used],
+            family,
+            how,
+        )
 
     @property
     def rank(self) -> int:
         return len(self.kept)
-
-    @property
-    def plain(self) -> bool:
-        """Whether every weight is 1."""
-        return bool((self.w == 1).all())

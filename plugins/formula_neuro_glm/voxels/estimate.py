@@ -65,7 +65,7 @@ def _by_programmes(block: Block, known: Classes) -> None:
     """What is left, by linear programmes: all at once where the responses are 0 and 1, then those in doubt."""
     rows, left = block.rows, np.flatnonzero(known.kind == UNKNOWN)
     if len(left) and rows.family.link.name in SIGMOID and block.Y.dtype == np.uint8:
-        cones = recession_cones(rows.Q @ rows.R, np.where(block.Y[left] > 0, 1, -1).astype(np.int8))
+        cones = recession_cones(rows.X, np.where(block.Y[left] > 0, 1, -1).astype(np.int8))
         kinds = np.where(cones.apart, np.where(cones.complete, COMPLETE, QUASI), OVERLAP)
         signs = np.where(cones.infinite, np.where(cones.signs == 0, OPEN, cones.signs), 0)
         sure, left = left[cones.sure], left[~cones.sure]
@@ -115,7 +115,7 @@ def _by_levels(block: Block, out: Estimated) -> None:
 def _of_others(block: Block, at: NDArray[np.intp], rest: NDArray[np.bool_], out: Estimated) -> NDArray[np.intp]:
     """Which of the voxels `at` overlap in the rows `rest` (n,); maximum likelihood there into the limits."""
     rows, Y = block.rows, block.Y[np.ix_(at, np.flatnonzero(rest))]
-    others = Rows.of((rows.Q @ rows.R)[rest], rows.w[rest], rows.offset[rest], rows.family, ML())
+    others = Rows.of(rows.X[rest], rows.w[rest], rows.offset[rest], rows.family, ML())
     sure = np.zeros(len(at), dtype=bool)
     if not block.likeliest:
         packed = plain(others)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from formula_neuro.estimator import ML
 from formula_neuro.kernels.torch_links import Tensor, log_shares
 
 from .score import Work, evaluate, linear_predictor
@@ -21,8 +22,12 @@ LONGEST = 2.0  # of a step, in root mean squares of eta
 TURNED = -0.5  # of the slope at its beginning: a step that long went too far
 SHORTEST = 1e-4  # share of a step below which a voxel is lost to this search
 CLOSE = 1.0  # standard errors from the root, where the last step tells something about the next
-PATIENCE = 30  # passes
+PATIENCE = 100  # passes, of which late ones have few voxels
+HOPELESS = 30  # passes of maximum likelihood, whose maximum may be at infinity
 CANCELS = 1e-6  # a probability below which 1 - (1 - p) has lost too many digits
+FLAT = 0.01  # share of a step by which it must have shortened the next one for a secant to be drawn
+STEEP = 10.0  # the same, where the step went so far beyond that nothing is learned
+BOLDER = 3.0  # what is added to steps in a direction in which they do not shorten
 COMPACT = 0.7  # share of voxels still searching below which the others' rows are dropped
 
 
@@ -51,7 +56,7 @@ def search(shared: Shared, start: Tensor, S: Tensor, work: Work) -> Found:
     searching = ~converged
     one = torch.eye(r, **like)
     M, g = one.expand(C, r, r).clone(), torch.zeros(C, r, **like)
-    for k in range(1, PATIENCE + 1):
+    for k in range(1, (HOPELESS if isinstance(shared.how, ML) else PATIENCE) + 1):
         now = evaluate(shared, b, S, work)
         ahead = (now.f * d).sum(dim=1)
         back = ~now.fine | (ahead < TURNED * slope)
@@ -91,11 +96,13 @@ def _learned(M: Tensor, moved: Tensor, fell: Tensor, usable: Tensor, one: Tensor
     moved (C, r) is that step, fell (C, r) by how much it shortened the scoring step: M fell = moved afterwards.
     """
     Mf = (M @ fell[:, :, None])[:, :, 0]
-    along = (moved * Mf).sum(dim=1)
     size = (moved * moved).sum(dim=1)
-    usable = usable & (along > 0.1 * size) & (along < 10 * size)
-    change = (moved - Mf)[:, :, None] * (moved[:, None, :] @ M) / along[:, None, None]
-    return torch.where(usable[:, None, None], M + change, one)
+    along = (moved * Mf).sum(dim=1) / size
+    onto = (moved[:, None, :] @ M) / size[:, None, None]
+    secant = M + (moved - Mf)[:, :, None] * onto / along[:, None, None]
+    longer = M + BOLDER * moved[:, :, None] * onto
+    learned = torch.where((along > FLAT)[:, None, None], secant, longer)
+    return torch.where((usable & (along < STEEP))[:, None, None], learned, one)
 
 
 def log_likelihood(shared: Shared, b: Tensor, S: Tensor, mu: Tensor) -> Tensor:
