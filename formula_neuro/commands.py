@@ -120,7 +120,7 @@ def fit(options: FitOptions, as_json: bool) -> None:
 def _check_outputs(options: FitOptions) -> None:
     """Raise before the work starts where its results could not be written."""
     if options.report is not None:
-        from .display.report import check_writable
+        from .display.page import check_writable
 
         check_writable(options.report)
     if options.out is not None:
@@ -188,7 +188,8 @@ def _tables(m: Fit, folder: Path) -> list[str]:
 def demo(out: Path, as_json: bool) -> None:
     """The main job on simulated data: a native fit, a sentence, a report, and R's verdict where R is there."""
     from .datasets import waterlick
-    from .display.report import check_writable, report
+    from .display.page import check_writable
+    from .display.report import report
     from .display.sentences import sentences
     from .fitting import fit as fit_formula
 

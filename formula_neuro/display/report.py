@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import importlib.resources
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,8 @@ from ..inference.null_model import explained, null_deviance
 from . import digits
 from .fit_tables import coefficient_columns, plural, random_columns, ratio_name, ratios
 from .grouping_words import grouping_notes
-from .plot import Picture, draw_one, pictures, png
+from .page import by_rows, check_writable, csv_address, figure_part, minus, render
+from .plot import draw_one, pictures, png
 from .recipes import python_code, r_code
 from .sentences import sentences
 from .separation_words import separation_words
@@ -49,28 +48,9 @@ def report(fit: Fit, path: str | os.PathLike[str], *, crosscheck: Agreement | No
     return str(target)
 
 
-def check_writable(target: Path) -> None:
-    """Raise the fitting OSError where a file cannot be written; nothing is created."""
-    folder = target.parent
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; give the name of a file, such as {target / 'report.html'}")
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{target}: the folder {folder} does not exist; make it first")
-    if not os.access(target if target.exists() else folder, os.W_OK):
-        raise PermissionError(f"{target} cannot be written: no permission; choose another folder")
-
-
 def html(fit: Fit, crosscheck: Agreement | None = None) -> str:
     """The page as text."""
-    try:
-        import jinja2
-    except ImportError as error:
-        raise ImportError('reports need jinja2 and matplotlib: pip install "formula-neuro[plot]"') from error
-    source = importlib.resources.files(__package__).joinpath("report.html.j2").read_text("utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.from_string(source).render(_page(fit, crosscheck))
+    return render("report.html.j2", _page(fit, crosscheck))
 
 
 def _page(fit: Fit, crosscheck: Agreement | None) -> dict[str, Any]:
@@ -92,7 +72,7 @@ def _page(fit: Fit, crosscheck: Agreement | None) -> dict[str, Any]:
         "random": _random(fit),
         "groups": grouping_notes(design.random),
         "criteria": _criteria(fit),
-        "figures": [_figure(picture) for picture in pictures(fit)],
+        "figures": [figure_part(p.title, p.caption, png(draw_one(p))) for p in pictures(fit)],
         "check": _check(crosscheck),
         "python": python_code(fit),
         "r": r_code(fit),
@@ -161,7 +141,7 @@ def coefficient_table(fit: Fit) -> dict[str, Any]:
         parts = digits.estimates([list(known[name]) for name in ("estimate", "conf_low", "conf_high")])
         heads += [ratio_name(fit), "95 % CI"]
         body += [["" if "NA" in w else _infinity(w) for w in parts[0]], _intervals(*parts[1:])]
-    return _rows(["term", *heads], [list(table["term"]), *body])
+    return by_rows(["term", *heads], [list(table["term"]), *body])
 
 
 def _infinity(word: str) -> str:
@@ -172,22 +152,11 @@ def _intervals(low: list[str], high: list[str]) -> list[str]:
     return ["" if "NA" in a + b else f"{a.strip()} to {b.strip()}" for a, b in zip(low, high, strict=True)]
 
 
-def _rows(heads: list[str], columns: list[list[str]]) -> dict[str, Any]:
-    """A table by rows, the hyphens of negative numbers as minus signs; first column as it is."""
-    rows = [[first, *(_minus(word.strip()) for word in rest)] for first, *rest in zip(*columns, strict=True)]
-    return {"heads": heads, "rows": rows}
-
-
-def _minus(word: str) -> str:
-    """Hyphens as minus signs, but not in 1e-05."""
-    return word.replace("-", "−") if word[:1] in "-0123456789" and "e-" not in word else word
-
-
 def _random(fit: Fit) -> dict[str, Any] | None:
     if not fit.random:
         return None
     heads, body = random_columns(fit)
-    return _rows(heads, body)
+    return by_rows(heads, body)
 
 
 def _criteria(fit: Fit) -> list[tuple[str, str]]:
@@ -195,28 +164,23 @@ def _criteria(fit: Fit) -> list[tuple[str, str]]:
     if fit.request.model == "lmm":
         reml = fit.request.estimator.word == "reml"
         pairs[-1] = ("REML criterion" if reml else "−2 log-likelihood", fit.criterion)
-    rows = [(name, _minus(f"{value:.2f}")) for name, value in pairs]
+    rows = [(name, minus(f"{value:.2f}")) for name, value in pairs]
     rows = [(name, "none" if word == "nan" else word) for name, word in rows]
     if fit.request.model == "glm":
-        rows.append(("null deviance", _minus(f"{null_deviance(fit):.2f}")))
+        rows.append(("null deviance", minus(f"{null_deviance(fit):.2f}")))
         rows.append(("dispersion", f"{fit.dispersion:.4g}" if fit.request.family.dispersed else "1 (known)"))
         rows.append(("residual df", f"{fit.df_resid:g}"))
     elif fit.request.model == "gee":
         known = fit.engine.about(fit) if hasattr(fit.engine, "about") else {}
-        rows = [("dispersion", f"{fit.dispersion:.4g}"), *((k, _minus(f"{v:.4g}")) for k, v in fit.residual.items())]
-        rows += [(name, v if isinstance(v, str) else _minus(f"{v:.6g}")) for name, v in known.items()]
+        rows = [("dispersion", f"{fit.dispersion:.4g}"), *((k, minus(f"{v:.4g}")) for k, v in fit.residual.items())]
+        rows += [(name, v if isinstance(v, str) else minus(f"{v:.6g}")) for name, v in known.items()]
     elif fit.request.family.dispersed:
         rows.append(("residual sd", f"{fit.sigma:.4g}"))
     if isinstance(fit.request.family, NBinom2):
         rows.append(("theta", f"{fit.request.family.theta:.4g}"))
     if fit.request.model == "lm" and (found := explained(fit)).df:
-        rows += [("R²", f"{found.share:.4f}"), ("adjusted R²", _minus(f"{found.adjusted:.4f}"))]
+        rows += [("R²", f"{found.share:.4f}"), ("adjusted R²", minus(f"{found.adjusted:.4f}"))]
     return rows
-
-
-def _figure(picture: Picture) -> dict[str, str]:
-    data = base64.b64encode(png(draw_one(picture))).decode()
-    return {"title": picture.title, "caption": picture.caption, "data": f"data:image/png;base64,{data}"}
 
 
 def _check(crosscheck: Agreement | None) -> dict[str, Any] | None:
@@ -226,8 +190,8 @@ def _check(crosscheck: Agreement | None) -> dict[str, Any] | None:
         {
             "cells": [
                 row.quantity,
-                _minus(f"{row.native:.7g}"),
-                _minus(f"{row.reference:.7g}"),
+                minus(f"{row.native:.7g}"),
+                minus(f"{row.reference:.7g}"),
                 f"{abs(row.difference):.1e}",
                 f"{row.tolerance.allowed:.0e}",
             ],
@@ -255,9 +219,4 @@ def _files(fit: Fit) -> list[tuple[str, str]]:
         tables["rows.csv"] = pd.DataFrame(
             {"observed": fit.request.y, "fitted": fit.fitted, "residual": fit.residuals()}
         )
-    return [(name, _csv(table, name == "rows.csv")) for name, table in tables.items()]
-
-
-def _csv(table: pd.DataFrame, index: bool) -> str:
-    text = table.to_csv(index=index, index_label="row" if index else None)
-    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
+    return [(name, csv_address(table, "row" if name == "rows.csv" else "")) for name, table in tables.items()]
