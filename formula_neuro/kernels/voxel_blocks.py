@@ -59,6 +59,10 @@ def fit_blocks(
     is kept on disk while a long run lasts: the same call goes on from there after an interruption.
     """
     started = time.perf_counter()
+    if request.running.device != "cpu" and isinstance(request.running.workers, int) and request.running.workers > 1:
+        raise ValueError(
+            f"device={request.running.device!r} serves one process: leave workers= out, or give a dask client"
+        )
     images, running = request.images, request.running
     blocks = cut(len(images.voxels), request.shape[0])
     cache = cache_folder()

@@ -14,6 +14,9 @@ import numpy as np
 
 from ..errors import FitError
 
+# A copy of this process starts at once and asks for no `if __name__ == "__main__"` in the user's script; it runs on
+# one thread (as torch's own data loaders), because those of the parent are not copied.
+START = "fork" if sys.platform == "linux" else "spawn"
 TRIES = 4  # of one piece, before what kills its workers is taken to be the piece itself
 Piece = TypeVar("Piece")
 Answer = TypeVar("Answer")
@@ -52,7 +55,7 @@ def _in_processes(
     """New processes of our own; when one dies the pool is made again for what is not finished."""
     left, tries = list(range(len(pieces))), 0
     while left:
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (work, workers))
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context(START), _prepare, (work,))
         try:
             for number, answer in _drained(_prepared, pieces, left, pool, 2 * workers):
                 left.remove(number)
@@ -99,7 +102,7 @@ def _on_dask(work: Callable[[Piece], Answer], pieces: Sequence[Piece], client: A
     """Tasks of a dask.distributed client, which moves them elsewhere when a worker dies."""
     from dask.distributed import as_completed
 
-    [shared] = client.scatter([work], broadcast=True, hash=False)
+    shared = client.submit(_same, work, pure=False)  # a task: unlike scattered data it can be made again
     futures = {
         client.submit(_call, shared, piece, pure=False, retries=TRIES): number for number, piece in enumerate(pieces)
     }
@@ -111,6 +114,10 @@ def _on_dask(work: Callable[[Piece], Answer], pieces: Sequence[Piece], client: A
         client.cancel([future for future in futures if not future.done()])
 
 
+def _same(work: Callable[[Piece], Answer]) -> Callable[[Piece], Answer]:
+    return work
+
+
 def _call(work: Callable[[Piece], Answer], piece: Piece) -> Answer:
     return work(piece)
 
@@ -119,13 +126,12 @@ def _call(work: Callable[[Piece], Answer], piece: Piece) -> Answer:
 _held: list[Callable[[Any], Any]] = []  # the work, sent once a process and not once a piece
 
 
-def _prepare(work: Callable[[Any], Any], workers: int) -> None:
-    """Hold the work, and take no more than a share of the cores."""
-    _held.append(work)
-    share = max(1, (os.cpu_count() or 1) // workers)
-    os.environ.setdefault("OMP_NUM_THREADS", str(share))  # of what is loaded later
+def _prepare(work: Callable[[Any], Any]) -> None:
+    """Hold the work, and take one core."""
+    _held[:] = [work]
+    os.environ["OMP_NUM_THREADS"] = "1"  # of what is loaded later
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(share)
+        sys.modules["torch"].set_num_threads(1)
 
 
 def _prepared(piece: Any) -> Any:

@@ -6,16 +6,16 @@ that stops early looks at fixed places too. So the numbers do not depend on how 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from ...family import Array
+from ...running.bar import bar
+from ...running.pieces import finished
 
 CHECKPOINT = 100  # replicates between two looks of a rule that stops early
 
@@ -86,7 +86,8 @@ def run(
     ]
     done: list[Tile] = []
     halted = ""
-    with _bar(last - first, progress) as advance, _tiles(task, ready, pieces, workers) as tiles:
+    tiles = _in_order(Cutting(task, ready), pieces, workers)
+    with bar("bootstrap", last - first, progress) as advance, closing(tiles):
         try:
             for (_, end), tile in zip(pieces, tiles, strict=True):
                 done.append(tile)
@@ -104,44 +105,27 @@ def _rows(tiles: list[Tile]) -> Array:
     return np.concatenate([tile.rows for tile in tiles]) if tiles else np.empty((0, 1))
 
 
-def run_piece(task: Task, first: int, last: int) -> Tile:
-    """One tile from nothing but the task: what a worker is asked to do."""
-    return task.ready().cut(first, last)
+class Cutting:
+    """A task as work on pieces (first, last); what all its tiles share is made once in each process that asks."""
+
+    def __init__(self, task: Task, ready: Ready | None = None):
+        self.task, self._ready = task, ready
+
+    def __call__(self, piece: tuple[int, int]) -> Tile:
+        if self._ready is None:
+            self._ready = self.task.ready()
+        return self._ready.cut(*piece)
+
+    def __reduce__(self) -> tuple[type[Cutting], tuple[Task]]:
+        return Cutting, (self.task,)
 
 
-@contextmanager
-def _tiles(task: Task, ready: Ready, pieces: list[tuple[int, int]], workers: Any) -> Iterator[Iterable[Tile]]:
-    if workers is None or (isinstance(workers, (int, np.integer)) and workers == 1):
-        yield (ready.cut(*piece) for piece in pieces)
-        return
-    own = isinstance(workers, (int, np.integer)) and not isinstance(workers, bool)
-    if own and workers < 1:
-        raise ValueError(f"workers is a number of processes of 1 or more, or an executor; got {workers}")
-    pool = ProcessPoolExecutor(int(workers)) if own else workers
-    if not hasattr(pool, "submit"):
-        raise TypeError(
-            f"workers is a number of processes, or an executor or client with submit(); got {type(workers).__name__}"
-        )
-    futures = [pool.submit(run_piece, task, *piece) for piece in pieces]
-    try:
-        yield (future.result() for future in futures)
-    finally:
-        for future in futures:
-            future.cancel()
-        if own:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextmanager
-def _bar(total: int, progress: bool | None) -> Iterator[Callable[[int], None]]:
-    shown = sys.stderr.isatty() if progress is None else progress
-    if not shown:
-        yield lambda count: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=console.is_terminal) as bar:  # elsewhere only its last state is written
-        place = bar.add_task("bootstrap", total=total)
-        yield lambda count: bar.advance(place, count)
+def _in_order(work: Cutting, pieces: list[tuple[int, int]], workers: Any) -> Generator[Tile, None, None]:
+    """The tiles in the order of the pieces, though they may come in by another."""
+    early: dict[int, Tile] = {}
+    following = 0
+    for number, tile in finished(work, pieces, workers):
+        early[number] = tile
+        while following in early:
+            yield early.pop(following)
+            following += 1
