@@ -87,12 +87,12 @@ def plot(fit: Fit, which: str | None = None) -> Figure:
             picture.draw(axes)
         figure.suptitle(formula if len(formula) < 90 else formula[:87] + "...", x=0.01, ha="left", fontsize=12)
 
-    return _figure((4.8 * columns, sum(tallest) + 0.5), draw)
+    return drawn((4.8 * columns, sum(tallest) + 0.5), draw)
 
 
 def draw_one(picture: Picture, width: float = 5.6) -> Figure:
     """A figure of one picture, without its title (a page has the title as text)."""
-    return _figure((width, picture.height), lambda figure: picture.draw(figure.add_subplot()))
+    return drawn((width, picture.height), lambda figure: picture.draw(figure.add_subplot()))
 
 
 def pictures(fit: Fit, which: str | None = None) -> list[Picture]:
@@ -121,6 +121,22 @@ _WHY = {
 }
 
 
+def drawn(size: tuple[float, float], draw: Callable[[Figure], None], arranged: bool = True) -> Figure:
+    """A new figure of a size in inches, in the package's style; `arranged` gives axes the room of their labels."""
+    _require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as NewFigure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    room = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.05) if arranged else None
+    with _style():
+        figure = NewFigure(figsize=size, layout=room)
+        FigureCanvasAgg(figure)
+        draw(figure)
+    vars(figure)["_repr_png_"] = functools.partial(png, figure, 100)  # what notebooks look for
+    return figure
+
+
 def cut(name: str, most: int = 26) -> str:
     """A name that fits beside an axis."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
@@ -132,22 +148,6 @@ def png(figure: Figure, dpi: int = 150) -> bytes:
     with _style():
         figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
-
-
-def _figure(size: tuple[float, float], draw: Callable[[Figure], None]) -> Figure:
-    _require_matplotlib()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as NewFigure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    with _style():
-        figure = NewFigure(
-            figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.05)
-        )
-        FigureCanvasAgg(figure)
-        draw(figure)
-    vars(figure)["_repr_png_"] = functools.partial(png, figure, 100)  # what notebooks look for
-    return figure
 
 
 def _style() -> Any:

@@ -15,7 +15,11 @@ from ..values import Contrast
 from .residual_words import lme_code, structures_in_python
 
 if TYPE_CHECKING:
+    from ..maps.request import MapRequest
+    from ..request import Request
     from ..result import Fit
+
+    AnyRequest = Request | MapRequest
 
 GEEGLM = {"gee": "geepack::geeglm"}
 BRGLM2 = {"mean_br": "AS_mean", "median_br": "AS_median", "jeffreys": "MPL_Jeffreys"}
@@ -29,31 +33,40 @@ def python_code(fit: Fit, data: str = "data.csv") -> str:
     import formula_neuro as fn
     m = fn.fit("dff ~ lick", "data.csv")
     """
-    request = fit.request
-    arguments = [json.dumps(str(request.design.formula), ensure_ascii=False), f'"{data}"']
-    if request.model in ("glm", "glmm", "gee"):
-        arguments.append(f'family="{request.family}"')
-    if isinstance(request.estimator, GEE):
-        how = request.estimator
-        given = [f'{f.name}="{getattr(how, f.name)}"' for f in fields(how) if getattr(how, f.name) != f.default]
-        arguments.append(f"estimator=fn.GEE({', '.join(given)})")
-    if isinstance(request.estimator, (AGQ, Laplace)) and request.estimator != Laplace():
-        shown = repr(request.estimator).replace("prior=", "prior=fn.").replace("nodes=", "")
-        arguments.append(f"estimator=fn.{shown}")
-    elif request.estimator.word in BIAS_REDUCED:
-        power = f"({number:g})" if (number := _power(fit)) else ""
-        arguments.append(f'estimator="{request.estimator.word}{power}"')
-    elif residual := structures_in_python(fit):
-        arguments.append(f"estimator=fn.{type(request.estimator).__name__}(residual={residual})")
-    elif request.model == "lmm" and not isinstance(request.estimator, REML):
-        arguments.append('estimator="ml"')
+    formula, *arguments = python_arguments(fit.request)
     if not fit.backend.startswith("native-"):
         arguments.append(f'backend="{fit.backend}"')
-    arguments += [f"{name}={json.dumps(text) if text else '...'}" for name, text in _extras(fit)]
+    return f"import formula_neuro as fn\nm = fn.fit({', '.join([formula, json.dumps(data), *arguments])})"
+
+
+def python_arguments(request: AnyRequest) -> list[str]:
+    """The arguments of fn.fit besides the data and the backend: the formula first, the others by name."""
+    arguments = [json.dumps(str(request.design.formula), ensure_ascii=False)]
+    if request.model in ("glm", "glmm", "gee"):
+        arguments.append(f'family="{request.family}"')
+    if how := _python_estimator(request):
+        arguments.append(f"estimator={how}")
+    arguments += [f"{name}={json.dumps(text) if text else '...'}" for name, text in _extras(request)]
     if request.design.contrasts:
         contrasts = {name: _in_python(asked) for name, asked in request.design.contrasts}
         arguments.append(f"contrasts={json.dumps(contrasts, ensure_ascii=False)}")
-    return f"import formula_neuro as fn\nm = fn.fit({', '.join(arguments)})"
+    return arguments
+
+
+def _python_estimator(request: AnyRequest) -> str:
+    """The estimator as one writes it, "" for a model's own."""
+    how = request.estimator
+    if isinstance(how, GEE):
+        given = [f'{f.name}="{getattr(how, f.name)}"' for f in fields(how) if getattr(how, f.name) != f.default]
+        return f"fn.GEE({', '.join(given)})"
+    if isinstance(how, (AGQ, Laplace)) and how != Laplace():
+        return "fn." + repr(how).replace("prior=", "prior=fn.").replace("nodes=", "")
+    if how.word in BIAS_REDUCED:
+        power = f"({number:g})" if (number := _power(request)) else ""
+        return f'"{how.word}{power}"'
+    if residual := structures_in_python(how):
+        return f"fn.{type(how).__name__}(residual={residual})"
+    return '"ml"' if request.model == "lmm" and not isinstance(how, REML) else ""
 
 
 def r_code(fit: Fit, data: str = "data.csv") -> str:
@@ -65,45 +78,48 @@ def r_code(fit: Fit, data: str = "data.csv") -> str:
     m <- lm(dff ~ lick, data = d)
     summary(m)
     """
-    if structures_in_python(fit):
-        return lme_code(fit, data)
     request = fit.request
-    arguments = [str(request.design.formula), "data = d", *_r_family(fit), *_r_estimator(fit)]
-    arguments += [f"{name} = {text or '...'}" for name, text in _extras(fit)]
+    if structures_in_python(request.estimator):
+        return lme_code(fit, data)
+    library = "library(brglm2)\n" if request.estimator.word in BIAS_REDUCED else ""
+    return f'{library}d <- read.csv("{data}")\n{_sorted(request)}m <- {r_call(request)}\nsummary(m)'
+
+
+def r_call(request: AnyRequest) -> str:
+    """R's call that fits the model to a data frame d, such as lm(y ~ x, data = d)."""
+    arguments = [str(request.design.formula), "data = d", *_r_family(request), *_r_estimator(request)]
+    arguments += [f"{name} = {text or '...'}" for name, text in _extras(request)]
     if request.design.contrasts:
         given = ", ".join(f"{quoted(name)} = {_in_r(asked)}" for name, asked in request.design.contrasts)
         arguments.append(f"contrasts = list({given})")
-    library = "library(brglm2)\n" if request.estimator.word in BIAS_REDUCED else ""
-    return (
-        f'{library}d <- read.csv("{data}")\n{_sorted(fit)}m <- {_r_function(fit)}({", ".join(arguments)})\nsummary(m)'
-    )
+    return f"{_r_function(request)}({', '.join(arguments)})"
 
 
-def _sorted(fit: Fit) -> str:
+def _sorted(request: AnyRequest) -> str:
     """geeglm takes neighbouring rows of one id for a cluster, and would split what is not sorted."""
-    how = fit.request.estimator
+    how = request.estimator
     if not isinstance(how, GEE):
         return ""
     return f"d <- d[order({', '.join(f'd${name}' for name in how.columns)}), ]\n"
 
 
-def _r_function(fit: Fit) -> str:
-    if fit.request.model == "glmm" and getattr(fit.request.estimator, "prior", None):
+def _r_function(request: AnyRequest) -> str:
+    if request.model == "glmm" and getattr(request.estimator, "prior", None):
         return "blme::bglmer"
-    if fit.request.like_glmmtmb and fit.request.family.name != "inverse.gaussian":  # which glmmTMB has not
+    if request.like_glmmtmb and request.family.name != "inverse.gaussian":  # which glmmTMB has not
         return "glmmTMB::glmmTMB"
-    if isinstance(fit.request.family, NBinom2) and not fit.request.family.fixed:
+    if isinstance(request.family, NBinom2) and not request.family.fixed:
         return "MASS::glm.nb"
-    if fit.request.estimator.word in BIAS_REDUCED:
+    if request.estimator.word in BIAS_REDUCED:
         return "glm"  # lm() knows no other method
-    return {"lm": "lm", "glm": "glm", "lmm": "lmerTest::lmer", "glmm": "lme4::glmer", **GEEGLM}[fit.request.model]
+    return {"lm": "lm", "glm": "glm", "lmm": "lmerTest::lmer", "glmm": "lme4::glmer", **GEEGLM}[request.model]
 
 
-def _r_family(fit: Fit) -> list[str]:
-    family = fit.request.family
-    if fit.request.model not in ("glm", "glmm", "gee"):
+def _r_family(request: AnyRequest) -> list[str]:
+    family = request.family
+    if request.model not in ("glm", "glmm", "gee"):
         return []
-    if family.shape is not None and fit.request.like_glmmtmb:
+    if family.shape is not None and request.like_glmmtmb:
         name = "beta_family" if family.name == "beta" else family.name
         return [f'family = glmmTMB::{name}(link = "{family.link.name}")']
     if isinstance(family, NBinom2):
@@ -113,9 +129,9 @@ def _r_family(fit: Fit) -> list[str]:
     return [f'family = {family.name}(link = "{family.link.name}"{variance})']
 
 
-def _r_estimator(fit: Fit) -> list[str]:
-    how = fit.request.estimator
-    if fit.request.model == "lmm" and not isinstance(how, REML):
+def _r_estimator(request: AnyRequest) -> list[str]:
+    how = request.estimator
+    if request.model == "lmm" and not isinstance(how, REML):
         return ["REML = FALSE"]
     if isinstance(how, GEE):
         waves = [f"waves = {how.order}"] if how.order else []
@@ -130,13 +146,13 @@ def _r_estimator(fit: Fit) -> list[str]:
         return weak
     if how.word not in BRGLM2:
         return []
-    power = [f"a = {number:g}"] if (number := _power(fit)) else []
+    power = [f"a = {number:g}"] if (number := _power(request)) else []
     return ["method = brglmFit", f'type = "{BRGLM2[how.word]}"', *power]
 
 
-def _power(fit: Fit) -> float | None:
+def _power(request: AnyRequest) -> float | None:
     """The power of Jeffreys' prior where it is not the usual 1/2."""
-    how = fit.request.estimator
+    how = request.estimator
     return how.power if isinstance(how, Jeffreys) and how.power != 0.5 else None
 
 
@@ -158,9 +174,9 @@ def _in_r(asked: Contrast) -> str:
     return f"cbind({', '.join(map(''.join, zip(names, columns, strict=True)))})"
 
 
-def _extras(fit: Fit) -> list[tuple[str, str]]:
+def _extras(request: AnyRequest) -> list[tuple[str, str]]:
     """The other arguments with their text, "" for values that no code can show."""
-    design, given = fit.request.design, fit.request.design.given
+    design, given = request.design, request.design.given
     there = {"weights": design.weights, "offset": design.extra_offset}
     found = {name: "" for name, values in there.items() if values is not None and np.size(values)}
     if given is None:

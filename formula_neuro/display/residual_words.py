@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..estimator import REML
+from ..estimator import REML, Estimator
 from ..residual_structure import AR1, VarIdent
 from ..syntax.nlme_random import random_in_nlme
 from ..syntax.updating import text_of
@@ -35,10 +35,10 @@ def _ar1(fit: Fit, structure: AR1) -> str:
     return f"Residual correlation{within} (corAR1): phi = {fit.residual['phi']:.4g}"
 
 
-def structures_in_python(fit: Fit) -> str:
+def structures_in_python(estimator: Estimator) -> str:
     """The value of residual= as code; "" for plain residuals."""
     texts = []
-    for structure in getattr(fit.request.estimator, "residual", ()):
+    for structure in getattr(estimator, "residual", ()):
         if isinstance(structure, VarIdent):
             texts.append(f'fn.VarIdent("{structure.group}")')
         else:

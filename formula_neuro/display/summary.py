@@ -261,7 +261,7 @@ def model_words(fit: Fit) -> str:
 
 
 def _residuals(fit: Fit) -> str:
-    structures = structures_in_python(fit)
+    structures = structures_in_python(fit.request.estimator)
     return f", residuals by {structures.replace('fn.', '')}" if structures else ""
 
 

@@ -48,6 +48,7 @@ class MapRequest:
     running: Running = Running()
 
     of_images: ClassVar[bool] = True
+    like_glmmtmb: ClassVar[bool] = False
     residuals: ClassVar[frozenset[str]] = frozenset()
     search: ClassVar[Search] = Search()
 
