@@ -40,7 +40,11 @@ def check_backend(backend: Backend) -> None:
     finite likelihoods, and refusals in words.
     """
     problems = [*_record(backend)]
-    for model in sorted(backend.models):
+    if backend.images:
+        from .maps.testing import problems_of_maps
+
+        problems += problems_of_maps(backend)
+    for model in sorted(backend.models if not backend.images else ()):
         for family in sorted(backend.families):
             request = small_request(backend, model, family)
             if request is None:

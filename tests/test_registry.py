@@ -285,3 +285,8 @@ def test_a_strangers_plugin_is_installed_and_used(tmp_path):
     code = f"import sys; sys.path.insert(0, {str(site)!r})\n" + dedent(USE)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert result.stdout.strip() == "used", result.stderr
+
+
+@pytest.mark.parametrize("name", ["voxel-lm", "voxel-glm"])
+def test_backends_of_images_keep_the_contract(name):
+    check_backend(next(b for b in registry.installed().backends if b.name == name))
