@@ -22,7 +22,8 @@ from .score import FAR, Work
 from .search import search
 from .shared import Shared
 
-LEAST = 4  # voxels a chunk, so that matrix products are worth their name
+LEAST, MOST = 64, 1000  # voxels a chunk
+TILES = 10  # of rows a chunk, where there are rows enough
 
 
 def searched(rows: Rows, packed: Compressed, Y: NDArray[Any], device: str | None) -> Estimates:
@@ -30,7 +31,7 @@ def searched(rows: Rows, packed: Compressed, Y: NDArray[Any], device: str | None
     shared = _shared(rows, packed, device)
     S = packed.successes(Y)
     out, size = Estimates.empty(len(Y), rows.rank), _size(len(Y), len(packed.Q), shared)
-    work = Work.of(size, shared.Q)
+    work = Work.of(size, shared, elements(shared.Q.device))
     for here in _chunks(len(Y), size):
         part = torch.as_tensor(S[here], device=shared.Q.device).to(torch.float64)
         found = search(shared, _start(rows, shared, part), part, work)
@@ -52,16 +53,16 @@ def proved(
         return np.zeros(len(Y), dtype=bool)
     shared = _shared(rows, packed, device)
     S = packed.successes(Y)
-    size = _size(len(Y), len(packed.Q), shared)
-    work, out = Work.of(size, shared.Q), np.zeros(len(Y), dtype=bool)
+    size = max(1, elements(shared.Q.device) // max(len(packed.Q), 1))
+    out = np.zeros(len(Y), dtype=bool)
     Qt = torch.as_tensor(np.ascontiguousarray(Q.T), device=shared.Q.device)
     for here in _chunks(len(Y), size):
         part = torch.as_tensor(S[here], device=shared.Q.device).to(torch.float64)
-        w = work.first(len(part))
-        eta = torch.mm(torch.as_tensor(b[here], device=shared.Q.device), Qt, out=w.eta)
+        eta = torch.as_tensor(b[here], device=shared.Q.device) @ Qt
         if shared.offset is not None:
             eta.add_(shared.offset)
-        mu, q, _ = link_rows(shared.family, shared.link, eta.clamp_(-FAR, FAR), (w.a, w.b, w.c))
+        buffers = (torch.empty_like(eta), torch.empty_like(eta), torch.empty_like(eta))
+        mu, q, _ = link_rows(shared.family, shared.link, eta.clamp_(-FAR, FAR), buffers)
         out[here] = overlaps(shared, part, mu, q).cpu().numpy()
     return out
 
@@ -72,7 +73,8 @@ def _shared(rows: Rows, packed: Compressed, device: str | None) -> Shared:
 
 
 def _size(voxels: int, n: int, shared: Shared) -> int:
-    return max(1, min(voxels, max(LEAST, elements(shared.Q.device) // max(n, 1))))
+    """Voxels a chunk: many, so that what is done once a pass does not count; their rows are cut into tiles."""
+    return max(1, min(voxels, MOST, max(LEAST, TILES * elements(shared.Q.device) // max(n, 1))))
 
 
 def _chunks(voxels: int, size: int) -> Iterator[slice]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 
 from formula_neuro.estimator import ML
-from formula_neuro.kernels.torch_links import Tensor, log_shares
+from formula_neuro.kernels.torch_links import Tensor
 
-from .score import Work, evaluate, linear_predictor
+from .score import Work, evaluate, log_likelihood
 from .shared import Shared
 
 TIGHT = 1e-10  # in standard errors: how far from the root the last step may leave a voxel, by the rate so far
@@ -24,7 +24,6 @@ SHORTEST = 1e-4  # share of a step below which a voxel is lost to this search
 CLOSE = 1.0  # standard errors from the root, where the last step tells something about the next
 PATIENCE = 100  # passes, of which late ones have few voxels
 HOPELESS = 30  # passes of maximum likelihood, whose maximum may be at infinity
-CANCELS = 1e-6  # a probability below which 1 - (1 - p) has lost too many digits
 FLAT = 0.01  # share of a step by which it must have shortened the next one for a secant to be drawn
 STEEP = 10.0  # the same, where the step went so far beyond that nothing is learned
 BOLDER = 3.0  # what is added to steps in a direction in which they do not shorten
@@ -71,7 +70,7 @@ def search(shared: Shared, start: Tensor, S: Tensor, work: Work) -> Found:
         if done.any():
             at = which[done]
             b_out[at], V_out[at] = b[done] + step[done], now.V[done]
-            loglik[at] = log_likelihood(shared, b[done], S[done], now.mu[done])
+            loglik[at] = log_likelihood(shared, b_out[at], S[done], work)
             passes[at], converged[at] = k, True
         size = torch.linalg.vector_norm(step, dim=1)
         short = (LONGEST / size).clamp(max=1.0)
@@ -103,17 +102,3 @@ def _learned(M: Tensor, moved: Tensor, fell: Tensor, usable: Tensor, one: Tensor
     longer = M + BOLDER * moved[:, :, None] * onto
     learned = torch.where((along > FLAT)[:, None, None], secant, longer)
     return torch.where((usable & (along < STEEP))[:, None, None], learned, one)
-
-
-def log_likelihood(shared: Shared, b: Tensor, S: Tensor, mu: Tensor) -> Tensor:
-    """(C,) of successes S at coefficients b and their means mu (C, n), without what depends on the responses alone."""
-    if shared.family == "poisson":
-        rate = mu if shared.T is None else mu * shared.T
-        return (torch.xlogy(S, mu) - rate).sum(dim=1)
-    trials = 1.0 if shared.T is None else shared.T
-    if shared.T is None:
-        likely = (S - mu).abs_().neg_().add_(1.0)
-        if bool(likely.amin() > CANCELS):
-            return likely.log_().sum(dim=1)
-    low, high = log_shares(shared.link, linear_predictor(shared, b, torch.empty_like(mu)))
-    return torch.where(S != 0, S * low, 0.0).sum(dim=1) + torch.where(trials != S, (trials - S) * high, 0.0).sum(dim=1)
