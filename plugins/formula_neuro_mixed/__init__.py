@@ -102,6 +102,19 @@ GEE = EstimatingBackend(
 )
 
 
+VOXEL_LMM = LinearMixedBackend(
+    name="voxel-lmm",
+    models=frozenset({"lmm"}),
+    families=frozenset({"gaussian"}),
+    estimators=frozenset({"reml", "ml"}),
+    structures=STRUCTURES,
+    target="formula_neuro_mixed.voxels.fitting:fit_lmm",
+    images=True,
+    rank=10,
+    help="linear mixed models in every voxel of a stack of images",
+)
+
+
 @hookimpl
 def formula_neuro_backends() -> list[Backend]:
-    return [LMM, GLMM, GEE]
+    return [LMM, GLMM, GEE, VOXEL_LMM]

@@ -73,13 +73,17 @@ def settle_many(search: Search, value: Value, template: Template, start: Array, 
             near = value((point + FIRST * (found.point - point))[asked], which[asked])
             asked[asked] = (at_0 < found.value[asked] + WEAK) & (at_0 <= near)
         found = _better(found, search, point, which, asked, -1e-9)
-    singular = np.asarray(_directions(template, found.point)[2].any(axis=1))
     identity = template.filled(found.point, np.tile(np.eye(template.K), (len(start), 1, 1)))
-    found = _better(found, search, identity, which, singular, -1e-9)
+    found = _better(found, search, identity, which, singular(template, found.point), -1e-9)
     left, values, small = _directions(template, found.point)
     flat = template.filled(found.point, left * np.where(small, 0.0, values)[:, None, :])
     asked = small.any(axis=1) & (flat != found.point).any(axis=1) & np.isfinite(found.value)
     return _better(found, search, flat, which, asked, 1e-9)
+
+
+def singular(template: Template, point: Array) -> NDArray[np.bool_]:
+    """Which points (A, m) have a direction of hardly any variance, (A,)."""
+    return np.asarray(_directions(template, point)[2].any(axis=1))
 
 
 def _directions(template: Template, point: Array) -> tuple[Array, Array, NDArray[np.bool_]]:

@@ -16,6 +16,7 @@ from formula_neuro.inference.bootstrap.parameters import spread
 from formula_neuro.inference.bootstrap.refits import Refits, again
 from formula_neuro.kernels.rank import Basis, column_norms, independent_columns, orthonormal_basis
 from formula_neuro.kernels.templates import template
+from formula_neuro.maps.request import MapRequest
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
@@ -59,7 +60,7 @@ class Problem:
         return replace(self.shared, Zy=np.ascontiguousarray(Zy), yy=(residual**2).sum(axis=0)), b
 
 
-def problem_of(request: Request) -> Problem:
+def problem_of(request: Request | MapRequest) -> Problem:
     """The batch's view of a request with one random term."""
     design, (term,) = request.design, request.design.random
     used = request.weights > 0

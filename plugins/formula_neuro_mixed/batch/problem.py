@@ -14,6 +14,7 @@ from scipy import sparse
 
 from formula_neuro.family import Array, Family
 from formula_neuro.kernels.rank import Basis, orthonormal_basis
+from formula_neuro.maps.request import MapRequest
 from formula_neuro.request import Request
 
 
@@ -50,7 +51,7 @@ class Problem:
         return np.asarray(self.basis.Q.T @ fixed[self.used] / self.scale)
 
 
-def problem_of(request: Request) -> Problem:
+def problem_of(request: Request | MapRequest) -> Problem:
     """The batch's view of a request with one random term of one column."""
     design, (term,) = request.design, request.design.random
     used = request.weights > 0

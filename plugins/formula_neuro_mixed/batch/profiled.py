@@ -124,6 +124,23 @@ def sums(at: Solved) -> Sums:
 
 def derivatives(at: Solved, products: Products, template: Template) -> tuple[Array, Array]:
     """Gradient (A, m) and Hessian (A, m, m) in theta; profiling s2 out takes q_i q_j df / r2^2 off."""
+    found = slopes(at, products, template)
+    q = found.quadratic * np.sqrt(products.df) / at.r2[:, None]
+    return found.first, found.second - q[:, :, None] * q[:, None, :]
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """The derivatives in theta at s2 = r2 / df held, the quadratic forms y'PB_iPy, and those of C."""
+
+    first: Array  # (A, m)
+    second: Array  # (A, m, m)
+    quadratic: Array  # (A, m)
+    C: Array  # (A, m, r, r)
+
+
+def slopes(at: Solved, products: Products, template: Template) -> Slopes:
+    """The pieces of the derivatives, from sums over groups."""
     t, s2, reml = sums(at), at.r2 / products.df, products.reml
     D = t.H - t.kk / s2[:, None, None] - (t.K if reml else 0.0)  # the derivative in S
     S = [_change(at.L, i, j) for i, j in template.elements]
@@ -140,9 +157,8 @@ def derivatives(at: Solved, products: Products, template: Template) -> tuple[Arr
                 trace = trace - _double(S[x], S[y], t.HK) - _double(S[y], S[x], t.HK)
                 trace = trace + np.einsum("apq,aqp->a", CN[x], CN[y])
             quadratic = _double(S[x], S[y], t.Hkk) - np.einsum("ap,apq,aq->a", a[x], at.C, a[y])
-            second = 2 * quadratic / s2 - trace + (2 * D[:, i, m] if j == l else 0.0)
-            H[:, x, y] = H[:, y, x] = second - q[x] * q[y] * products.df / at.r2**2
-    return gradient, H
+            H[:, x, y] = H[:, y, x] = 2 * quadratic / s2 - trace + (2 * D[:, i, m] if j == l else 0.0)
+    return Slopes(gradient, H, np.stack(q, axis=1), np.stack([one @ at.C for one in CN], axis=1))
 
 
 def _change(L: Array, i: int, j: int) -> Array:

@@ -78,7 +78,7 @@ class Engine:
         if method == "residual":
             return np.full(len(L), fit.df_resid)
         if method == "satterthwaite":
-            return self._satterthwaite.df(self.basis.contrasts(L))
+            return self.satterthwaite.df(self.basis.contrasts(L))
         if method == "kenward-roger":
             return self.kenward_roger(fit).df(L)
         if method == "containment":
@@ -96,7 +96,8 @@ class Engine:
         return self._kenward_roger
 
     @cached_property
-    def _satterthwaite(self) -> Satterthwaite:
+    def satterthwaite(self) -> Satterthwaite:
+        """What the degrees of freedom of every contrast come from."""
         return satterthwaite(self.products, self.theta)
 
     @cached_property
