@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from . import datasets, errors
     from .agreement import crosscheck
     from .design import model_matrix
-    from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal
+    from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal, Spatial
     from .fitting import fit
     from .images.reading import read_images
     from .inference.bootstrap.bootstrap_test import bootstrap_test
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from .inference.variances.ranova import ranova
     from .lesions.reference import lesion_reference
     from .lesions.simulate import simulate_lesions
+    from .lesions.study import lesion_study
     from .lesions.summaries import lesion_summaries
     from .lesions.tuning import tune_ell
+    from .maps.permutation import permutation_test
     from .other_searches import all_fit
     from .refitting import refit
     from .registry import backends, tasks
@@ -60,9 +62,11 @@ _PUBLIC = {
     "r2": "inference.variances.r_squared",
     "ranova": "inference.variances.ranova",
     "lesion_reference": "lesions.reference",
+    "lesion_study": "lesions.study",
     "lesion_summaries": "lesions.summaries",
     "simulate_lesions": "lesions.simulate",
     "tune_ell": "lesions.tuning",
+    "permutation_test": "maps.permutation",
     "read_images": "images.reading",
     "refit": "refitting",
     "crosscheck": "agreement",
@@ -80,6 +84,7 @@ _PUBLIC = {
     "MedianBR": "estimator",
     "Normal": "estimator",
     "Jeffreys": "estimator",
+    "Spatial": "estimator",
     "datasets": "",
     "errors": "",
 }
@@ -96,6 +101,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "MedianBR",
     "VarIdent",
     "Normal",
+    "Spatial",
     "all_fit",
     "anova",
     "backends",
@@ -112,8 +118,10 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "from_nlme",
     "icc",
     "lesion_reference",
+    "lesion_study",
     "lesion_summaries",
     "model_matrix",
+    "permutation_test",
     "simulate_lesions",
     "tune_ell",
     "r2",

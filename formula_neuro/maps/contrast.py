@@ -36,6 +36,7 @@ class MapContrast:
     value: Array  # (q,)
     values: Mapping[str, Array]
     labels: tuple[str, ...] = ()
+    test: str = "wald"  # "wald", "score", "lr"
 
     @property
     def signed(self) -> bool:

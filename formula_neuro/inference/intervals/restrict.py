@@ -63,13 +63,18 @@ def with_hypotheses(request: Request, kept: Sequence[int], L: Array) -> tuple[Re
     if (np.count_nonzero(M, axis=1) == 1).all() and (M.sum(axis=1) == 1).all():
         return plain, tuple(int(j) for j in M.argmax(axis=1))
     X = plain.design.matrix
-    scale = np.linalg.norm(X, axis=0)  # a coefficient per kilometre and one per micrometre turn alike
-    scale[scale == 0] = 1.0
-    T = np.column_stack([null_space(M / scale), np.linalg.pinv(M / scale)]) / scale[:, None]
+    T = coordinates(X, M)
     q, p = M.shape
     names = tuple(f"direction {j + 1}" for j in range(p))
     turned = replace(plain.design, matrix=np.asfortranarray(X @ T), names=names, terms=())
     return replace(plain, design=turned), tuple(range(p - q, p))
+
+
+def coordinates(X: Array, M: Array) -> Array:
+    """T (p, p) with X b = (X T)(T^-1 b) for columns X (n, p), the last q of T^-1 b being M b; M (q, p) of full rank."""
+    scale = np.linalg.norm(X, axis=0)  # a coefficient per kilometre and one per micrometre turn alike
+    scale[scale == 0] = 1.0
+    return np.column_stack([null_space(M / scale), np.linalg.pinv(M / scale)]) / scale[:, None]
 
 
 def independent_rows(L: Array, value: Array) -> tuple[Array, Array]:

@@ -21,7 +21,6 @@ from .estimates import OVERLAP, QUASI
 from .patterns import distinct
 from .problem import Problem
 
-
 Limits = tuple[Array, Array, NDArray[np.bool_]]  # coefficients, deviance, whether they were found
 
 

@@ -6,6 +6,7 @@ from formula_neuro.kernels.voxel_blocks import fit_blocks
 from formula_neuro.maps.fit import MapFit
 from formula_neuro.maps.request import MapRequest
 
+from .engine import Engine
 from .problem import Problem
 
 
@@ -21,4 +22,5 @@ def fit(request: MapRequest) -> MapFit:
     )
     dispersed = request.family.name == "gaussian"
     df = float(len(problem.rows.used) - problem.rows.rank) if dispersed else float("inf")
-    return fit_blocks(request, problem, "voxel-lm" if dispersed else "voxel-glm", df_resid=df)
+    engine = Engine(request.family, request.estimator, request.running.device)
+    return fit_blocks(request, problem, "voxel-lm" if dispersed else "voxel-glm", df_resid=df, engine=engine)
