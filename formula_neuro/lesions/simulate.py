@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..images.stack import Images, analysed
-from ..images.store import InMemory, Store
+from ..images.store import Indices, InMemory, Store
 from ..running.bar import bar
 from .field import Field, gaussian_field
 from .reference import LesionReference, lesion_reference
+from .summaries import box
 
-ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.int64)  # of a byte
+ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)  # of a byte
 Bits = NDArray[np.uint8]
 UNITS = ("voxels", "mm")
 
@@ -101,8 +102,9 @@ def simulate_lesions(
     known = lesion_reference(spacing=4) if reference is None else reference
     subjects = drawn(known, int(n), seed) if table is None else pd.DataFrame(table).reset_index(drop=True)
     spacing = (1.0, 1.0, 1.0) if units == "voxels" else tuple(known.grid.voxel_size)
-    field = gaussian_field(known.grid.shape, ell, spacing)
-    bits = _bits(known, subjects, field, seed, progress)
+    shape, places = box(known.voxels, known.grid.shape)
+    field = gaussian_field(shape, ell, spacing)
+    bits = _bits(known, subjects, field, places, seed, progress)
     images = _images(known, subjects, bits, min_count, (ell, units, seed))
     return SimulatedLesions(images, known, ell, units, seed)
 
@@ -120,15 +122,20 @@ def drawn(reference: LesionReference, n: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _bits(reference: LesionReference, table: pd.DataFrame, field: Field, seed: int, progress: bool | None) -> Bits:
-    """The masks as bits by voxel, (V, ceil(n / 8)): eight subjects at a time are one byte."""
+def _bits(
+    reference: LesionReference, table: pd.DataFrame, field: Field, places: Indices, seed: int, progress: bool | None
+) -> Bits:
+    """The masks as bits by voxel, (V, ceil(n / 8)): eight subjects at a time are one byte.
+
+    places: of the voxels (V,) in the box that the field is drawn in; it is as good as one of the whole grid.
+    """
     X = reference.design.apply(table).matrix
     if len(X) != len(table):
         raise DataError(f"{len(table) - len(X)} of {len(table)} subjects lack a covariate; simulated subjects have all")
     packed = np.zeros((len(reference.voxels), -(-len(X) // 8)), np.uint8)
     with bar("subjects", len(X), progress) as advance:
         for i, x in enumerate(X):
-            e = field.draw(np.random.default_rng([seed, 0, i])).ravel()[reference.voxels]
+            e = field.draw(np.random.default_rng([seed, 0, i])).ravel()[places]
             packed[:, i // 8] |= ((reference.coefficients @ x + e > 0).astype(np.uint8)) << (7 - i % 8)
             advance(1)
     return packed
@@ -141,11 +148,12 @@ def _images(
     import hashlib
 
     n = len(table)
-    counts = ONES[bits].sum(axis=1)
+    counts = ONES[bits].sum(axis=1, dtype=np.int64)
     hit = counts > 0
-    key = hashlib.blake2b(bits.tobytes(), digest_size=16).hexdigest()
-    complete = np.ones(int(hit.sum()), dtype=bool)
-    store = Store(reference.grid, n, True, reference.voxels[hit], counts[hit], complete, InMemory(bits[hit]), key)
+    bits = bits if hit.all() else bits[hit]
+    key = hashlib.blake2b(bits.data, digest_size=16).hexdigest()
+    complete = np.ones(len(bits), dtype=bool)
+    store = Store(reference.grid, n, True, reference.voxels[hit], counts[hit], complete, InMemory(bits), key)
     mask = np.zeros(reference.grid.size, dtype=bool)
     mask[reference.voxels] = True
     inside = mask.reshape(reference.grid.shape)

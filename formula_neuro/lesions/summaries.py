@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import DataError
-from ..images.stack import Images
+from ..images.stack import AT_ONCE, Images
+from ..images.store import Indices
 
 STRUCTURE = ndimage.generate_binary_structure(3, 1)  # six neighbours, as the paper
-GROUP = 64  # subjects whose masks are unpacked at a time
+GROUP = 256  # subjects whose masks are unpacked at a time
 MEASURES = ("volume", "count", "size")
 
 
@@ -37,20 +38,39 @@ def lesion_summaries(images: Images) -> pd.DataFrame:
 
 def masks(images: Images) -> Iterator[NDArray[np.bool_]]:
     """The analysed voxels of each subject as a box that just holds them all, in the table's order."""
-    ijk = np.stack(np.unravel_index(images.voxels, images.grid.shape), axis=1)
+    shape, places = box(images.voxels, images.grid.shape)
+    for first in range(0, len(images), GROUP):
+        rows = images.rows[first : first + GROUP]
+        values = _of_subjects(images, rows)
+        for k in range(len(rows)):
+            mask = np.zeros(int(np.prod(shape)), dtype=bool)
+            mask[places] = values[:, k]
+            yield mask.reshape(shape)
+
+
+def box(voxels: Indices, shape: Sequence[int]) -> tuple[tuple[int, ...], Indices]:
+    """The shape of the smallest box around voxels (V,) of a grid, and their flat indices in it.
+
+    >>> shape, places = box(np.array([5, 10]), (3, 2, 4))
+    >>> shape, places.tolist()
+    ((2, 2, 2), [2, 5])
+    """
+    ijk = np.stack(np.unravel_index(voxels, tuple(shape)), axis=1)
     low = ijk.min(axis=0)
-    shape = tuple((ijk.max(axis=0) - low + 1).tolist())
-    places = np.ravel_multi_index(tuple((ijk - low).T), shape)
-    V, n = len(images.voxels), len(images)
-    step = max(1, 32_000_000 // n)
-    for first in range(0, n, GROUP):
-        last = min(first + GROUP, n)
-        parts = [images.block(v, min(v + step, V))[:, first:last] for v in range(0, V, step)]
-        values = np.concatenate(parts) > 0
-        for k in range(last - first):
-            box = np.zeros(int(np.prod(shape)), dtype=bool)
-            box[places] = values[:, k]
-            yield box.reshape(shape)
+    inner = tuple((ijk.max(axis=0) - low + 1).tolist())
+    return inner, np.ravel_multi_index(tuple((ijk - low).T), inner).astype(np.int64)
+
+
+def _of_subjects(images: Images, rows: Indices) -> NDArray[np.uint8]:
+    """The analysed voxels (V, k) of a few of the store's subjects, from the bytes that hold them."""
+    places = images.store.places(images.voxels)
+    V, step = len(places), max(1, AT_ONCE // -(-images.store.n // 8))
+    values = np.zeros((V, len(rows)), np.uint8)
+    for v in range(0, V, step):
+        at = places[v : v + step]
+        held = images.store.rows.take(np.maximum(at, 0))[:, rows // 8]
+        values[v : v + step] = (held >> (7 - rows % 8).astype(np.uint8) & 1) * (at >= 0)[:, None]
+    return values
 
 
 def decile_edges(ages: Sequence[float] | pd.Series) -> NDArray[np.float64]:

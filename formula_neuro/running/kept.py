@@ -18,9 +18,10 @@ Block = tuple[int, int]  # first voxel, and the one after the last
 
 @dataclass(frozen=True)
 class Kept:
-    """A folder of finished blocks; None keeps nothing."""
+    """A folder of finished blocks; None keeps nothing. what: blocks of, a word of the files' names."""
 
     folder: Path | None = None
+    what: str = "voxels"
 
     def load(self, block: Block) -> dict[str, Array] | None:
         """What was kept of a block, or None."""
@@ -50,4 +51,4 @@ class Kept:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, block: Block) -> Path | None:
-        return None if self.folder is None else self.folder / f"voxels_{block[0]:09d}_{block[1]:09d}.npz"
+        return None if self.folder is None else self.folder / f"{self.what}_{block[0]:09d}_{block[1]:09d}.npz"
