@@ -182,7 +182,7 @@ def _legend(comparison: Comparison) -> list[str]:
     lines = [next(iter(formulas))] if len(formulas) == 1 else []
     for name, fit in zip(comparison.names, comparison.fits, strict=True):
         own = "" if lines and len(formulas) == 1 else f"{fit.request.design.formula}; "
-        lines.append(f"{name}: {own}{model_words(fit)}; {fit.backend}")
+        lines.append(f"{name}: {own}{model_words(fit.request)}; {fit.backend}")
     return lines
 
 

@@ -23,7 +23,8 @@ def render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.get_template(template).render(values)
+    page: str = environment.get_template(template).render(values)
+    return page
 
 
 def check_writable(target: Path) -> None:

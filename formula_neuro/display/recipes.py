@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..request import Request
     from ..result import Fit
 
-    AnyRequest = Request | MapRequest
+    AnyRequest: TypeAlias = Request | MapRequest
 
 GEEGLM = {"gee": "geepack::geeglm"}
 BRGLM2 = {"mean_br": "AS_mean", "median_br": "AS_median", "jeffreys": "MPL_Jeffreys"}

@@ -58,7 +58,7 @@ def _page(fit: Fit, crosscheck: Agreement | None) -> dict[str, Any]:
     design = fit.request.design
     return {
         "formula": str(design.formula),
-        "model": model_words(fit),
+        "model": model_words(fit.request),
         "note": str(design.data.attrs.get("note", "")),
         "facts": _facts(fit),
         "data": _data(fit),

@@ -19,6 +19,8 @@ from .residual_words import residual_words, structures_in_python
 
 if TYPE_CHECKING:
     from ..family import Array
+    from ..maps.request import MapRequest
+    from ..request import Request
     from ..result import Fit
 
 VERBS = (
@@ -238,9 +240,8 @@ def _wrapped(text: str, width: int = 100) -> str:
     return textwrap.fill(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
-def model_words(fit: Fit) -> str:
-    """The model in words: "binomial(logit) mixed model by Laplace's approximation"."""
-    request = fit.request
+def model_words(request: Request | MapRequest) -> str:
+    """The model in words: "binomial(logit) generalized linear mixed model by maximum likelihood (Laplace)"."""
     how = {
         "ml": "quasi-likelihood" if request.family.name.startswith("quasi") else "maximum likelihood",
         "reml": "REML",
@@ -250,18 +251,19 @@ def model_words(fit: Fit) -> str:
         "median_br": "median bias reduction",
         "jeffreys": f"likelihood penalised by Jeffreys' prior{_power(request.estimator)}",
     }.get(request.estimator.word, request.estimator.word)
+    zeros = "" if request.inflation is None else "zero-inflated "
     words = {
         "lm": f"linear model by {how if request.estimator.word in BIAS_REDUCED else 'least squares'}",
         "glm": f"{request.family} generalized linear model by {how}",
-        "lmm": f"linear mixed model by {how}{_residuals(fit)}",
-        "glmm": f"{'zero-inflated ' if fit.inflation else ''}{request.family} generalized linear mixed model by {how}",
+        "lmm": f"linear mixed model by {how}{_residuals(request)}",
+        "glmm": f"{zeros}{request.family} generalized linear mixed model by {how}",
         "gee": f"{request.family} model by generalized estimating equations ({getattr(request.estimator, 'corr', '')})",
     }
     return words[request.model]
 
 
-def _residuals(fit: Fit) -> str:
-    structures = structures_in_python(fit.request.estimator)
+def _residuals(request: Request | MapRequest) -> str:
+    structures = structures_in_python(request.estimator)
     return f", residuals by {structures.replace('fn.', '')}" if structures else ""
 
 
@@ -274,7 +276,7 @@ def short(fit: Fit) -> str:
     """The print of a fit: the model, its coefficients, and the verbs that work on it."""
     levels = {effect.group: len(effect.levels) for effect in fit.random}
     size = ", ".join([f"{fit.nobs} rows", *(f"{n} levels of {group}" for group, n in levels.items())])
-    lines = [f"{fit.request.design.formula}", f"{model_words(fit)}; {size}; {fit.backend}", ""]
+    lines = [f"{fit.request.design.formula}", f"{model_words(fit.request)}; {size}; {fit.backend}", ""]
     lines.append(_table(fit)[0] if fit.names else "No Coefficients")
     if fit.inflation is not None:
         lines += ["", zero_inflation_words(fit)]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,14 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..estimator import BIAS_REDUCED
 from ..family import Array, Family
-from ..result import Fit
+from ..result import Fit, Summary
 from .maps import Maps, image
 from .request import MapRequest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .agreement import MapAgreement
 
 OVERLAP, QUASI, COMPLETE, ALL_ZERO, ALL_ONE, UNDEFINED = range(6)
 CLASSES = ("overlap", "quasi-complete separation", "complete separation", "all zero", "all one", "undefined")
@@ -182,7 +187,7 @@ class MapFit:
 
         Columns: term, voxels, separated (infinite by maximum likelihood, whatever the estimator), to_plus_infinity and
         to_minus_infinity (the data may leave the sign open), beyond_1.96, discoveries (false discovery rate `alpha`,
-        Benjamini and Hochberg), z_min, z_max, median.
+        Benjamini and Hochberg), of which positive and negative, z_min, z_max, and the median estimate.
         """
         from .tables import by_coefficient
 
@@ -195,10 +200,20 @@ class MapFit:
         return overall(self)
 
     def summary(self) -> str:
-        """The fit in words: what was fitted where, the classes of voxels, and a table by coefficient."""
+        """The fit in words: what was fitted where, a table by coefficient, separation, convergence."""
         from .words import summary
 
-        return summary(self)
+        return Summary(summary(self))
+
+    def plot(self, statistic: str = "z", coefficient: str | None = None) -> Figure:
+        """Axial slices of one map over a brain, or the histograms of z; a figure that a notebook shows.
+
+        v.plot("z", "age"), v.plot("coef", "age"), v.plot("incidence"), v.plot("class"), v.plot("histogram"). Without a
+        coefficient, the last one. Needs the extra "plot".
+        """
+        from .plot import plot
+
+        return plot(self, statistic, coefficient)
 
     def to_nifti(self, folder: str | os.PathLike[str], layout: str = "bids") -> list[str]:
         """Write the maps and what they are to a folder; the paths written.
@@ -210,11 +225,20 @@ class MapFit:
 
         return to_nifti(self, folder, layout)
 
-    def report(self, path: str | os.PathLike[str]) -> str:
-        """Write one self-contained HTML page on the fit; its path. Needs the extra "plot"."""
+    def report(self, path: str | os.PathLike[str], *, crosscheck: MapAgreement | None = None) -> str:
+        """Write one self-contained HTML page on the fit (no request leaves it); its path. Needs the extra "plot".
+
+        It holds slices of every coefficient's z and estimates, histograms, separation and convergence, clusters, and
+        the code in Python and R. `crosscheck`, the answer of fn.crosscheck(v), adds R's verdict.
+        """
         from .report import report
 
-        return report(self, path)
+        return report(self, path, crosscheck=crosscheck)
 
     def __repr__(self) -> str:
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        from .words import short_html
+
+        return short_html(self)

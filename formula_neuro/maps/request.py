@@ -23,12 +23,13 @@ class Running:
     """Where and how the blocks of voxels run.
 
     device: of torch, "cpu" or "cuda". workers: None or 1 (this process), a number of processes, or a dask client.
-    progress: True, False, or None for a bar only on a terminal.
+    progress: True, False, or None for a bar only on a terminal. seed: of random numbers, where a model draws some.
     """
 
     device: str = "cpu"
     workers: Any = None
     progress: bool | None = None
+    seed: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,7 @@ class MapRequest:
 
     of_images: ClassVar[bool] = True
     like_glmmtmb: ClassVar[bool] = False
+    inflation: ClassVar[None] = None
     residuals: ClassVar[frozenset[str]] = frozenset()
     search: ClassVar[Search] = Search()
 

@@ -22,6 +22,7 @@ def by_coefficient(fit: MapFit, alpha: float = 0.05) -> pd.DataFrame:
         estimate, z = fit.values["coef"][:, j], fit.maps.at_voxels(("z", name))
         p = fit.maps.at_voxels(("p", name))
         known, finite = ~np.isnan(estimate), np.isfinite(z)
+        found = discoveries(p, alpha)
         signs = fit.values["separated"][:, j] if "separated" in fit.values else np.zeros(len(z))
         rows.append(
             {
@@ -31,7 +32,9 @@ def by_coefficient(fit: MapFit, alpha: float = 0.05) -> pd.DataFrame:
                 "to_plus_infinity": int((signs == 1).sum()),
                 "to_minus_infinity": int((signs == -1).sum()),
                 f"beyond_{BEYOND}": int((np.abs(z[finite]) > BEYOND).sum()),
-                "discoveries": int(discoveries(p, alpha).sum()),
+                "discoveries": int(found.sum()),
+                "positive": int((found & (z > 0)).sum()),
+                "negative": int((found & (z < 0)).sum()),
                 "z_min": float(z[finite].min()) if finite.any() else float("nan"),
                 "z_max": float(z[finite].max()) if finite.any() else float("nan"),
                 "median": float(np.median(estimate[known])) if known.any() else float("nan"),

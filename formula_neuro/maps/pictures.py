@@ -1,0 +1,210 @@
+"""Pictures of maps: axial slices over a brain, and the distribution of z beside the normal one.
+
+Drawn by nilearn, over its own MNI152 template where the voxels lie in that brain, else over the incidence or the mask;
+nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from ..display.plot import BLUE, GREY, INK, VERMILION, drawn
+from ..family import Array
+from .tables import BEYOND
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..images.stack import Images
+
+INSIDE = 0.9  # share of voxels in the template's brain from which it may stand behind them
+ACROSS, DOWN = 4, 2  # slices in a row, rows
+WIDTH, HEIGHT = 9.6, 5.4  # inches
+CLASS_COLOURS = ("#D9DDE2", "#E69F00", "#D55E00", "#56B4E9", "#0072B2", "#4D4D4D")  # in the order of CLASSES
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """What maps are drawn on: the voxels, the image behind them, and the heights (mm) of the slices."""
+
+    images: Images
+    behind: Any
+    standard: bool  # whether `behind` is the MNI152 template
+    cuts: tuple[float, ...]
+
+    @property
+    def words(self) -> str:
+        """What lies behind the colours."""
+        if self.standard:
+            return "the MNI152 template, because the voxels lie in its brain (no registration was checked)"
+        return "the incidence" if self.images.binary else "the mask"
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How numbers become colours: the limit of the scale, from which value they are shown, and whether signs differ."""
+
+    limit: float
+    above: float = 0.0
+    signed: bool = True
+    label: str = ""
+    names: tuple[str, ...] = ()  # of the values 0, 1, ... where they are kinds
+
+
+def canvas(images: Images) -> Canvas:
+    """The canvas of a stack of images."""
+    _require_nilearn()
+    from nilearn import datasets
+
+    template = datasets.load_mni152_template(resolution=2)
+    standard = bool((at_voxels(images, template) > 0).mean() >= INSIDE)
+    own = np.asarray(images.counts / len(images) if images.binary else np.ones(len(images.voxels)))
+    return Canvas(images, template if standard else _image(images, own), standard, heights(images))
+
+
+def heights(images: Images) -> tuple[float, ...]:
+    """Of which slices (mm) most of the analysed voxels are seen: evenly from the 4th to the 96th percentile."""
+    low, high = np.percentile(world(images)[:, 2], [4, 96])
+    return tuple(float(z) for z in np.unique(np.round(np.linspace(low, high, ACROSS * DOWN), 1)))
+
+
+def world(images: Images) -> Array:
+    """Coordinates of the analysed voxels, (V, 3) mm."""
+    ijk = np.stack(np.unravel_index(images.voxels, images.grid.shape), axis=1)
+    return np.asarray(ijk @ images.grid.affine[:3, :3].T + images.grid.affine[:3, 3])
+
+
+def at_voxels(images: Images, other: Any) -> Array:
+    """The values of another image at the analysed voxels, of its nearest voxel, (V,); 0 outside it."""
+    inverse, data = np.linalg.inv(other.affine), np.asarray(other.dataobj)
+    there = np.round(world(images) @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    inside = ((there >= 0) & (there < data.shape)).all(axis=1)
+    found = np.zeros(len(there))
+    found[inside] = data[tuple(there[inside].T)]
+    return found
+
+
+# ---- slices --------------------------------------------------------------------------------------
+def slices(on: Canvas, values: Array, colours: Colours, title: str = "") -> Figure:
+    """Axial slices of a map (V,); infinite values take the end of the scale, missing ones no colour."""
+    rows = [on.cuts[i : i + ACROSS] for i in range(0, len(on.cuts), ACROSS)]
+
+    def draw(figure: Figure) -> None:
+        for number, cuts in enumerate(rows):
+            _row(figure, (0.0, 1 - (number + 1) / len(rows), 0.88, 1 / len(rows)), cuts, on, values, colours)
+        _scale(figure, colours)
+        if title:
+            figure.text(0.005, 0.995, title, va="top", ha="left", weight="bold")
+
+    return drawn((WIDTH, HEIGHT * len(rows) / DOWN), draw, arranged=False)
+
+
+def _row(
+    figure: Figure,
+    place: tuple[float, float, float, float],
+    cuts: tuple[float, ...],
+    on: Canvas,
+    values: Array,
+    colours: Colours,
+) -> None:
+    from nilearn import plotting
+
+    limit = colours.limit
+    shown = np.clip(np.nan_to_num(values, nan=0.0, posinf=limit, neginf=-limit), -limit, limit)
+    colour_map, lowest = _colour_map(colours)
+    plotting.plot_stat_map(
+        _image(on.images, shown),
+        bg_img=on.behind,
+        figure=figure,
+        axes=place,
+        display_mode="z",
+        cut_coords=list(cuts),
+        threshold=max(colours.above, 1e-9 * limit),
+        vmin=lowest,
+        vmax=limit,
+        cmap=colour_map,
+        symmetric_cbar=colours.signed,
+        colorbar=False,
+        black_bg=False,
+        resampling_interpolation="nearest",
+    )
+
+
+def _colour_map(colours: Colours) -> tuple[Any, float]:
+    """The colours, and the value of the first."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    if colours.names:
+        return ListedColormap(list(CLASS_COLOURS[: len(colours.names)])), 0.0
+    return (colormaps["RdBu_r"], -colours.limit) if colours.signed else (colormaps["inferno"], 0.0)
+
+
+def _scale(figure: Figure, colours: Colours) -> None:
+    """The bar of colours, grey where values are not shown; or the names of kinds."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.patches import Patch
+
+    if colours.names:
+        shown = [Patch(color=CLASS_COLOURS[k], label=name) for k, name in enumerate(colours.names) if k and name]
+        figure.legend(handles=shown, loc="lower right", frameon=True)
+        return
+    colour_map, lowest = _colour_map(colours)
+    axes = figure.add_axes((0.9, 0.15, 0.018, 0.7))
+    figure.colorbar(ScalarMappable(Normalize(lowest, colours.limit), colour_map), cax=axes)
+    if colours.above:
+        axes.axhspan(-colours.above if colours.signed else 0.0, colours.above, color=GREY)
+    axes.set_title(colours.label, fontsize=9.5)
+
+
+def spread(values: Array, percent: float = 100.0) -> float:
+    """The size below which so many percent of the finite values lie; 1 where there are none."""
+    sizes = np.abs(values[np.isfinite(values)])
+    return (float(np.percentile(sizes, percent)) if len(sizes) else 0.0) or 1.0
+
+
+# ---- distributions -------------------------------------------------------------------------------
+def histograms(columns: Sequence[tuple[str, Array]]) -> Figure:
+    """The z values of every coefficient beside the normal density that they would have without any effect."""
+    across = min(3, len(columns))
+    down = -(-len(columns) // across)
+
+    def draw(figure: Figure) -> None:
+        for number, (name, z) in enumerate(columns, start=1):
+            _histogram(figure.add_subplot(down, across, number), name, z[np.isfinite(z)])
+
+    return drawn((max(4.8, 3.4 * across), 2.7 * down), draw)
+
+
+def _histogram(axes: Axes, name: str, z: Array) -> None:
+    end = max(4.0, spread(z) * 1.02)
+    grid = np.linspace(-end, end, 400)
+    axes.set_title(name)
+    if len(z):
+        axes.hist(z, bins=np.linspace(-end, end, 61).tolist(), density=True, color=BLUE, alpha=0.75)
+    axes.plot(grid, stats.norm.pdf(grid), color=VERMILION, label="N(0, 1)")
+    for side in (-BEYOND, BEYOND):
+        axes.axvline(side, color=INK, linewidth=0.8, linestyle=":")
+    axes.set_xlabel("z")
+    axes.set_yticks([])
+    axes.legend(loc="upper left")
+
+
+def _image(images: Images, values: Array) -> Any:
+    import nibabel as nib
+
+    return nib.Nifti1Image(images.unmask(values, fill=0.0), images.grid.affine)
+
+
+def _require_nilearn() -> None:
+    try:
+        import nilearn.plotting  # noqa: F401
+    except ImportError as error:
+        raise ImportError('pictures of maps need nilearn and matplotlib: pip install "formula-neuro[plot]"') from error

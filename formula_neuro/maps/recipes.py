@@ -1,0 +1,47 @@
+"""The code that makes a fit in every voxel again: in Python, and in R voxel by voxel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..display.recipes import python_arguments, r_call
+from ..estimator import BIAS_REDUCED
+
+if TYPE_CHECKING:
+    from .fit import MapFit
+
+
+def python_code(fit: MapFit, data: str = "participants.tsv", mask: str = "mask.nii.gz") -> str:
+    """The call of this package that makes the fit again, and what one asks of it."""
+    formula, *others = python_arguments(fit.request)
+    arguments = ", ".join([formula, f'"{data}"', f'mask="{mask}"', *others])
+    last = [name for name in fit.names if name != "(Intercept)"][-1:] or [fit.names[0]]
+    return "\n".join(
+        [
+            "import formula_neuro as fn",
+            f"v = fn.fit({arguments})",
+            f'v.maps["z", "{last[0]}"]',
+            f'fn.contrast(v, {{"{last[0]}": 1}}).threshold("fdr", 0.05).table()',
+            'v.to_nifti("maps")',
+            "fn.crosscheck(v, voxels=200)",
+        ]
+    )
+
+
+def r_code(fit: MapFit, data: str = "participants.tsv", mask: str = "mask.nii.gz") -> str:
+    """The same model in R, one voxel after the other."""
+    request = fit.request
+    name = request.images.response
+    library = "library(brglm2)\n" if request.estimator.word in BIAS_REDUCED else ""
+    return "\n".join(
+        [
+            f'{library}d <- read.delim("{data}")',
+            f'inside <- which(RNifti::readNifti("{mask}") > 0)',
+            f"images <- sapply(d${name}, function(file) RNifti::readNifti(file)[inside])  # voxels x images",
+            "one <- function(values) {",
+            f"  d${name} <- values",
+            f"  coef(summary({r_call(request)}))",
+            "}",
+            "found <- apply(images, 1, one, simplify = FALSE)",
+        ]
+    )
