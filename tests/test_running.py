@@ -48,7 +48,7 @@ class FatalOnce:
 
 @pytest.fixture(scope="module")
 def images() -> object:
-    return fn.simulate_lesions(60, reference=fn.lesion_reference(spacing=6), seed=5).images
+    return fn.simulate_lesions(60, reference=fn.lesion_reference(spacing=7.5), seed=5).images
 
 
 @pytest.fixture(autouse=True)
