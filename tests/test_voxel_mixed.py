@@ -94,6 +94,7 @@ def test_a_voxel_without_variance_between_sites_is_singular_with_a_variance_of_e
     values = by_site.values
     assert values["singular"][0] and values["theta"][0] == 0.0 and values["p_site"][0] == 1.0
     assert values["df"][0] == pytest.approx(by_site.nobs - 3)  # as of least squares
+    assert any(m.startswith(f"singular in {values['singular'].sum()} of {VOXELS}") for m in by_site.messages)
 
 
 def test_t_z_and_p_follow_the_degrees_of_freedom_of_each_voxel(by_site) -> None:
@@ -142,6 +143,7 @@ def test_a_constant_voxel_and_one_constant_within_sites_are_undefined_and_the_ot
     table["bold"] = [nib.Nifti1Image(row.reshape(VOXELS, 1, 1), np.eye(4)) for row in values]
     v = fn.fit("bold ~ x + group + (1|site)", read(table))
     assert np.flatnonzero(v.values["class"] == 5).tolist() == [3, 4]
+    assert any("2 of 24 voxels have no estimate" in message for message in v.messages)
     assert np.isnan(v.values["coef"][[3, 4]]).all() and not v.values["converged"][[3, 4]].any()
     assert np.array_equal(v.values["theta"][5:], by_site.values["theta"][5:])
 
@@ -164,3 +166,97 @@ def test_worker_processes_give_the_same_mixed_models(images, by_site, monkeypatc
     monkeypatch.setattr("formula_neuro.kernels.voxel_blocks.NUMBERS", 12 * by_site.nobs)
     again = fn.fit("bold ~ x + group + (1|site)", images, workers=2)
     assert again.values["coef"] == pytest.approx(by_site.values["coef"], rel=1e-10)
+
+
+# ---- masks ---------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def masks() -> Images:
+    """20 sites of 8 masks; voxel 0 has a single event, voxel 1 is separated by x, voxel 2 by the group."""
+    rng = np.random.default_rng(2)
+    site, x = np.repeat(np.arange(20), 8), rng.normal(size=160)
+    group = site % 2
+    eta = rng.uniform(-3, 1, VOXELS) + 0.6 * x[:, None] + 0.5 * group[:, None]
+    eta = eta + (rng.normal(size=(20, VOXELS)) * np.linspace(0, 1.5, VOXELS))[site]
+    y = (rng.uniform(size=eta.shape) < 1 / (1 + np.exp(-eta))).astype("u1")
+    y[:, 0] = np.arange(160) == 5
+    y[:, 1] = x > 0.5
+    y[:, 2] = group & (rng.uniform(size=160) < 0.4)
+    y[:, 3] = 1
+    images = [nib.Nifti1Image(row.reshape(VOXELS, 1, 1), np.eye(4)) for row in y]
+    names = {"group": np.where(group, "b", "a"), "site": [f"s{i}" for i in site], "ward": site % 5}
+    return fn.read_images(pd.DataFrame({"lesion": images, "x": x, **names}), "lesion", progress=False)
+
+
+@pytest.fixture(scope="module")
+def laplace(masks) -> MapFit:
+    return fn.fit("lesion ~ x + group + (1|site)", masks, family="binomial")
+
+
+def agree_with_glmm(v: MapFit, numbers: range) -> None:
+    for number in numbers:
+        alone, own = v.at(number), {name: values[number] for name, values in v.values.items()}
+        assert own["loglik"] == pytest.approx(alone.loglik, abs=1e-9)
+        assert own["deviance"] == pytest.approx(alone.deviance, abs=1e-6)
+        assert np.abs((own["coef"] - alone.beta) / alone.se).max() < 1e-7
+        # tables take the curvature where the search ended, before its last step of at most 1e-6 standard errors
+        assert np.abs(own["se"] / alone.se - 1).max() < 2e-6
+        assert np.abs(own["theta"] - alone.theta).max() < 1e-5
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+def test_masks_have_the_numbers_of_their_own_binomial_mixed_model(masks, link) -> None:
+    v = fn.fit("lesion ~ x + group + (1|site)", masks, family=f"binomial({link})")
+    assert v.values["converged"][4:].all()
+    agree_with_glmm(v, range(4, VOXELS, 5))
+
+
+def test_several_factors_of_masks_are_fitted_voxel_by_voxel(masks) -> None:
+    v = fn.fit("lesion ~ x + (1|site) + (1|ward)", masks, family="binomial", subset=np.arange(160) < 120)
+    agree_with_glmm(v, range(6, VOXELS, 9))
+    assert any("one by one" in message for message in v.messages)
+
+
+def test_separated_and_constant_masks_have_their_class_and_no_finite_number_that_is_not_one(laplace) -> None:
+    values = laplace.values
+    assert values["class"][:4].tolist() == [1, 2, 1, 4]
+    assert values["coef"][1, 1] == np.inf and values["separated"][1, 1] == 1  # x
+    assert values["coef"][2, 2] == np.inf and np.isinf(values["se"][2, 2])  # the group
+    assert np.isnan(values["coef"][3]).all() and not values["converged"][:4].any()
+    assert not np.isfinite(values["coef"][:4]).any()
+
+
+def test_equal_masks_have_equal_numbers_whatever_lies_between_them(masks, laplace, monkeypatch) -> None:
+    monkeypatch.setattr("formula_neuro.kernels.voxel_blocks.NUMBERS", 160 * 7)
+    again = fn.fit("lesion ~ x + group + (1|site)", masks, family="binomial")
+    # products of other sizes round otherwise, and searches end within 1e-6 of a standard error
+    assert again.values["coef"][4:] == pytest.approx(laplace.values["coef"][4:], abs=1e-8)
+
+
+def test_the_share_of_a_site_is_on_the_scale_of_the_link(laplace) -> None:
+    theta = laplace.values["theta"][4:, 0]
+    assert laplace.values["icc_site"][4:] == pytest.approx(theta**2 / (theta**2 + np.pi**2 / 3))
+
+
+def test_quadrature_in_every_voxel_is_that_of_tables(masks) -> None:
+    v = fn.fit("lesion ~ x + (1|site)", masks, family="binomial", estimator=fn.AGQ(5))
+    agree_with_glmm(v, range(5, VOXELS, 9))
+
+
+@pytest.mark.parametrize(
+    ("family", "said"), [("poisson", "no poisson family"), ("binomial(cauchit)", "no cauchit link in voxels")]
+)
+def test_what_voxels_cannot_fit_is_refused_by_name(masks, family, said) -> None:
+    with pytest.raises(fn.errors.NoBackend, match=said):
+        fn.fit("lesion ~ x + (1|site)", masks, family=family)
+
+
+# ---- beside R ------------------------------------------------------------------------------------
+@pytest.mark.r
+@pytest.mark.parametrize("formula", ["bold ~ x + group + (1|site)", "bold ~ x + t + (1 + t|site)"])
+def test_linear_mixed_models_in_voxels_agree_with_lme4(images, formula) -> None:
+    assert fn.crosscheck(fn.fit(formula, images), voxels=6).verdict == "agrees"
+
+
+@pytest.mark.r
+def test_binomial_mixed_models_in_voxels_agree_with_lme4(laplace) -> None:
+    assert fn.crosscheck(laplace, voxels=4).verdict == "agrees"

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from .. import registry
 from ..agreement import Agreement, Verdict, crosscheck
 from ..errors import DataError
-from ..result import Fit
+from ..family import Array
+from ..result import Fit, RandomEffect
 from ..running.bar import bar
 from .fit import MapFit
 
@@ -128,4 +129,21 @@ def as_fit(fit: MapFit, number: int) -> Fit:
     known |= {name: float(fit.values[name][number]) for name in ("loglik", "deviance", "sigma") if name in fit.values}
     if not table.random:
         known["eta"] = request.design.matrix @ np.nan_to_num(beta) + request.design.offset
+    elif "theta" in fit.values:
+        known["theta"] = np.asarray(fit.values["theta"][number])
+        known["random"] = _with_covariances(table.random, known["theta"], known.get("sigma", 1.0))
     return replace(table, **known, converged=bool(fit.values["converged"][number]))
+
+
+def _with_covariances(random: tuple[RandomEffect, ...], theta: Array, sigma: float) -> tuple[RandomEffect, ...]:
+    """The random effects with the covariances that theta says, lme4's; a structure has another theta, and stays."""
+    sizes = [len(effect.columns) * (len(effect.columns) + 1) // 2 for effect in random]
+    if sum(sizes) != len(theta):
+        return random
+    found = []
+    for effect, own in zip(random, np.split(theta, np.cumsum(sizes)[:-1]), strict=True):
+        L = np.zeros_like(effect.covariance)
+        columns, rows = np.triu_indices(len(L))
+        L[rows, columns] = own  # column by column
+        found.append(replace(effect, covariance=sigma**2 * L @ L.T))
+    return tuple(found)

@@ -22,15 +22,24 @@ VERBS = (
 
 def summary(fit: MapFit) -> str:
     """What was fitted where, the coefficients, separation, convergence, and what there is to say."""
-    notes = [note for note in dict.fromkeys(fit.messages) if note not in about(fit)]
-    parts = [
-        "\n".join([headline(fit), f"{model(fit)}; {fit.backend} in {fit.seconds:.1f} s"]),
-        "\n".join([digits.columns(*coefficients(fit), list(fit.names)), LEGEND]),
-        "\n".join([*separation(fit), convergence(fit)]),
-        "\n".join(notes),
-        VERBS,
-    ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(part for part in (body(fit), ending(fit), VERBS) if part)
+
+
+def body(fit: MapFit) -> str:
+    """The summary without what was found on the way."""
+    return "\n\n".join(
+        [
+            "\n".join([headline(fit), f"{model(fit)}; {fit.backend} in {fit.seconds:.1f} s"]),
+            "\n".join([digits.columns(*coefficients(fit), list(fit.names)), *LEGEND]),
+            "\n".join([*separation(fit), convergence(fit)]),
+        ]
+    )
+
+
+def ending(fit: MapFit) -> str:
+    """What was found on the way, but for what the summary says already."""
+    said = about(fit)
+    return "\n".join(note for note in dict.fromkeys(fit.messages) if note not in said)
 
 
 def short_html(fit: MapFit) -> str:
@@ -43,7 +52,7 @@ def short_html(fit: MapFit) -> str:
         for name, *words in rows
     )
     lines = [headline(fit), model(fit)]
-    below = [*separation(fit), convergence(fit), LEGEND]
+    below = [*separation(fit), convergence(fit), *LEGEND]
     said = "".join(f"<div>{html.escape(line)}</div>" for line in below)
     return (
         f"<div><b>{html.escape(lines[0])}</b><br>{html.escape(lines[1])}</div>"
@@ -65,8 +74,8 @@ def model(fit: MapFit) -> str:
 
 
 LEGEND = (
-    f"Where a coefficient is 0, about 5 % of the voxels have |z| > {BEYOND}. Discoveries: voxels at a false discovery "
-    "rate of 5 % (Benjamini and Hochberg), with z above + below 0."
+    f"Where a coefficient is 0, about 5 % of the voxels have |z| > {BEYOND}, fewer where events are rare.",
+    "Discoveries: voxels at a false discovery rate of 5 % (Benjamini and Hochberg), with z above + below 0.",
 )
 
 
@@ -135,7 +144,7 @@ def about(fit: MapFit) -> tuple[str, ...]:
         notes.append(
             f"{infinite:,} of {fit.n_voxels:,} voxels are separated, so that maximum likelihood is infinite there: "
             "such coefficients are inf with their sign, or NaN where the data leave it open, and have no z; "
-            'estimator="mean_br" is finite'
+            'estimator="mean_br"' + (" of a model without random terms" * bool(fit.request.n_random)) + " is finite"
         )
     lost = int(fit.unfinished.sum())
     if lost:

@@ -115,6 +115,31 @@ VOXEL_LMM = LinearMixedBackend(
 )
 
 
+@dataclass(frozen=True)
+class VoxelMixedBackend(GeneralizedMixedBackend):
+    """Masks, whose model has no dispersion."""
+
+    def refuses(self, request: Request | MapRequest) -> str | None:
+        reason = super().refuses(request)
+        if reason is None and request.family.link.name not in VOXEL_LINKS:
+            return f"has no {request.family.link.name} link in voxels (has {', '.join(VOXEL_LINKS)})"
+        return reason
+
+
+VOXEL_LINKS = ("logit", "probit", "cloglog")
+VOXEL_GLMM = VoxelMixedBackend(
+    name="voxel-glmm",
+    models=frozenset({"glmm"}),
+    families=frozenset({"binomial"}),
+    estimators=frozenset({"laplace", "agq"}),
+    structures=STRUCTURES,
+    target="formula_neuro_mixed.voxels.fitting:fit_glmm",
+    images=True,
+    rank=10,
+    help="binomial mixed models in every voxel of a stack of masks",
+)
+
+
 @hookimpl
 def formula_neuro_backends() -> list[Backend]:
-    return [LMM, GLMM, GEE, VOXEL_LMM]
+    return [LMM, GLMM, GEE, VOXEL_LMM, VOXEL_GLMM]

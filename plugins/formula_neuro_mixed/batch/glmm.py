@@ -16,6 +16,7 @@ from formula_neuro.estimator import AGQ, Laplace
 from formula_neuro.family import Array, Family
 from formula_neuro.inference.bootstrap.refits import Refits, again
 from formula_neuro.inference.prediction.simulation import fixed_part
+from formula_neuro.maps.request import MapRequest
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
@@ -31,7 +32,7 @@ SMALLEST_START = 0.3  # of theta: at 0 the gradient vanishes whatever the data
 TOLERANCE = 1e-11  # of the deviance: what one more step would gain at the end
 
 
-def takes(request: Request) -> bool:
+def takes(request: Request | MapRequest) -> bool:
     """Whether the batch knows this model."""
     family, random = request.family, request.design.random
     return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from formula_neuro.kernels.rank import aliased
 from formula_neuro.kernels.voxel_blocks import Problem, fit_blocks
 from formula_neuro.maps.fit import MapFit
@@ -9,7 +11,9 @@ from formula_neuro.maps.request import MapRequest
 
 from ..checks import check_groups, check_residual
 from ..lmm.identified import about_absorbed, about_identification, absorbed
+from .apart import UNDEFINED
 from .freedom import Engine
+from .generalized import Generalized
 from .rows import Rows
 from .scalar import Scalar
 from .single import Single
@@ -32,7 +36,7 @@ def fit_lmm(request: MapRequest) -> MapFit:
         *about_absorbed(random, taken),
     )
     problem, path = _problem(request, rows, bool(taken))
-    return fit_blocks(request, problem, "voxel-lmm", messages=(*messages, *path), engine=Engine())
+    return _counted(fit_blocks(request, problem, "voxel-lmm", messages=(*messages, *path), engine=Engine()))
 
 
 def _problem(request: MapRequest, rows: Rows, inside: bool) -> tuple[Problem, tuple[str, ...]]:
@@ -44,11 +48,48 @@ def _problem(request: MapRequest, rows: Rows, inside: bool) -> tuple[Problem, tu
         if scalar is not None:
             return scalar, ()
     single = Single.of(request, rows.basis)
-    note = (
-        ()
-        if device == "cpu"
-        else (f"device={device!r} serves one random effect a level; this model ran on the processor",)
-    )
     if one and len(random[0].columns) <= MOST_EFFECTS and not inside:
-        return OneTerm.of(request, single), note
-    return single, (*note, f"all {len(request.images.voxels):,} voxels were fitted one by one, as tables: {WHY}")
+        return OneTerm.of(request, single), _not_on(request)
+    return single, (*_not_on(request), _one_by_one(request, WHY))
+
+
+def fit_glmm(request: MapRequest) -> MapFit:
+    """Fit a binomial mixed model in every voxel of the request's masks."""
+    design, problem = request.design, Generalized.of(request)
+    messages = (
+        *aliased(design.names, problem.basis.kept),
+        *check_groups(design.random),
+        *about_identification(design.random),
+        *_not_on(request),
+    )
+    if problem.batch is None:
+        messages += (_one_by_one(request, "only Laplace's method for one scalar random effect takes many at once"),)
+    return _counted(fit_blocks(request, problem, "voxel-glmm", messages=messages))
+
+
+def _counted(fit: MapFit) -> MapFit:
+    """With notes on how many voxels have a variance of 0, and how many no estimate."""
+    V, notes = fit.n_voxels, []
+    singular, lost = int(fit.values["singular"].sum()), int((fit.values["class"] == UNDEFINED).sum())
+    if singular:
+        notes.append(
+            f"singular in {singular:,} of {V:,} voxels: a variance of the random effects is estimated as 0 there, or a "
+            'correlation as -1 or 1; see maps["singular"]'
+        )
+    if lost:
+        notes.append(
+            f"{lost:,} of {V:,} voxels have no estimate (NaN): nothing varies there beside the fixed effects or "
+            "within levels"
+        )
+    return replace(fit, messages=(*fit.messages, *notes))
+
+
+def _not_on(request: MapRequest) -> tuple[str, ...]:
+    device = request.running.device
+    if device == "cpu":
+        return ()
+    return (f"device={device!r} serves linear models of one random effect a level; this one ran on the processor",)
+
+
+def _one_by_one(request: MapRequest, why: str) -> str:
+    return f"all {len(request.images.voxels):,} voxels were fitted one by one, as tables: {why}"
