@@ -47,21 +47,32 @@ def main(
 def fit(
     context: typer.Context,
     formula: Annotated[str, typer.Argument(help="As in R and lme4: 'lick ~ dff + (1|mouseID)'.")],
-    data: Annotated[Path, typer.Argument(help="A csv, tsv, txt or parquet file.")],
+    data: Annotated[Path, typer.Argument(help="A csv, tsv, txt or parquet file; of images also a BIDS folder.")],
     family: Annotated[str, typer.Option(help="gaussian, binomial, poisson, ...; the link in brackets.")] = "gaussian",
     estimator: Annotated[str | None, typer.Option(help="ml, reml, laplace, AGQ(10); default: the model's.")] = None,
     backend: Annotated[str | None, typer.Option(help="A name from `formula-neuro backends`.")] = None,
     weights: Annotated[str | None, typer.Option(metavar="COLUMN", help="Prior weights; trials, for shares.")] = None,
     offset: Annotated[str | None, typer.Option(metavar="COLUMN", help="Added to the linear predictor.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the tables here, as csv.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the tables, or the maps, here.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
     crosscheck: Annotated[bool, typer.Option("--crosscheck", help="Refit in R and compare; 3 if they differ.")] = False,
+    mask: Annotated[Path | None, typer.Option(metavar="IMAGE", help="Of images: the voxels to fit.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Of images: from which value on a voxel counts as 1.")] = None,
+    min_count: Annotated[int, typer.Option(help="Of masks: images that must be 1 in a voxel.")] = 1,
+    resample: Annotated[str | None, typer.Option(help="Of images: to this grid, '2 mm' or a file's.")] = None,
+    layout: Annotated[str, typer.Option(help="Of maps in --out: bids, fsl or spm.")] = "bids",
+    voxels: Annotated[int, typer.Option(help="Of maps: voxels that --crosscheck refits.")] = 200,
+    workers: Annotated[int | None, typer.Option(help="Of images: processes.")] = None,
+    device: Annotated[str, typer.Option(help="Of images: cpu or cuda.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Fit a formula to a table and print R's summary."""
+    """Fit a formula to a table and print R's summary; where the response names images, in every voxel."""
     from . import commands
 
-    request = commands.FitOptions(formula, data, family, estimator, backend, weights, offset, out, report, crosscheck)
+    images = commands.ImageOptions(mask, threshold, min_count, resample, layout, voxels, workers, device)
+    request = commands.FitOptions(
+        formula, data, family, estimator, backend, weights, offset, out, report, crosscheck, images
+    )
     with commands.answering(context, backend):
         commands.fit(request, as_json)
 

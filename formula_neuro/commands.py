@@ -9,21 +9,44 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
 
 from . import registry
-from .display.json_words import agreement_record, fit_record, plain
+from .display.json_words import agreement_record, fit_record, map_record, plain
 from .errors import FormulaError, NoBackend, RMissing
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .agreement import Agreement
+    from .maps.agreement import MapAgreement
+    from .maps.fit import MapFit
     from .result import Fit
 
+Fitted: TypeAlias = Any  # a Fit or a MapFit, which answer the same verbs
 FAILED, USAGE, DISAGREES, R_MISSING = 1, 2, 3, 4
+MANY = 12  # paths: more are counted
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """The arguments of `formula-neuro fit` that only images have."""
+
+    mask: Path | None = None
+    threshold: float | None = None
+    min_count: int = 1
+    resample: str | None = None
+    layout: str = "bids"
+    voxels: int = 200
+    workers: int | None = None
+    device: str = "cpu"
+
+    @property
+    def of_reading(self) -> bool:
+        """Whether they ask for images to be read otherwise than fit() does."""
+        return self.threshold is not None or self.min_count != 1 or self.resample is not None
 
 
 @dataclass(frozen=True)
@@ -40,6 +63,7 @@ class FitOptions:
     out: Path | None
     report: Path | None
     crosscheck: bool
+    images: ImageOptions = ImageOptions()
 
 
 # ---- errors --------------------------------------------------------------------------------------
@@ -105,20 +129,48 @@ def fit(options: FitOptions, as_json: bool) -> None:
     from .fitting import fit as fit_formula
 
     _check_outputs(options)
+    images = options.images
     m = fit_formula(
         options.formula,
-        options.data,
+        _data(options),
         family=options.family,
         estimator=options.estimator,
         backend=options.backend,
         weights=options.weights,
         offset=options.offset,
+        mask=None if images.of_reading else images.mask,
+        workers=images.workers,
+        device=images.device,
     )
     _finish(m, options, as_json)
 
 
+def _data(options: FitOptions) -> Any:
+    """What is fitted: the path, or the images that it names where they are read in another way."""
+    images = options.images
+    if not images.of_reading:
+        return options.data
+    from .formula import parse
+    from .images.reading import read_images
+    from .maps.asking import response_name
+
+    name = response_name(parse(options.formula, []))
+    return read_images(
+        options.data,
+        name,
+        mask=images.mask,
+        threshold=images.threshold,
+        min_count=images.min_count,
+        resample=images.resample or False,
+    )
+
+
 def _check_outputs(options: FitOptions) -> None:
     """Raise before the work starts where its results could not be written."""
+    from .maps.output import LAYOUTS
+
+    if options.images.layout not in LAYOUTS:
+        raise ValueError(f"--layout {options.images.layout} is not known; there are {', '.join(LAYOUTS)}")
     if options.report is not None:
         from .display.page import check_writable
 
@@ -127,20 +179,21 @@ def _check_outputs(options: FitOptions) -> None:
         options.out.mkdir(parents=True, exist_ok=True)
 
 
-def _finish(m: Fit, options: FitOptions, as_json: bool) -> None:
-    from .display import summary
-
+def _finish(m: Fitted, options: FitOptions, as_json: bool) -> None:
+    body, found = _words(m)
     if not as_json:
-        typer.echo(summary.body(m))
-    found = summary.ending(m)
+        typer.echo(body)
     if found:
         say(found)
-    check, missing = _checked(m) if options.crosscheck else (None, "")
+    check, missing = _checked(m, options.images.voxels) if options.crosscheck else (None, "")
     if check is not None and not as_json:
         typer.echo(f"\n{check}")
     written = _write(m, options, check)
     if as_json:
-        record = fit_record(m) | {"crosscheck": agreement_record(check), "written": written}
+        record = (map_record(m) if m.request.of_images else fit_record(m)) | {
+            "crosscheck": agreement_record(check),
+            "written": written,
+        }
         typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
     if missing:
         say(f"formula-neuro: {missing}")
@@ -149,28 +202,47 @@ def _finish(m: Fit, options: FitOptions, as_json: bool) -> None:
         raise typer.Exit(DISAGREES)
 
 
-def _checked(m: Fit) -> tuple[Agreement | None, str]:
+def _words(m: Fitted) -> tuple[str, str]:
+    """The summary, and what was found on the way."""
+    if m.request.of_images:
+        from .maps import words
+
+        return words.body(m), words.ending(m)
+    from .display import summary
+
+    return summary.body(m), summary.ending(m)
+
+
+def _checked(m: Fitted, voxels: int | None = None) -> tuple[Agreement | MapAgreement | None, str]:
     """R's agreement, or what is missing for it."""
     from .agreement import crosscheck
 
     try:
-        return crosscheck(m), ""
+        return crosscheck(m, voxels=voxels) if m.request.of_images else crosscheck(m), ""
     except RMissing as error:
         return None, words(error, terminal=False)
 
 
-def _write(m: Fit, options: FitOptions, check: Agreement | None) -> list[str]:
-    """Write the report and the folder of tables; the paths written."""
+def _write(m: Fitted, options: FitOptions, check: Agreement | MapAgreement | None) -> list[str]:
+    """Write the report and the folder of tables or maps; the paths written."""
     written = []
     if options.report is not None:
-        from .display.report import report
-
-        written.append(report(m, options.report, crosscheck=check))
+        written.append(m.report(options.report, crosscheck=check))
     if options.out is not None:
-        written += _tables(m, options.out)
+        written += _maps(m, options) if m.request.of_images else _tables(m, options.out)
     if written:
-        say(f"wrote {', '.join(written)}")
+        inside = [path for path in written if Path(path).parent == options.out]
+        shown = [p for p in written if p not in inside] + [f"{len(inside)} files in {options.out}"]
+        say(f"wrote {', '.join(written if len(written) < MANY else shown)}")
     return written
+
+
+def _maps(m: MapFit, options: FitOptions) -> list[str]:
+    folder = options.out
+    assert folder is not None
+    paths = m.to_nifti(folder, options.images.layout)
+    (folder / "summary.txt").write_text(m.summary() + "\n", encoding="utf-8")
+    return [*paths, str(folder / "summary.txt")]
 
 
 def _tables(m: Fit, folder: Path) -> list[str]:
@@ -189,21 +261,23 @@ def demo(out: Path, as_json: bool) -> None:
     """The main job on simulated data: a native fit, a sentence, a report, and R's verdict where R is there."""
     from .datasets import waterlick
     from .display.page import check_writable
-    from .display.report import report
     from .display.sentences import sentences
     from .fitting import fit as fit_formula
 
     check_writable(out)
     trials = waterlick()
     say(f"{len(trials)} {trials.attrs['note']}")
-    m = fit_formula("lick ~ dff + (1|mouseID)", trials, family="binomial")
+    m: Fitted = fit_formula("lick ~ dff + (1|mouseID)", trials, family="binomial")
     if not as_json:
         typer.echo(f"\n{m.summary()}\n")
         typer.echo("\n".join(sentences(m)))
     check, missing = _checked(m)
-    path = report(m, out, crosscheck=check)
+    path = m.report(out, crosscheck=check)
     if as_json:
-        record = fit_record(m) | {"crosscheck": agreement_record(check), "written": [path]}
+        record = fit_record(m) | {
+            "crosscheck": agreement_record(check),
+            "written": [path],
+        }
         typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
     elif check is not None:
         typer.echo(f"\n{check}")

@@ -9,14 +9,16 @@ from .fit_tables import ratio_name, ratios
 
 if TYPE_CHECKING:
     from ..agreement import Agreement
+    from ..maps.agreement import MapAgreement
+    from ..maps.fit import MapFit
     from ..result import Fit
 
 
 def fit_record(m: Fit) -> dict[str, Any]:
     """Everything about a fit but its rows: the model, its coefficients, variances and messages."""
     request = m.request
-    known = m.glance().to_dict("records")[0]
-    record = {
+    known: dict[Any, Any] = m.glance().to_dict("records")[0]
+    record: dict[str, Any] = {
         "formula": str(request.design.formula),
         **known,
         "groups": {effect.group: len(effect.levels) for effect in m.random},
@@ -24,24 +26,37 @@ def fit_record(m: Fit) -> dict[str, Any]:
         "coefficients": m.tidy().to_dict("records"),
         "ratios": ratios(m)[["term", "estimate", "conf_low", "conf_high"]].to_dict("records") if ratio_name(m) else [],
         "varcorr": m.varcorr().to_dict("records"),
-        **({"zero_inflation": m.zero_inflation().to_dict("records")} if m.inflation is not None else {}),
     }
+    if m.inflation is not None:
+        record["zero_inflation"] = m.zero_inflation().to_dict("records")
     cleaned: dict[str, Any] = plain(record)
     return cleaned
 
 
-def agreement_record(check: Agreement | None) -> dict[str, Any] | None:
+def map_record(v: MapFit) -> dict[str, Any]:
+    """A fit in every voxel without its maps: the model, the counts by coefficient, and the messages."""
+    known = v.glance().to_dict("records")[0]
+    record = {"formula": str(v.request.design.formula), **known, "messages": list(v.messages)}
+    cleaned: dict[str, Any] = plain(record | {"coefficients": v.tidy().to_dict("records")})
+    return cleaned
+
+
+def agreement_record(check: Agreement | MapAgreement | None) -> dict[str, Any] | None:
     """R's verdict with its table, or None where it was not asked for; `ok` is null where R did not finish."""
     if check is None:
         return None
+    first = check.checks[0] if hasattr(check, "checks") else check
     record = {
         "ok": check.ok,
         "verdict": check.verdict,
-        "native": check.native,
-        "reference": check.reference,
+        "native": first.native,
+        "reference": first.reference,
         "table": check.table.to_dict("records"),
         "notes": list(check.notes),
     }
+    by_voxel = getattr(check, "by_voxel", None)
+    if by_voxel is not None:
+        record["voxels"] = by_voxel.to_dict("records")
     cleaned: dict[str, Any] = plain(record)
     return cleaned
 

@@ -53,7 +53,7 @@ def page(fit: MapFit, crosscheck: MapAgreement | None) -> dict[str, Any]:
         "messages": list(dict.fromkeys(fit.messages)),
         "sentences": [sentence(fit, name, one) for name, one in found.items() if name != "(Intercept)"],
         "coefficients": by_rows(["term", *heads], [list(fit.names), *columns]),
-        "legend": LEGEND,
+        "legend": " ".join(LEGEND),
         "behind": f"Axial slices, the left of the brain on the left; behind the colours: {on.words}.",
         "brains": [_part(one) for one in pictures if one.wide],
         "figures": [_part(one) for one in pictures if not one.wide],
