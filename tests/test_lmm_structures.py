@@ -8,12 +8,14 @@ import pytest
 
 from formula_neuro.family import as_family
 from formula_neuro.fitting import as_request, model_matrix
+from formula_neuro_mixed import stacks
 from formula_neuro_mixed.effects import solved_effects
-from formula_neuro_mixed.lmm import pairs, reduction
-from formula_neuro_mixed.lmm.derivatives import derivatives
+from formula_neuro_mixed.lmm import first_guess, pairs, reduction
+from formula_neuro_mixed.lmm.derivatives import Solver, derivatives
 from formula_neuro_mixed.lmm.fitting import cross_products
 from formula_neuro_mixed.lmm.moments import moments
 from formula_neuro_mixed.lmm.profiled import solve
+from formula_neuro_mixed.lmm.scalar import closed_form
 from formula_neuro_mixed.plain.dense import dense_sums
 
 MODELS = {
@@ -134,3 +136,50 @@ def test_terms_of_one_factor_are_one_block():
     fast = both("y ~ x + (1|a) + (0 + x|a)")[0]
     assert fast.rest is None
     assert fast.ZZ.shape == (7, 2, 2)
+
+
+@pytest.mark.parametrize("zero", [0, 1])
+def test_a_crossed_factor_without_variance_leaves_a_diagonal(zero, monkeypatch):
+    fast, dense = both("y ~ x + (1|b) + (1|h)", weights="w")
+    theta = np.where(np.arange(2) == zero, 0.0, 0.7)
+    monkeypatch.setattr(stacks, "LARGE", 1)
+    reduced = fast.reduce(theta)
+    assert isinstance(reduced.second.root, stacks.DiagonalRoot)
+    np.testing.assert_allclose(reduced.WVW, dense.reduce(theta).WVW, rtol=1e-10, atol=1e-10)
+    for one, two in zip(derivatives(fast, theta), derivatives(dense, theta), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-9)
+
+
+def test_products_with_the_inverse_of_small_templates_keep_their_digits(monkeypatch):
+    fast = both("y ~ x + (x|b) + (z|h)")[0]
+    theta = np.array([0.5, 0.1, 0.4, 2e-3, 1e-4, 2e-3])  # singular values next to INVERTIBLE
+    slow = derivatives(fast, theta)
+    monkeypatch.setattr(reduction, "LARGE", 1)
+    for one, two in zip(slow, derivatives(fast, theta), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-7, atol=1e-9 * np.abs(one).max())  # 2e-3^2 of the digits are lost
+
+
+def test_the_first_guess_of_crossed_factors_is_near_their_spread(monkeypatch):
+    rng = np.random.default_rng(5)
+    g, h = (rng.choice(levels, 3000, p=rng.dirichlet(np.full(levels, 2.0))) for levels in (80, 60))
+    y = 0.6 * rng.standard_normal(80)[g] + 1.5 * rng.standard_normal(60)[h] + rng.standard_normal(3000)
+    design = model_matrix("y ~ 1 + (1|g) + (1|h)", pd.DataFrame({"g": g, "h": h, "y": y}).astype({"g": str, "h": str}))
+    products = cross_products(as_request(design, as_family("gaussian"), "reml"))[0]
+    np.testing.assert_array_equal(first_guess.first_guess(products), [1.0, 1.0])  # not worth it in so small blocks
+    monkeypatch.setattr(first_guess, "DEAR", 1)
+    # the standard error of a standard deviation of 60 levels is 9 percent
+    np.testing.assert_allclose(first_guess.first_guess(products), [0.6, 1.5], rtol=0.3)
+
+
+@pytest.mark.parametrize(
+    ("formula", "estimator"), [("y ~ 1 + (1|g)", "reml"), ("y ~ 1 + (1|g)", "ml"), ("y ~ 1 + (1|g) + (1|h)", "reml")]
+)
+def test_the_search_starts_at_the_estimates_of_balanced_data(formula, estimator):
+    rng = np.random.default_rng(6)
+    g, h = np.repeat(np.arange(12), 8), np.tile(np.arange(8), 12)
+    y = rng.standard_normal(12)[g] + rng.standard_normal(8)[h] + rng.standard_normal(96)
+    design = model_matrix(formula, pd.DataFrame({"g": g, "h": h, "y": y}).astype({"g": str, "h": str}))
+    products = cross_products(as_request(design, as_family("gaussian"), estimator))[0]
+    solver = closed_form(products) or Solver(products)
+    gradient = solver.gradient(solver.start())[1]
+    assert np.abs(gradient).max() < 1e-8

@@ -71,6 +71,8 @@ def root_of(M: Array) -> Root:
     """Of symmetric positive definite matrices (B, k, k): many small ones, or a single one that may be large."""
     if len(M) > 1 or M.shape[-1] < LARGE:
         return SmallRoots(*inverse_root_and_logdet(M))
+    if np.count_nonzero(M) == M.shape[-1]:
+        return DiagonalRoot(*inverse_root_and_logdet(np.diagonal(M[0])[:, None, None]))
     lower, info = lapack.dpotrf(M[0], lower=1, clean=1)
     if info != 0:
         raise LinAlgError(f"the leading minor {info} is not positive")
@@ -92,6 +94,23 @@ class SmallRoots:
 
     def inverse(self) -> Array:
         return times(self.half.transpose(0, 2, 1), self.half)
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalRoot:
+    """Roots of a diagonal, as a factor has one that is crossed with none."""
+
+    half: Array  # (k, 1, 1) of C^-1
+    logdet: float
+
+    def solve(self, x: Array) -> Array:
+        return np.asarray(self.half[:, 0] * x)
+
+    def solve_transposed(self, x: Array) -> Array:
+        return self.solve(x)
+
+    def inverse(self) -> Array:
+        return np.diag(self.half[:, 0, 0] ** 2)[None]
 
 
 @dataclass(frozen=True, eq=False)

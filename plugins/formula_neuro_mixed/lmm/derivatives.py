@@ -20,7 +20,7 @@ from numpy.linalg import LinAlgError
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 
-from ..terms import start_theta
+from .first_guess import first_guess
 from .minque import minque_theta
 from .moments import moments_of
 from .profiled import Products, Solution, solve
@@ -108,7 +108,7 @@ class Solver:
             return float("inf")
 
     def start(self) -> Array:
-        return minque_theta(self._products, start_theta(self._products.terms))
+        return minque_theta(self._products, first_guess(self._products))
 
     def derivatives(self, theta: Array) -> tuple[float, Array, Array]:
         return derivatives(self._products, theta, self.solution(theta))

@@ -26,10 +26,22 @@ class Remainder:
 
     rest: Rest
     S: tuple[Array, ...]  # (K, K) of each factor
+    S_inverse: tuple[Array, ...] | None  # where blocks are large and S2 is far from singular
     T: Array  # S2 (I + J S2)^-1
     RT: Array  # I - J T = (I + J S2)^-1
     H22: Array
     shared: Array  # (L, K, K) diagonal blocks of F T F'
+
+    def product(self, FM: Array, M: Array) -> tuple[Array, Array]:
+        """(I - T J)M - T F'M1 and H21 M1 + H22 M, (B, m, c), from F'M1 and M.
+
+        Where S2 can be inverted the second is S2^-1 (M - the first), and one product with a large matrix is enough.
+        """
+        if self.S_inverse is None:
+            return self.RT.transpose(0, 2, 1) @ M - self.T @ FM, self.RT @ FM + self.H22 @ M
+        apply = self.rest.layout.apply
+        first = self.RT.transpose(0, 2, 1) @ (M - apply(self.S, FM))
+        return first, apply(self.S_inverse, M - first)
 
     def traces(self, directions: Sequence[OnFactor]) -> Array:
         """tr(H22 D_i H22 D_j)."""
@@ -93,9 +105,9 @@ class Information:
         c = parts[0].shape[2]
         M = rest.layout.pack(parts[1:])
         FM = (rest.Z21 @ times(self.R.transpose(0, 2, 1), parts[0]).reshape(-1, c)).reshape(M.shape)
-        back = more.RT.transpose(0, 2, 1) @ M - more.T @ FM
+        back, others = more.product(FM, M)
         first = first + times(self.R, (rest.Z12 @ back.reshape(-1, c)).reshape(first.shape))
-        return [first, *rest.layout.unpack(more.RT @ FM + more.H22 @ M)]
+        return [first, *rest.layout.unpack(others)]
 
     def traces(self, directions: Sequence[OnFactor]) -> Array:
         """tr(H D_i H D_j) (m, m), where D_i repeats a direction's matrix for every level of its factor."""

@@ -1,6 +1,7 @@
 """Where the search for theta starts: one step of minimum norm quadratic unbiased estimation (Rao 1971).
 
 It is exact where the design is balanced, so Newton's method has little left to do on designs that nearly are.
+By maximum likelihood it is Fisher's scoring (Anderson 1973), with tr(V^-1 B) for tr(P B) and n for n - r.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def minque_theta(products: Products, prior: Array) -> Array:
     at, g = solve(products, prior), np.array(gamma)
     found = moments_of(at, directions)
     theta = np.empty(len(g))
-    theta[places] = ratios(products, g, *found.projected(at.C), at.r2, found.linear)
+    traces = found.projected(at.C) if products.reml else (found.trace, found.traces)
+    theta[places] = ratios(products, g, *traces, at.r2, found.linear)
     for term, D in zip(products.terms, own, strict=True):
         theta[term.theta] = _inside(term, np.tensordot(theta[term.theta], D, 1))
     return theta
@@ -56,9 +58,9 @@ def _inside(term: Term, S: Array) -> Array:
 
 
 def ratios(products: Products, g: Array, single: Array, double: Array, r2: float, linear: Array) -> Array:
-    """c_j / c_0, from tr(P B_i), tr(P B_i P B_j), y'Py and y'P B_i P y at the prior g."""
-    edge = single - double @ g  # tr(P B_i P)
-    corner = products.n - products.rank - g @ single - g @ edge  # tr(P P)
+    """c_j / c_0, from tr(T B_i), tr(T B_i T B_j), y'Py and y'P B_i P y at the prior g; T is P, or V^-1 by ML."""
+    edge = single - double @ g  # tr(T B_i T)
+    corner = products.df - g @ single - g @ edge  # tr(T T)
     left, right = np.empty((len(g) + 1, len(g) + 1)), np.empty(len(g) + 1)
     left[0, 0], left[0, 1:], left[1:, 0], left[1:, 1:] = corner, edge, edge, double
     right[0], right[1:] = r2 - g @ linear, linear

@@ -33,14 +33,17 @@ def pairs_of(Z12: sparse.csr_array, L: int, K: int, B: int, m: int) -> Pairs:
         pattern = sparse.csr_array((np.ones(Z12.nnz), Z12.indices.copy(), Z12.indptr[::K].copy()), shape=(L, B * m))
         pattern.sum_duplicates()
     sizes = np.diff(pattern.indptr).astype(np.int64)
-    if (sizes**2).sum() * K * (K + 1) / 2 > LISTED:
+    if (sizes * (sizes + 1) // 2).sum() * K * (K + 1) / 2 > LISTED:
         return Multiplied(Z12, L, K, B, m)
     return _listed(Z12, pattern, sizes, K, B, m)
 
 
 @dataclass(frozen=True, eq=False)
 class Listed:
-    """One sparse (B m m, L) matrix for every pair of columns x <= y of the eliminated factor."""
+    """One sparse (B m m, L) matrix for every pair of columns x <= y of the eliminated factor.
+
+    Each holds half of a symmetric matrix: what is above the diagonal, and half of the diagonal.
+    """
 
     K: int
     B: int
@@ -49,36 +52,38 @@ class Listed:
     transposed: tuple[sparse.csr_array, ...]  # the same memory
 
     def fold(self, W: Array) -> Array:
-        out = sum(matrix @ np.ascontiguousarray(W[:, x, y]) for x, y, matrix in self.matrices)
-        return np.asarray(out).reshape(self.B, self.m, self.m)
+        flat = sum(matrix @ np.ascontiguousarray(W[:, x, y]) for x, y, matrix in self.matrices)
+        half = np.asarray(flat).reshape(self.B, self.m, self.m)
+        return np.asarray(half + half.transpose(0, 2, 1))
 
     def unfold(self, T: Array) -> Array:
         flat = T.ravel()
         out = np.empty((self.matrices[0][2].shape[1], self.K, self.K))
         for (x, y, _), transposed in zip(self.matrices, self.transposed, strict=True):
-            out[:, x, y] = out[:, y, x] = (transposed @ flat) / (1 if x == y else 2)
+            out[:, x, y] = out[:, y, x] = (transposed @ flat) * (2 if x == y else 1)
         return out
 
 
 def _listed(Z12: sparse.csr_array, pattern: sparse.csr_array, sizes: np.ndarray, K: int, B: int, m: int) -> Listed:
-    """Every ordered pair of the entries of a level, level by level."""
+    """Every entry of a level with itself and those after it, level by level."""
     L, nnz = len(sizes), pattern.nnz
-    level = np.repeat(np.arange(L), sizes)
-    partners = sizes[level]  # of each entry
-    first = np.repeat(np.arange(nnz), partners)
-    within = np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners, partners)
-    second = pattern.indptr[:-1].astype(np.int64)[level[first]] + within
-    columns = pattern.indices.astype(np.int64)
-    places = columns[first] * m + columns[second] % m  # block * m m + row * m + column
-    indptr = np.concatenate([[0], np.cumsum(sizes**2)])
+    kind = np.int32 if B * m * m < 2**31 else np.int64
+    partners = np.repeat(pattern.indptr[1:], sizes) - np.arange(nnz)  # of each entry
+    own = np.cumsum(partners) - partners  # where the pair of each entry with itself stands
+    second = np.arange(partners.sum(), dtype=kind) + np.repeat((np.arange(nnz) - own).astype(kind), partners)
+    columns = pattern.indices.astype(kind)
+    places = np.repeat(columns * kind(m), partners)  # block * m m + row * m + column
+    places += (columns % m)[second]
+    indptr = np.concatenate([[0], np.cumsum(sizes * (sizes + 1) // 2)])
     rows = np.repeat(np.arange(L), sizes)
     values = [_values(Z12, rows, columns, x, K) for x in range(K)]
     matrices = []
     for x in range(K):
         for y in range(x, K):
-            data = values[x][first] * values[y][second]
+            data = np.repeat(values[x], partners) * values[y][second]
             if x != y:
-                data += values[y][first] * values[x][second]
+                data += np.repeat(values[y], partners) * values[x][second]
+            data[own] /= 2
             matrices.append((x, y, sparse.csc_array((data, places, indptr), shape=(B * m * m, L))))
     return Listed(K, B, m, tuple(matrices), tuple(matrix.T for _, _, matrix in matrices))
 

@@ -142,8 +142,9 @@ class Reduction:
         if rest is None or second is None:
             return Information(R, H1, None)
         shared = times(times(R, rest.pairs.unfold(second.T)), R.transpose(0, 2, 1))
-        S = tuple(L @ L.T for L in second.templates)
-        return Information(R, H1, Remainder(rest, S, second.T, *_inner(second), shared))
+        S, inverse = tuple(L @ L.T for L in second.templates), _inverses(second)
+        S_inverse = None if inverse is None else tuple(one.T @ one for one in inverse)
+        return Information(R, H1, Remainder(rest, S, S_inverse, second.T, *_inner(second, inverse), shared))
 
     def conditional(self) -> list[Array]:
         """S - S H S by level (L, K, K) of every factor: Cov(u | y) in units of s2."""
@@ -157,7 +158,7 @@ class Reduction:
 
 def _second(sums: Sums, rest: Rest, templates: Sequence[Array], T1: Array) -> Second:
     layout = rest.layout
-    J = rest.ZZ - rest.pairs.fold(T1)
+    J = rest.ZZ - rest.pairs.fold(T1) if T1.any() else rest.ZZ
     M = layout.both_sides(templates, J)
     diagonal = np.arange(layout.m)
     M[:, diagonal, diagonal] += 1.0
@@ -168,16 +169,23 @@ def _second(sums: Sums, rest: Rest, templates: Sequence[Array], T1: Array) -> Se
     return Second(layout, J, tuple(templates), root, U, halfU)
 
 
-def _inner(second: Second) -> tuple[Array, Array]:
-    """I - J T and H22 = J - J T J; from L2'^-1 M^-1 L2' where that is cheaper and L2 can be inverted."""
+def _inverses(second: Second) -> list[Array] | None:
+    """Those of the templates L2, where that is worth it and all are far from singular."""
+    L = second.templates
+    if second.layout.m < LARGE or min(np.linalg.svd(one, compute_uv=False).min() for one in L) < INVERTIBLE:
+        return None
+    return [np.asarray(np.linalg.inv(one), dtype=float) for one in L]
+
+
+def _inner(second: Second, inverse: Sequence[Array] | None) -> tuple[Array, Array]:
+    """I - J T and H22 = J - J T J; from L2'^-1 M^-1 L2' where L2's inverses are given."""
     layout, J, L = second.layout, second.J, second.templates
-    if layout.m < LARGE or min(np.linalg.svd(one, compute_uv=False).min() for one in L) < INVERTIBLE:
+    if inverse is None:
         RT = np.eye(layout.m) - J @ second.T
         H22 = RT @ J
         return RT, (H22 + H22.transpose(0, 2, 1)) / 2
     if layout.scalar:
         return second.M_inverse, (np.eye(layout.m) - second.M_inverse) / float(L[0][0, 0]) ** 2
-    inverse = [np.asarray(np.linalg.inv(one), dtype=float) for one in L]
     left = layout.apply([one.T for one in inverse], second.M_inverse)
     RT = layout.apply(L, left.transpose(0, 2, 1)).transpose(0, 2, 1)
     return RT, layout.both_sides(inverse, np.eye(layout.m) - second.M_inverse)

@@ -97,7 +97,8 @@ class ScalarSolver:
     def start(self) -> Array:
         """As `minque_theta`, from lambda = 1."""
         at = self._parts(1.0)
-        single, double = np.array([at.V[1] + at.X[1]]), np.array([[-at.V[2] - at.X[2]]])
+        X = at.X if self._sums.reml else (0.0, 0.0, 0.0)
+        single, double = np.array([at.V[1] + X[1]]), np.array([[-at.V[2] - X[2]]])
         found = ratios(self._sums, np.ones(1), single, double, at.r2[0], np.array([-at.r2[1]]))
         return np.sqrt(np.maximum(found, SMALLEST**2))
 
