@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +20,7 @@ from .syntax.updating import updated
 
 
 def refit(
-    fit: Fit,
+    fit: Any,
     formula: str | None = None,
     data: Any = None,
     *,
@@ -36,8 +35,10 @@ def refit(
     optimizer: str | None = None,
     iterations: int | None = None,
     start: Any = None,
-) -> Fit:
+) -> Any:
     """Fit the model again with what is named here changed; everything else is as it was given to fit().
+
+    Of maps too: fn.refit(v, estimator="ml") reads no image again.
 
     formula: a new one, or a change of the old one in which `.` stands for what was there: ". ~ . - x + log(z)",
     "log(.) ~ .", "~ . - (1 | g)". data: another table; the same one otherwise.
@@ -58,6 +59,15 @@ def refit(
     >>> fn.compare(m, fn.refit(m, ". ~ . - z")).names
     ('(1)', '(2)')
     """
+    if not isinstance(fit, Fit):
+        if (optimizer, iterations, start) != (None, None, None):
+            raise Unable(
+                "a model in every voxel is searched in one way: optimizer=, iterations= and start= are of tables"
+            )
+        from .maps.refitting import Changes, refit_maps
+
+        asked = (formula, data, family, estimator, backend, weights, offset, subset, contrasts, na_action)
+        return refit_maps(fit, Changes(*asked))
     old, given = fit.request, fit.request.design.given
     if given is None:
         raise Unable("this fit does not keep the data that it was made from, so it cannot be made again: call fit()")
@@ -105,11 +115,20 @@ def as_search(optimizer: str | None, iterations: int | None, start: Any) -> Sear
     """The search that refit()'s arguments name; `start` may be a fit, whose theta and coefficients are taken."""
     if isinstance(start, Fit):
         start = _point(start)
-    elif isinstance(start, Sequence | np.ndarray) and not isinstance(start, str):
-        start = Point(tuple(map(float, start)))
     elif not isinstance(start, str | None):
-        raise ValueError(f"start= is one of {', '.join(STARTS)}, another fit, or numbers as m.theta; got {start!r}")
+        start = Point(_numbers(start))
     return Search(optimizer or "newton", iterations, start)
+
+
+def _numbers(start: Any) -> tuple[float, ...]:
+    """One-dimensional numbers of any kind; ValueError for anything else."""
+    try:
+        found = np.asarray(start, dtype=float)
+    except (TypeError, ValueError):
+        found = np.zeros(())
+    if found.ndim != 1:
+        raise ValueError(f"start= is one of {', '.join(STARTS)}, another fit, or numbers as m.theta; got {start!r}")
+    return tuple(found.tolist())
 
 
 def _point(fit: Fit) -> Point:

@@ -88,7 +88,7 @@ def test_written_maps_read_back_as_they_are(fitted, tmp_path) -> None:
     assert (tmp_path / "contrast-age_stat-z_statmap.json").exists() and len(paths) > 10
 
 
-@pytest.mark.parametrize("layout, name", [("fsl", "zstat2.nii.gz"), ("spm", "spmZ_0002.nii")])
+@pytest.mark.parametrize("layout, name", [("fsl", "zstat2.nii.gz"), ("spm", "spmT_0002.nii")])
 def test_other_layouts_have_the_names_that_their_programs_know(fitted, tmp_path, layout, name) -> None:
     fitted.to_nifti(tmp_path, layout=layout)
     assert (tmp_path / name).exists()
@@ -132,3 +132,20 @@ def test_linear_models_have_t_and_a_z_with_its_tail(simulated) -> None:
 def test_r_agrees_with_a_sample_of_voxels(fitted) -> None:
     check = fn.crosscheck(fitted, voxels=12)
     assert check.ok, str(check)
+
+
+def test_maps_are_fitted_again_with_a_change_and_no_image_is_read(fitted) -> None:
+    smaller = fn.refit(fitted, ". ~ . - age", estimator="ml")
+    assert smaller.names == ("(Intercept)",) and smaller.request.estimator.word == "ml"
+    assert smaller.request.images.store is fitted.request.images.store
+
+
+def test_a_subset_is_taken_from_all_images_that_were_read(simulated, fitted) -> None:
+    old = fn.refit(fitted, subset="age > 60")
+    assert old.nobs == int((simulated.table["age"] > 60).sum())
+    assert fn.refit(old, subset=None).nobs == fitted.nobs
+
+
+def test_other_searches_are_refused_for_maps(fitted) -> None:
+    with pytest.raises(fn.errors.Unable, match="of tables"):
+        fn.refit(fitted, optimizer="powell")

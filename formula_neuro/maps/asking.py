@@ -100,7 +100,7 @@ def map_request(
     _check_images(chosen, family)
     weighed = np.ones(len(design.rows)) if design.weights is None else design.weights
     messages = (*images.messages, *design.messages, *_about(chosen, family))
-    return MapRequest(model, family, how, design, chosen, weighed, messages, running)
+    return MapRequest(model, family, how, design, chosen, weighed, messages, running, images)
 
 
 def _table(formula: str, data: Any, mask: Any) -> tuple[pd.DataFrame, str]:
