@@ -129,6 +129,13 @@ class MapFit:
         full[:, columns, rows] = self.values["covariance"]
         return full
 
+    @cached_property
+    def space(self) -> int:
+        """NIfTI's code of the images' space, which the maps carry on: 4 MNI, 2 aligned to something."""
+        from .space import space_code
+
+        return space_code(self.request.images)
+
     # ---- maps ------------------------------------------------------------------------------------
     @property
     def maps(self) -> Maps:
@@ -215,15 +222,16 @@ class MapFit:
 
         return plot(self, statistic, coefficient)
 
-    def to_nifti(self, folder: str | os.PathLike[str], layout: str = "bids") -> list[str]:
+    def to_nifti(self, folder: str | os.PathLike[str], layout: str = "bids", dtype: str = "float64") -> list[str]:
         """Write the maps and what they are to a folder; the paths written.
 
-        layout: "bids" (contrast-age_stat-z_statmap.nii.gz, each with a JSON sidecar), "fsl" (cope1, zstat1, ...) or
-        "spm" (beta_0001, spmT_0001, ...).
+        layout: "bids" (contrast-age_stat-z_statmap.nii.gz and the like, as fitlins and nilearn name them; NaN where
+        nothing was fitted), "fsl" (cope1, varcope1, zstat1, design.mat, ...; 0 there) or "spm" (beta_0001, con_0001,
+        spmT_0001, ...; NaN there). Each map has a JSON sidecar. dtype: "float64", or "float32" for half the size.
         """
         from .output import to_nifti
 
-        return to_nifti(self, folder, layout)
+        return to_nifti(self, folder, layout, dtype)
 
     def report(self, path: str | os.PathLike[str], *, crosscheck: MapAgreement | None = None) -> str:
         """Write one self-contained HTML page on the fit (no request leaves it); its path. Needs the extra "plot".

@@ -65,13 +65,18 @@ class Maps(Mapping[Key, Any]):
         )
 
 
-def image(fit: MapFit, values: Array) -> Any:
-    """Values (V,) of the analysed voxels as a Nifti1Image on the grid of the mask."""
+def image(fit: MapFit, values: Array, fill: float = np.nan) -> Any:
+    """Values (V,) of the analysed voxels as a Nifti1Image on the grid of the mask, in the space of the images."""
     import nibabel as nib
 
     images = fit.request.images
-    made = nib.Nifti1Image(images.unmask(np.asarray(values, dtype=np.float64)), images.grid.affine)
+    affine = images.grid.affine
+    made = nib.Nifti1Image(images.unmask(np.asarray(values, dtype=np.float64), fill), affine)
     made.header.set_xyzt_units("mm")
+    made.set_sform(affine, fit.space)
+    made.set_qform(affine, fit.space)
+    if not np.allclose(made.get_qform(), affine, atol=1e-3):  # quaternions have no shears
+        made.set_qform(None, 0)
     return made
 
 

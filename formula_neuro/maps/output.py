@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,29 +20,55 @@ if TYPE_CHECKING:
     from .fit import MapFit
     from .threshold import Thresholded
 
-Named = tuple[str, Array, dict[str, Any]]  # a file's name, the map's values, and what its sidecar says besides
 LAYOUTS = ("bids", "fsl", "spm")
-EFFECTS = {"coef": "effect", "se": "stderror", "t": "t", "z": "z", "p": "p", "df": "df", "separated": "separated"}
+DTYPES = ("float64", "float32")
 
 
-def to_nifti(fit: MapFit, folder: str | os.PathLike[str], layout: str = "bids") -> list[str]:
+@dataclass(frozen=True, eq=False)
+class Written:
+    """One map to write: a file's name, values (V,), what its sidecar says besides, and NIfTI's intent with parameters.
+
+    `missing` is the value of voxels without a finite number, as the layout's programs expect it; None keeps NaN and
+    infinities.
+    """
+
+    name: str
+    values: Array
+    about: dict[str, Any]
+    intent: tuple[str, tuple[float, ...]] = ("none", ())
+    missing: float | None = None
+
+
+def to_nifti(fit: MapFit, folder: str | os.PathLike[str], layout: str = "bids", dtype: str = "float64") -> list[str]:
     """Write all maps of a fit; the paths written. See MapFit.to_nifti."""
+    from . import layouts
+
     if layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r} is not known; there are {', '.join(LAYOUTS)}")
-    named = {"bids": _bids, "fsl": _fsl, "spm": _spm}[layout]
-    return [*write(fit, folder, named(fit)), *_beside(fit, Path(folder))]
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype={dtype!r} is not known; there are {', '.join(DTYPES)}")
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    maps = {"bids": layouts.bids, "fsl": layouts.fsl, "spm": layouts.spm}[layout](fit)
+    beside = {"bids": layouts.beside_bids, "fsl": layouts.beside_fsl, "spm": layouts.beside_spm}[layout]
+    return [*write(fit, place, maps, dtype), *beside(fit, place)]
 
 
-def write(fit: MapFit, folder: str | os.PathLike[str], named: Iterable[Named]) -> list[str]:
+def write(fit: MapFit, folder: str | os.PathLike[str], maps: Iterable[Written], dtype: str = "float64") -> list[str]:
     """Write maps by name, each with a JSON sidecar; the paths written."""
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, values, about in named:
-        path = place / name
-        image(fit, values).to_filename(path)
-        sidecar = place / (name.removesuffix(".gz").removesuffix(".nii") + ".json")
-        sidecar.write_text(json.dumps(about | provenance(fit), indent=2) + "\n", encoding="utf-8")
+    common, paths = provenance(fit), []
+    for one in maps:
+        path = place / one.name
+        values = one.values if one.missing is None else np.where(np.isfinite(one.values), one.values, one.missing)
+        made = image(fit, values, 0.0 if one.missing == 0 else np.nan)
+        made.set_data_dtype(dtype)
+        made.header.set_intent(one.intent[0], one.intent[1], name="")
+        made.header["descrip"] = str(one.about.get("Description", ""))[:79].encode("ascii", "replace")
+        made.to_filename(path)
+        sidecar = place / (one.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+        sidecar.write_text(json.dumps(one.about | common, indent=2) + "\n", encoding="utf-8")
         paths += [str(path), str(sidecar)]
     return paths
 
@@ -56,7 +84,7 @@ def provenance(fit: MapFit) -> dict[str, Any]:
         "Family": str(request.family),
         "Estimator": repr(request.estimator),
         "Backend": fit.backend,
-        "Software": {"formula_neuro": __version__, "numpy": np.__version__},
+        "Software": _versions(__version__),
         "Images": fit.nobs,
         "Voxels": fit.n_voxels,
         "Counts": {k: v for k, v in _counts(fit).items() if v},
@@ -65,54 +93,36 @@ def provenance(fit: MapFit) -> dict[str, Any]:
     }
 
 
+def _versions(own: str) -> dict[str, str]:
+    import platform
+
+    import nibabel
+    import scipy
+
+    others = {"numpy": np.__version__, "scipy": scipy.__version__, "nibabel": nibabel.__version__}
+    return {"formula_neuro": own, "python": platform.python_version(), **others}
+
+
 def _counts(fit: MapFit) -> dict[str, int]:
     row = fit.glance().iloc[0]
     keys = [k for k in row.index if k not in ("model", "family", "estimator", "backend", "seconds", "df_resid")]
     return {key: int(row[key]) for key in keys}
 
 
-def _bids(fit: MapFit) -> Iterator[Named]:
-    """Names of the derivatives that fitlins and nilearn write: contrast-age_stat-z_statmap.nii.gz."""
-    for key in fit.maps:
-        values = fit.maps.at_voxels(key)
-        if isinstance(key, tuple):
-            stat, name = EFFECTS[key[0]], key[1]
-            about = {"Statistic": key[0], "Contrast": name}
-            yield f"contrast-{alphanumeric(name)}_stat-{stat}_statmap.nii.gz", values, about
-        else:
-            yield f"stat-{alphanumeric(key)}_statmap.nii.gz", values, {"Statistic": key}
-
-
-def _fsl(fit: MapFit) -> Iterator[Named]:
-    """FSL's names, numbered from 1 in the order of the coefficients."""
-    for number, name in enumerate(fit.names, start=1):
-        about = {"Contrast": name}
-        se = fit.maps.at_voxels(("se", name))
-        yield f"cope{number}.nii.gz", fit.maps.at_voxels(("coef", name)), about
-        yield f"varcope{number}.nii.gz", se**2, about
-        if fit.finite_df:
-            yield f"tstat{number}.nii.gz", fit.maps.at_voxels(("t", name)), about
-        yield f"zstat{number}.nii.gz", fit.maps.at_voxels(("z", name)), about
-        yield f"1-p{number}.nii.gz", 1 - fit.maps.at_voxels(("p", name)), about
-
-
-def _spm(fit: MapFit) -> Iterator[Named]:
-    """SPM's names, uncompressed."""
-    for number, name in enumerate(fit.names, start=1):
-        about = {"Contrast": name}
-        letter = "T" if fit.finite_df else "Z"
-        yield f"beta_{number:04d}.nii", fit.maps.at_voxels(("coef", name)), about
-        yield f"spm{letter}_{number:04d}.nii", fit.maps.at_voxels((letter.lower(), name)), about
-    if "sigma" in fit.values:
-        yield "ResMS.nii", np.asarray(fit.values["sigma"]) ** 2, {"Statistic": "residual variance"}
-
-
-def named_contrast(label: str, values: Mapping[str, Array], labels: Iterable[str]) -> Iterator[Named]:
-    """The maps of a contrast under BIDS names."""
-    words = {"estimate": "effect", "se": "stderror", "statistic": "joint"}
+def named_contrast(
+    label: str, values: Mapping[str, Array], labels: Iterable[str], linear: bool = False
+) -> Iterator[Written]:
+    """The maps of a contrast under BIDS names; the joint statistics of `linear` models are F."""
+    words = {"estimate": "effect", "se": "variance", "statistic": "F" if linear else "chi2"}
     for name, found in values.items():
-        about = {"Statistic": name, "Contrast": label, "Rows": list(labels)}
-        yield f"contrast-{alphanumeric(label)}_stat-{words.get(name, name)}_statmap.nii.gz", found, about
+        word = words.get(name, name)
+        about = {"Description": f"{label}: {SAID.get(word, word)}", "Statistic": word, "Contrast": label}
+        yield Written(
+            f"contrast-{alphanumeric(label)}_stat-{word}_statmap.nii.gz",
+            found**2 if name == "se" else found,
+            about | {"Rows": list(labels)},
+            INTENTS.get(word, ("none", ())),
+        )
 
 
 def write_thresholded(found: Thresholded, folder: str | os.PathLike[str]) -> list[str]:
@@ -122,39 +132,63 @@ def write_thresholded(found: Thresholded, folder: str | os.PathLike[str]) -> lis
     about = {"Contrast": contrast.label, "Method": found.method, "Alpha": found.alpha, "Tail": found.tail}
     about |= {"MinimalClusterSize": found.min_size, "Connectivity": found.connectivity, "Kept": int(found.kept.sum())}
     z = np.where(found.kept, contrast.values["z"], 0.0)
-    named = (
-        (f"{stem}_stat-z_desc-{found.method}_statmap.nii.gz", z, about),
-        (f"{stem}_stat-p_desc-{found.method}_statmap.nii.gz", found.adjusted, about),
+    said = f"{contrast.label}: z where it stands out at {found.method} {found.alpha:g}, else 0"
+    adjusted = f"{contrast.label}: p values adjusted by {found.method}"
+    maps = (
+        Written(f"{stem}_stat-z_desc-{found.method}_statmap.nii.gz", z, {"Description": said} | about, INTENTS["z"]),
+        Written(
+            f"{stem}_stat-p_desc-{found.method}_statmap.nii.gz",
+            found.adjusted,
+            {"Description": adjusted} | about,
+            INTENTS["p"],
+        ),
     )
-    paths = write(contrast.fit, folder, named)
+    paths = write(contrast.fit, folder, maps)
     table = Path(folder) / f"{stem}_desc-{found.method}_clusters.tsv"
     found.table().to_csv(table, sep="\t", index=False)
     return [*paths, str(table)]
 
 
+SAID = {
+    "effect": "estimates, on the link's scale",
+    "variance": "squared standard errors of the estimates",
+    "t": "t statistics",
+    "z": "z, with the tail of t where statistics are t",
+    "p": "p values, two-sided of single coefficients",
+    "df": "degrees of freedom",
+    "separated": "sign of an infinite maximum-likelihood estimate, 0 where it is finite",
+    "F": "F statistics of several rows",
+    "chi2": "chi-squared statistics of several rows",
+}
+INTENTS: dict[str, tuple[str, tuple[float, ...]]] = {
+    "z": ("z score", ()),
+    "p": ("p value", ()),
+    "effect": ("estimate", ()),
+}
+
+
 def alphanumeric(name: str) -> str:
     """A coefficient's name as BIDS takes one, letters and digits only.
 
-    >>> alphanumeric("age:sexM"), alphanumeric("(Intercept)"), alphanumeric("I(age^2)")
-    ('ageXSexM', 'Intercept', 'IAge2')
+    >>> alphanumeric("age:sexM"), alphanumeric("(Intercept)"), alphanumeric("I(age^2)"), alphanumeric("höhe")
+    ('ageXSexM', 'Intercept', 'IAge2', 'hohe')
     """
-    words = re.sub(r":", " x ", name)
-    first, *rest = re.findall(r"[A-Za-z0-9]+", words) or ["x"]
-    return first + "".join(word[0].upper() + word[1:] for word in rest)
+    plain = unicodedata.normalize("NFKD", name.replace(":", " x ")).encode("ascii", "ignore").decode()
+    first, *rest = re.findall(r"[A-Za-z0-9]+", plain) or ["x"]
+    return "".join([first, *(word[0].upper() + word[1:] for word in rest)])
 
 
-def _beside(fit: MapFit, place: Path) -> list[str]:
-    """The mask that was analysed, and the tables of coefficients, subjects and the whole."""
-    import nibabel as nib
+def alphanumerics(names: Sequence[str]) -> list[str]:
+    """One label a name, told apart by a number also where a file system takes capitals for small letters.
 
-    images = fit.request.images
-    inside = images.unmask(np.ones(fit.n_voxels), fill=0.0).astype(np.uint8)
-    nib.Nifti1Image(inside, images.grid.affine).to_filename(place / "mask.nii.gz")
-    fit.tidy().to_csv(place / "coefficients.tsv", sep="\t", index=False)
-    fit.request.design.X.to_csv(place / "design.tsv", sep="\t", index=False)
-    about = {"Name": "formula_neuro maps", "BIDSVersion": "1.9.0", "DatasetType": "derivative"}
-    generated = [{"Name": "formula_neuro", "Version": provenance(fit)["Software"]["formula_neuro"]}]
-    text = json.dumps(about | {"GeneratedBy": generated}, indent=2) + "\n"
-    (place / "dataset_description.json").write_text(text, encoding="utf-8")
-    names = ("mask.nii.gz", "coefficients.tsv", "design.tsv", "dataset_description.json")
-    return [str(place / name) for name in names]
+    >>> alphanumerics(["a.b", "a_b", "AB"])
+    ['aB', 'aB2', 'AB3']
+    """
+    made: list[str] = []
+    for label in map(alphanumeric, names):
+        taken, number, found = {one.lower() for one in made}, 1, label
+        while found.lower() in taken:
+            number += 1
+            found = f"{label}{number}"
+        made.append(found)
+    return made

@@ -83,7 +83,7 @@ class PermutationTest:
 
     def to_nifti(self, folder: Any) -> list[str]:
         """Write the z map, corrected and uncorrected p values and what they were made of, with sidecars; the paths."""
-        from .output import alphanumeric, write
+        from .output import Written, alphanumeric, write
 
         stem = f"contrast-{alphanumeric(self.contrast.label)}"
         about = {
@@ -98,7 +98,7 @@ class PermutationTest:
             f"{stem}_stat-p_desc-permutation_statmap.nii.gz": self.uncorrected,
             f"{stem}_stat-{self.statistic}_statmap.nii.gz": self.enhanced,
         }
-        return write(self.contrast.fit, folder, ((name, found, about) for name, found in values.items()))
+        return write(self.contrast.fit, folder, (Written(name, found, about) for name, found in values.items()))
 
     def __repr__(self) -> str:
         least = np.nanmin(self.p) if np.isfinite(self.p).any() else float("nan")
