@@ -130,8 +130,9 @@ def _bits(
     places: of the voxels (V,) in the box that the field is drawn in; it is as good as one of the whole grid.
     """
     X = reference.design.apply(table).matrix
-    if len(X) != len(table):
-        raise DataError(f"{len(table) - len(X)} of {len(table)} subjects lack a covariate; simulated subjects have all")
+    held = int(np.isfinite(X).all(axis=1).sum())
+    if held != len(table):
+        raise DataError(f"{len(table) - held} of {len(table)} subjects lack a covariate; simulated subjects have all")
     packed = np.zeros((len(reference.voxels), -(-len(X) // 8)), np.uint8)
     with bar("subjects", len(X), progress) as advance:
         for i, x in enumerate(X):

@@ -1,0 +1,163 @@
+"""The accuracy study of the paper on a synthetic reference: tables, figures and its findings held against the numbers.
+
+python benchmarks/lesion-study/study.py --size small   (4 mm, 30 repetitions: minutes)
+python benchmarks/lesion-study/study.py --size full    (2 mm, 1,000 repetitions, as the paper)
+
+Finished repetitions stay in the folder --kept, and the same command goes on from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tables
+from findings import findings
+
+import formula_neuro as fn
+from formula_neuro.display.plot import png
+from formula_neuro.lesions import pictures
+from formula_neuro.lesions.reference import LesionReference
+from formula_neuro.lesions.study import METHODS, LesionStudy
+from formula_neuro.lesions.tuning import Tuned
+
+HERE = Path(__file__).parent
+ELL = 3.0  # mm, the paper's 1.5 voxels of 2 mm
+SUBJECTS = (250, 1000)
+AGE = "I(age - 63)"
+MARK = "<!-- what follows is written by study.py -->"
+
+
+@dataclass(frozen=True)
+class Size:
+    """A voxel's size in mm, repetitions, and the subjects of the tuning."""
+
+    spacing: float
+    repetitions: int
+    tuning: int
+
+    @property
+    def largest(self) -> tuple[int, ...]:
+        """The paper's numbers of strongest voxels of 2 mm, in as large a volume."""
+        return tuple(round(m * (2 / self.spacing) ** 3) for m in (1000, 2000, 5000, 10000))
+
+
+SIZES = {"small": Size(4, 30, 1000), "medium": Size(2, 50, 1000), "full": Size(2, 1000, 1000)}
+
+
+def main() -> None:
+    arguments = _arguments()
+    size, started = SIZES[arguments.size], time.perf_counter()
+    reference = fn.lesion_reference(spacing=size.spacing)
+    tuned = _tuned(reference, size)
+    print(tuned)
+    run: dict[str, Any] = {"folder": arguments.kept, "workers": arguments.workers, "progress": arguments.progress}
+    accuracy = {n: _study(reference, n, size, run) for n in SUBJECTS}
+    null = {n: _study(reference.without(AGE), n, size, run) for n in SUBJECTS}
+    rows = findings(accuracy, null)
+    minutes = (time.perf_counter() - started) / 60
+    words = _report(arguments.size, size, reference, tuned, accuracy, null, minutes, tables.held(rows))
+    _pictures(Path(arguments.out), reference, tuned, accuracy, null)
+    page = Path(arguments.out) / "README.md"
+    head = page.read_text("utf-8").split(MARK)[0] if page.exists() else ""
+    page.write_text(f"{head}{MARK}\n\n{words}", "utf-8")
+    print(words)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--workers", type=int, default=2, help="processes among which repetitions are shared")
+    parser.add_argument("--out", default=str(HERE), help="where the page and the figures are written")
+    parser.add_argument("--kept", default="lesion-study-repetitions", help="where finished repetitions are kept")
+    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=None)
+    return parser.parse_args()
+
+
+def _tuned(reference: LesionReference, size: Size) -> Tuned:
+    """Tuned to masks that were simulated with ELL under another seed: there are no measured ones that may be shown."""
+    observed = fn.simulate_lesions(size.tuning, reference=reference, ell=ELL, units="mm", seed=77, progress=False)
+    scales = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 6.0)
+    return fn.tune_ell(observed.images, reference, scales=scales, n=size.tuning, units="mm", progress=False)
+
+
+def _study(reference: LesionReference, n: int, size: Size, run: Mapping[str, Any]) -> LesionStudy:
+    return fn.lesion_study(
+        reference,
+        n=n,
+        repetitions=size.repetitions,
+        methods=METHODS,
+        ell=ELL,
+        units="mm",
+        largest=size.largest,
+        seed=2021,
+        **run,
+    )
+
+
+def _report(
+    name: str,
+    size: Size,
+    reference: LesionReference,
+    tuned: Tuned,
+    accuracy: Mapping[int, LesionStudy],
+    null: Mapping[int, LesionStudy],
+    minutes: float,
+    held: str,
+) -> str:
+    """The results in Markdown."""
+    few, many = SUBJECTS
+    parts = [
+        f"## Results of the size {name}",
+        f"Synthetic reference, {reference.grid.describe()}, {len(reference.voxels):,} voxels; R = {size.repetitions} "
+        f"repetitions, length scale {ELL:g} mm, {minutes:.1f} minutes. MSE and bias are in units of 1e-4 (of the "
+        "coefficient of age, a year).",
+        f"### The paper's findings\n\n{held}",
+        f"### Table 1: accuracy, N\\* = {few}\n\n{tables.accuracy(accuracy[few])}",
+        f"### Table 2: accuracy, N\\* = {many}\n\n{tables.accuracy(accuracy[many])}",
+        f"### Table 3: overlap of the strongest voxels\n\n{tables.overlaps(accuracy)}",
+        f"### Table 4: accuracy without an effect, N\\* = {many}\n\n{tables.accuracy(null[many])}",
+        f"### Table 5: false positives, %\n\n{tables.false_positives(null)}",
+        f"### Infinite estimates by maximum likelihood, % of those with a lesion\n\n{tables.separated(accuracy)}",
+        f"### Length scale (mm): squared log ratios\n\n{tables.tuned_table(tuned)}",
+        *(f"![{words}]({file})" for file, words in FIGURES.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+FIGURES = {
+    "masks.png": "Simulated masks of one person at two ages and two length scales",
+    "tuning.png": "Volume, count and size of lesions by age for each length scale, beside the target",
+    "coefficients.png": "Estimated beside true coefficients of age, one repetition",
+    "maps.png": "Incidence and z of the reference beside one repetition",
+    "null.png": "Quantiles of z without an effect, by incidence",
+}
+
+
+def _pictures(
+    folder: Path,
+    reference: LesionReference,
+    tuned: Tuned,
+    accuracy: Mapping[int, LesionStudy],
+    null: Mapping[int, LesionStudy],
+) -> None:
+    """Write the figures; the masks are of 2 mm at any size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    many = max(SUBJECTS)
+    figures = {
+        "masks.png": pictures.masks_figure(fn.lesion_reference(spacing=2), scales=(1.5, 3.0, 6.0), units="mm"),
+        "tuning.png": tuned.plot(),
+        "coefficients.png": pictures.coefficients_figure(accuracy[many]),
+        "maps.png": pictures.maps_figure(accuracy[many]),
+        "null.png": pictures.null_figure(null[many]),
+    }
+    for file, figure in figures.items():
+        (folder / file).write_bytes(png(figure, 80))
+
+
+if __name__ == "__main__":
+    main()
