@@ -41,6 +41,7 @@ def fit(
     mask: None = None,
     device: str = ...,
     workers: Any = ...,
+    seed: int = ...,
     progress: bool | None = ...,
 ) -> Fit: ...
 @overload
@@ -59,6 +60,7 @@ def fit(
     mask: Any,
     device: str = ...,
     workers: Any = ...,
+    seed: int = ...,
     progress: bool | None = ...,
 ) -> MapFit: ...
 def fit(
@@ -76,6 +78,7 @@ def fit(
     mask: Any = None,
     device: str = "cpu",
     workers: Any = None,
+    seed: int = 1,
     progress: bool | None = None,
 ) -> Fit | MapFit:
     """Fit the model that an R formula describes and return the complete result.
@@ -90,7 +93,8 @@ def fit(
         families, the link in brackets: "binomial(probit)", "quasi(log, mu^2)", "nbinom2(log, theta=2)";
         of mixed models also nbinom1, beta and betabinomial.
     estimator: "ml", "reml" (default of linear mixed models), "laplace" (of generalized ones), AGQ(10), "mean_br",
-        "median_br", "jeffreys", GEE(cluster="mouseID"), REML(residual=VarIdent("treatment")).
+        "median_br", "jeffreys", GEE(cluster="mouseID"), REML(residual=VarIdent("treatment")); of masks also
+        "spatial".
     backend: a name of `fn.backends()`; the best that can fit is chosen otherwise. A name never falls back.
     weights: prior weights: a column's name or one number a row; the trials, for a binomial share.
     offset: a column's name, an expression of columns, or one number a row, added to the linear predictor.
@@ -101,6 +105,7 @@ def fit(
     na_action: "omit" drops rows with a missing value and says how many; "fail" refuses them.
     mask: of images: where to fit, a path, an image or an array; `fn.read_images` says what stands in for it.
     device, workers, progress: of images: "cpu" or "cuda"; a number of processes or a dask client; a progress bar.
+    seed: of models that draw random numbers ("spatial"); the same seed gives the same numbers.
 
     Raises FormulaError (with a caret), DataError, NoBackend, FitError, and RMissing from an R backend.
 
@@ -124,7 +129,7 @@ def fit(
             contrasts=contrasts,
             na_action=na_action,
             mask=mask,
-            running=Running(device, workers, progress),
+            running=Running(device, workers, progress, seed),
         )
         return registry.run(registry.installed().choose(asked, backend), asked)
     design = model_matrix(

@@ -1,0 +1,199 @@
+"""Laplace's approximation of the spatial model: the sparse parts beside dense ones, and the whole on lesions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import special
+
+from formula_neuro_spatial.draws import Moments, Noise
+from formula_neuro_spatial.graph import MaskGraph
+from formula_neuro_spatial.laplace import covariances, laplace, shifted
+from formula_neuro_spatial.likelihood import Likelihood, Tails
+from formula_neuro_spatial.model import Model
+from formula_neuro_spatial.newton import mode
+from formula_neuro_spatial.plain import laplace as plain
+from formula_neuro_spatial.precision import coordinates, fixed_point, matrix_of, wishart
+from formula_neuro_spatial.rows import Rows
+from formula_neuro_spatial.system import System
+
+Q = np.array([[6.0, 1.0], [1.0, 12.0]])
+
+
+def lattice(shape=(5, 4, 3), n=40, level=-0.8, seed=0) -> tuple[Model, np.ndarray]:
+    """A model of simulated masks on a box without two of its corners, and the masks."""
+    rng = np.random.default_rng(seed)
+    voxels = np.arange(int(np.prod(shape)))[1:-1]
+    graph = MaskGraph.of(voxels, shape)
+    matrix = np.column_stack([np.ones(n), rng.uniform(40, 80, n)])
+    rows = Rows.of(matrix, np.zeros(n), ["(Intercept)", "age"])
+    at = np.array(np.unravel_index(voxels, shape)).T
+    b = np.column_stack([level + 0.3 * np.sin(at[:, 0]), 0.3 * np.cos(at[:, 1])])
+    Y = (b @ (matrix @ rows.T).T + rng.standard_normal((len(voxels), n)) > 0).astype(np.uint8)
+    return Model(Likelihood(rows, lambda first, last: Y[first:last], len(Y)), graph, 3.0), Y
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[Model, np.ndarray]:
+    return lattice()
+
+
+def design(model: Model) -> np.ndarray:
+    return model.likelihood.rows.X[model.likelihood.rows.group]
+
+
+def laplacian(model: Model) -> np.ndarray:
+    return plain.laplacian(model.graph.edges, model.graph.size)
+
+
+def test_neighbours_are_the_voxels_that_share_a_face_within_the_mask() -> None:
+    mask = np.random.default_rng(1).random((6, 5, 4)) < 0.6
+    graph = MaskGraph.of(np.flatnonzero(mask.ravel()), mask.shape)
+    at = np.argwhere(mask)
+    apart = np.abs(at[:, None] - at[None]).sum(axis=2)
+    assert {tuple(e) for e in graph.edges.tolist()} == {tuple(e) for e in np.argwhere(np.triu(apart == 1)).tolist()}
+    assert np.array_equal(graph.n_s, (apart == 1).sum(axis=1))
+
+
+def test_voxels_of_one_parity_have_no_edge_among_themselves() -> None:
+    mask = np.random.default_rng(1).random((6, 5, 4)) < 0.6
+    graph = MaskGraph.of(np.flatnonzero(mask.ravel()), mask.shape)
+    assert (graph.parity[graph.edges[:, 0]] != graph.parity[graph.edges[:, 1]]).all()
+
+
+def test_components_are_those_of_an_image_and_the_largest_is_the_first() -> None:
+    from scipy import ndimage
+
+    mask = np.random.default_rng(1).random((7, 6, 5)) < 0.35
+    graph = MaskGraph.of(np.flatnonzero(mask.ravel()), mask.shape)
+    label, count = ndimage.label(mask)
+    assert len(graph.components) == count
+    assert sorted(graph.components.tolist(), reverse=True) == graph.components.tolist()
+    pairs = {(int(a), int(b)) for a, b in zip(graph.component, label[mask], strict=True)}
+    assert len(pairs) == count  # one name of ours for every name of theirs
+
+
+def test_standardised_rows_are_the_design_times_t(small) -> None:
+    rows = small[0].likelihood.rows
+    assert np.allclose(rows.X[rows.group].mean(axis=0), [1, 0]) and np.allclose(rows.X[rows.group].std(axis=0), [0, 1])
+
+
+def test_equal_rows_are_counted_together_without_a_change_of_the_likelihood() -> None:
+    rng = np.random.default_rng(4)
+    matrix = np.column_stack([np.ones(30), rng.integers(0, 3, 30)])
+    Y = (rng.random((6, 30)) < 0.3).astype(np.uint8)
+    rows = Rows.of(matrix, np.zeros(30), ["a", "b"])
+    b = rng.standard_normal((6, 2))
+    alone = special.log_ndtr(np.where(Y > 0, 1, -1) * (b @ rows.X[rows.group].T)).sum(axis=1)
+    assert rows.shape[0] == 3
+    assert np.allclose(Likelihood(rows, lambda f, l: Y[f:l], 6).loglik(b), alone, rtol=1e-12)
+
+
+def test_the_likelihood_and_its_derivatives_are_those_of_scipy(small) -> None:
+    model, Y = small
+    b = np.random.default_rng(2).standard_normal((len(Y), 2))
+    ours = model.likelihood.derivatives(b)
+    gradient, A, third = plain.derivatives(b, Y, design(model))
+    assert np.allclose(ours.gradient, gradient, rtol=1e-10) and np.allclose(ours.A, A, rtol=1e-9)
+    one = np.broadcast_to(np.eye(2), (len(Y), 2, 2))
+    norms = (design(model) ** 2).sum(axis=1)
+    assert np.allclose(model.likelihood.skewness(b, one), 0.5 * (third * norms) @ design(model), rtol=1e-8)
+
+
+def test_tails_are_exact_where_probabilities_underflow() -> None:
+    eta = np.array([-60.0, -9.0, 0.0, 9.0, 60.0])
+    u = Tails.of(eta)
+    assert np.allclose(u.log1, special.log_ndtr(eta), rtol=1e-13, atol=1e-300)
+    assert np.allclose(u.log0, special.log_ndtr(-eta), rtol=1e-13, atol=1e-300)
+    assert u.r1[0] == pytest.approx(60 + 1 / 60, rel=1e-4) and u.r1[-1] == 0  # phi/Phi is |eta| + 1/|eta| - ...
+
+
+def test_blocks_of_voxels_change_nothing_but_rounding(small) -> None:
+    from dataclasses import replace
+
+    model, Y = small
+    b = np.random.default_rng(2).standard_normal((len(Y), 2))
+    few = replace(model.likelihood, at_once=7 * Y.shape[1])
+    assert np.allclose(few.derivatives(b).A, model.likelihood.derivatives(b).A, rtol=1e-12)
+
+
+def test_conjugate_gradients_solve_the_dense_system(small) -> None:
+    model, Y = small
+    A = model.likelihood.derivatives(np.zeros((len(Y), 2))).A
+    system = System(A, Q, model.graph.n_s, model.adjacency)
+    r = np.random.default_rng(3).standard_normal((len(Y), 2, 3))
+    H = plain.precision(A, laplacian(model), Q)
+    exact = np.linalg.solve(H, r.reshape(-1, 3)).reshape(r.shape)
+    assert np.abs(system.solve(r) - exact).max() < 1e-7 * np.abs(exact).max()  # residuals are solved to 1e-8
+
+
+def test_the_mode_is_that_of_dense_newton_steps(small) -> None:
+    model, Y = small
+    found = mode(model, Q, np.zeros((len(Y), 2)), 1e-14)
+    exact, _ = plain.mode(Y, design(model), laplacian(model), Q, np.zeros((len(Y), 2)))
+    assert np.abs(found.b - exact).max() < 1e-6  # 1e-14 of the log posterior is its root of a coefficient
+
+
+def test_perturbations_have_the_covariance_of_the_precision(small) -> None:
+    model, Y = small
+    A = model.likelihood.derivatives(np.zeros((len(Y), 2))).A
+    system = System(A, Q, model.graph.n_s, model.adjacency)
+    H = plain.precision(A, laplacian(model), Q)
+    r = Noise.of(model.graph, 2, range(4000), 5).perturbation(system).reshape(len(H), -1)
+    scale = np.sqrt(np.outer(np.diag(H), np.diag(H)))
+    # 4,000 draws: a correlation has a standard error of 0.016, of 13,000 entries the largest is some 4.5 of them
+    assert np.abs((r @ r.T / 4000 - H) / scale).max() < 0.09
+
+
+def test_standard_deviations_from_16_draws_are_within_a_tenth_of_the_exact_ones(small) -> None:
+    model, Y = small
+    A = model.likelihood.derivatives(np.zeros((len(Y), 2))).A
+    system = System(A, Q, model.graph.n_s, model.adjacency)
+    C = np.linalg.inv(plain.precision(A, laplacian(model), Q)).reshape(len(Y), 2, len(Y), 2)
+    exact = np.sqrt(np.einsum("vpvp->vp", C))
+    ours = np.sqrt(np.diagonal(covariances(model, system, 16, 1), axis1=1, axis2=2))
+    error = ours / exact - 1
+    assert np.sqrt(np.mean(error**2)) < 0.04 and np.abs(error).max() < 0.15  # the specification has measured 2.7 % rms
+
+
+def test_the_mean_given_q_is_that_of_the_dense_correction(small) -> None:
+    model, Y = small
+    found = mode(model, Q, np.zeros((len(Y), 2)), 1e-14)
+    exact, C, scatter = plain.expected(Y, design(model), laplacian(model), Q, np.zeros((len(Y), 2)))
+    own = np.einsum("vpvq->vpq", C.reshape(len(Y), 2, len(Y), 2))
+    mean = found.b + shifted(model, found, own, None)[:, :, 0]
+    assert np.abs(mean - exact).max() < 1e-5
+    noise = Noise.of(model.graph, 2, range(400), 1)
+    edges = model.scatter(mean) + Moments.of(found.system, found.system.solve(noise.perturbation(found.system))).scatter
+    assert np.abs(edges / scatter - 1)[np.eye(2, dtype=bool)].max() < 0.03  # of 400 draws
+
+
+@pytest.mark.parametrize("level", [-0.8, -1.6])
+def test_em_on_draws_ends_near_em_on_dense_matrices(level) -> None:
+    model, Y = lattice(n=60, level=level)
+    ours = laplace(model, draws=64)
+    exact, C, q = plain.em(Y, design(model), laplacian(model), 10 * np.eye(2), model.df)
+    sd = np.sqrt(np.diag(C)).reshape(len(Y), 2)
+    # 64 draws of the edges' covariance leave some per cent of Q, and some per cent of a standard deviation
+    assert np.abs((ours.mean - exact) / sd).max() < 0.1
+    assert np.abs(np.sqrt(np.diagonal(ours.covariance, axis1=1, axis2=2)) / sd - 1).max() < 0.15
+    assert np.abs(np.diag(ours.sigma.mean(axis=0)) / np.diag(np.linalg.inv(q)) - 1).max() < 0.3
+
+
+def test_coordinates_of_a_precision_go_there_and_back() -> None:
+    assert np.allclose(matrix_of(coordinates(Q), 2), Q, rtol=1e-13)
+
+
+def test_wishart_draws_have_their_mean_and_variance() -> None:
+    rng = np.random.default_rng(1)
+    draws = np.array([wishart(7.5, Q, rng) for _ in range(20_000)])
+    se = np.sqrt((Q**2 + np.outer(np.diag(Q), np.diag(Q))) * 7.5 / 20_000)
+    assert (np.abs(draws.mean(axis=0) - 7.5 * Q) / se).max() < 4
+    variance = 7.5 * (Q**2 + np.outer(np.diag(Q), np.diag(Q)))
+    assert np.abs(draws.var(axis=0) / variance - 1).max() < 0.1  # kurtosis of some 2 gives a standard error of 0.014
+
+
+def test_an_accelerated_search_ends_at_the_fixed_point_of_a_slow_map() -> None:
+    slow = np.array([[0.95, 0.1], [0.0, 0.9]])
+    found = fixed_point(lambda x: slow @ (x - 3.0) + 3.0, np.zeros(2), 1e-9, 60)
+    assert np.allclose(found.theta, 3.0, atol=1e-6) and found.steps < 15
