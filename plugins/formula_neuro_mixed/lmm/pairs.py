@@ -72,7 +72,7 @@ def _listed(Z12: sparse.csr_array, pattern: sparse.csr_array, sizes: np.ndarray,
     own = np.cumsum(partners) - partners  # where the pair of each entry with itself stands
     second = np.arange(partners.sum(), dtype=kind) + np.repeat((np.arange(nnz) - own).astype(kind), partners)
     columns = pattern.indices.astype(kind)
-    places = np.repeat(columns * kind(m), partners)  # block * m m + row * m + column
+    places = np.repeat(columns * m, partners)  # block * m m + row * m + column
     places += (columns % m)[second]
     indptr = np.concatenate([[0], np.cumsum(sizes * (sizes + 1) // 2)])
     rows = np.repeat(np.arange(L), sizes)
