@@ -77,6 +77,30 @@ def test_an_intercept_and_a_slope_have_the_numbers_of_their_own_table(images, es
     agree(fn.fit("bold ~ x + t + (1 + t|site)", images, estimator=estimator), range(0, VOXELS, 6))
 
 
+def test_levels_with_the_same_times_are_merged_without_a_change() -> None:
+    from formula_neuro_mixed.batch.profiled import Products, Profiled
+    from formula_neuro_mixed.voxels.merged import Classes, Merged
+
+    rng = np.random.default_rng(4)
+    kinds = rng.normal(size=(2, 2, 5))
+    kinds = np.einsum("uik,ujk->uij", kinds, kinds)[rng.integers(0, 2, 30)]  # Z'Z of 30 levels of two kinds
+    ZX, Zy, yy = rng.normal(size=(2, 3, 30)) / 8, rng.normal(size=(2, 4, 30)), np.full(4, 1e3)
+    products = Products(kinds.transpose(1, 2, 0), ZX, Zy, yy, 150, True, 0.7)
+    merged, plain = Merged(products, Classes.of_products(products)), Profiled(products)
+    assert len(merged.classes.counts) == 2 and merged.classes.worth
+    psi, which = rng.normal(size=(3, 3)), np.array([0, 1, 3])
+    for one, two in zip(merged.expand(psi, which), plain.expand(psi, which), strict=True):
+        assert one == pytest.approx(two, rel=1e-10, abs=1e-10)
+    one, two = (target.slopes(target.solve(psi, which)).C for target in (merged, plain))
+    assert one == pytest.approx(two, rel=1e-10, abs=1e-12)
+
+
+def test_slopes_of_a_balanced_design_have_the_numbers_of_their_own_table() -> None:
+    table = made().groupby("site", sort=False).filter(lambda rows: len(rows) >= 4)
+    table = table.groupby("site", sort=False).head(4).reset_index(drop=True)
+    agree(fn.fit("bold ~ x + t + (1 + t|site)", read(table)), range(0, VOXELS, 6))
+
+
 def test_several_factors_are_fitted_voxel_by_voxel_and_the_fit_says_so(images) -> None:
     v = fn.fit("bold ~ x + (1|site) + (1|ward)", images)
     agree(v, range(0, VOXELS, 12))

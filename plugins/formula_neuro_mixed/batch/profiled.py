@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -83,10 +84,16 @@ class Profiled:
     def expand(self, psi: Array, which: Which) -> tuple[Array, Array, Array]:
         with np.errstate(all="ignore"):
             at = self.solve(psi, which)
-            gradient, hessian = derivatives(at, self.products, self.template)
+            found = self.slopes(at)
+            q = found.quadratic * np.sqrt(self.products.df) / at.r2[:, None]  # what profiling s2 out takes off
+            gradient, hessian = found.first, found.second - q[:, :, None] * q[:, None, :]
         fine = np.isfinite(at.value) & np.isfinite(gradient).all(axis=1) & np.isfinite(hessian).all(axis=(1, 2))
         gradient[~fine], hessian[~fine] = 0.0, np.eye(psi.shape[1])
         return np.where(fine, at.value, np.inf), gradient, hessian
+
+    def slopes(self, at: Solved) -> Slopes:
+        """The derivatives in theta at a point, s2 held."""
+        return slopes(at, sums(at), self.products, self.template)
 
     def length(self, psi: Array, step: Array) -> Array:
         """At most a doubling of theta, or a move by the residual's standard deviation."""
@@ -122,13 +129,6 @@ def sums(at: Solved) -> Sums:
     return Sums(HH, HK, Hkk, GG, Gk, KS, kkS, H)
 
 
-def derivatives(at: Solved, products: Products, template: Template) -> tuple[Array, Array]:
-    """Gradient (A, m) and Hessian (A, m, m) in theta; profiling s2 out takes q_i q_j df / r2^2 off."""
-    found = slopes(at, products, template)
-    q = found.quadratic * np.sqrt(products.df) / at.r2[:, None]
-    return found.first, found.second - q[:, :, None] * q[:, None, :]
-
-
 @dataclass(frozen=True, eq=False)
 class Slopes:
     """The derivatives in theta at s2 = r2 / df held, the quadratic forms y'PB_iPy, and those of C."""
@@ -139,9 +139,20 @@ class Slopes:
     C: Array  # (A, m, r, r)
 
 
-def slopes(at: Solved, products: Products, template: Template) -> Slopes:
+class Reached(Protocol):
+    """What the derivatives need of a point beside sums over groups."""
+
+    @property
+    def L(self) -> Array: ...
+    @property
+    def C(self) -> Array: ...
+    @property
+    def r2(self) -> Array: ...
+
+
+def slopes(at: Reached, t: Sums, products: Products, template: Template) -> Slopes:
     """The pieces of the derivatives, from sums over groups."""
-    t, s2, reml = sums(at), at.r2 / products.df, products.reml
+    s2, reml = at.r2 / products.df, products.reml
     D = t.H - t.kk / s2[:, None, None] - (t.K if reml else 0.0)  # the derivative in S
     S = [_change(at.L, i, j) for i, j in template.elements]
     CN = [at.C @ np.einsum("aij,aipjq->apq", one, t.GG) for one in S]

@@ -20,7 +20,7 @@ from ..batch.newton import Which, minimise_many
 from ..batch.problem import Problem, problem_of
 from ..checks import SINGULAR
 
-AT_ONCE = 400_000  # numbers of an array by rows
+AT_ONCE = 100_000  # numbers of an array by rows
 START = 0.5  # of theta
 TOLERANCE = 1e-12  # of the deviance: what the last step would gain, which is taken all the same
 

@@ -18,12 +18,14 @@ from formula_neuro.maps.request import MapRequest
 from ..batch import lmm as batch_lmm
 from ..batch.boundary import settle_many, singular
 from ..batch.newton import Which, minimise_many
-from ..batch.profiled import Products, Profiled, slopes
+from ..batch.profiled import Products, Profiled, Slopes
+from ..batch.profiled import Solved as SolvedByLevels
 from .answer import Answer, Solved, answer, information_inverse, joined
+from .merged import Classes, Merged, Reached
 from .single import Single
 from .words import words_of
 
-AT_ONCE = 1_000_000  # numbers of an array by groups and columns
+AT_ONCE, AT_MOST = 300_000, 4_000_000  # numbers of an array of sums, and of the data
 START = 0.5  # of the residual's standard deviation
 TOLERANCE = 1e-15  # of the deviance: what one more step would gain at the end
 NO_VARIATION = 1e-24  # of a voxel's sum of squares: what X leaves of a constant image
@@ -48,15 +50,22 @@ class OneTerm:
     problem: batch_lmm.Problem
     term: RandomTerm
     single: Single
+    classes: Classes
 
     @classmethod
     def of(cls, request: MapRequest, single: Single) -> OneTerm:
-        return cls(batch_lmm.problem_of(request), request.design.random[0], single)
+        problem = batch_lmm.problem_of(request)
+        return cls(problem, request.design.random[0], single, Classes.of_products(problem.shared))
+
+    def target(self, products: Products) -> Counted | Merged:
+        """The criterion, by levels or by classes of them, whichever is cheaper."""
+        return Merged(products, self.classes) if self.classes.worth else Counted(products)
 
     def fit(self, Y: NDArray[Any]) -> Answer:
         """The answer for responses Y (C, n)."""
-        K, r, G = self.problem.shared.ZX.shape[0], self.problem.basis.rank, len(self.term.levels)
-        size = max(16, AT_ONCE // (K * (K + r) * G))
+        K, r = self.problem.shared.ZX.shape[:2]
+        numbers = len(self.classes.counts) * (K * r) ** 2 if self.classes.worth else K * (K + r) * len(self.term.levels)
+        size = max(16, min(AT_ONCE // numbers, AT_MOST // Y.shape[1]))
         return joined([self._some(Y[first : first + size]) for first in range(0, len(Y), size)])
 
     def _some(self, Y: NDArray[Any]) -> Answer:
@@ -65,7 +74,7 @@ class OneTerm:
         with np.errstate(invalid="ignore"):
             fine = products.yy > NO_VARIATION * np.square(y[self.problem.used]).sum(axis=0)
         products = replace(products, Zy=np.where(fine[:, None], products.Zy, 0.0), yy=np.where(fine, products.yy, 1.0))
-        target, everyone = Counted(products), np.arange(len(Y))
+        target, everyone = self.target(products), np.arange(len(Y))
         start = np.tile(START * np.eye(target.template.K), (len(Y), 1, 1))
         found = settle_many(
             lambda psi, which: minimise_many(target, psi, which, tolerance=TOLERANCE),
@@ -83,11 +92,11 @@ class OneTerm:
         return out
 
     def _answered(
-        self, target: Counted, point: Array, b: Array, fine: NDArray[np.bool_], converged: NDArray[np.bool_]
+        self, target: Counted | Merged, point: Array, b: Array, fine: NDArray[np.bool_], converged: NDArray[np.bool_]
     ) -> Answer:
         template, df = target.template, target.products.df
-        at = target.solve(point, np.arange(len(point)))
-        moved, s2 = slopes(at, target.products, template), at.r2 / df
+        at, moved = _solved(target, point)
+        s2 = at.r2 / df
         edge = moved.quadratic / s2[:, None]
         H = np.concatenate([moved.second, edge[:, None]], axis=1)
         H = np.concatenate([H, np.column_stack([edge, np.full(len(s2), float(df))])[:, :, None]], axis=2)
@@ -108,3 +117,13 @@ class OneTerm:
         )
         covariance = s2[:, None, None] * (L @ L.transpose(0, 2, 1))
         return answer(self.problem.basis, solved, words_of([self.term], [covariance], s2))
+
+
+def _solved(target: Counted | Merged, point: Array) -> tuple[SolvedByLevels | Reached, Slopes]:
+    """The models at their points, and the derivatives there."""
+    everyone = np.arange(len(point))
+    if isinstance(target, Merged):
+        reached = target.solve(point, everyone)
+        return reached, target.slopes(reached)
+    solved = target.solve(point, everyone)
+    return solved, target.slopes(solved)
