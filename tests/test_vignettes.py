@@ -103,3 +103,15 @@ def test_the_water_lick_bootstrap_ends_beside_the_likelihood_ratio():
     test = ran("waterlick")[0]["test"]
     assert test.n_failed == 0
     assert test.p_value < 0.01
+
+
+def test_the_lesion_vignette_shows_infinite_effects_of_sex_where_lesions_are_rare():
+    names, _ = ran("lesions")
+    infinite = names["by_count"]["infinite"]
+    assert infinite.iloc[0] == 1 and infinite.is_monotonic_decreasing and infinite.iloc[-1] == 0
+    assert names["age"].kept.sum() > 100 and names["sex"].kept.sum() == 0
+
+
+@pytest.mark.r
+def test_the_lesion_vignettes_voxels_agree_with_brglm2():
+    assert "in 20 of" in ran("lesions")[0]["verdict"] and "20 agree" in ran("lesions")[0]["verdict"]

@@ -154,7 +154,7 @@ def _scale(figure: Figure, colours: Colours) -> None:
 
     if colours.names:
         shown = [Patch(color=CLASS_COLOURS[k], label=name) for k, name in enumerate(colours.names) if k and name]
-        figure.legend(handles=shown, loc="lower right", frameon=True)
+        figure.legend(handles=shown, loc="upper right", frameon=True)
         return
     colour_map, lowest = _colour_map(colours)
     axes = figure.add_axes((0.9, 0.15, 0.018, 0.7))

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from ..display.page import by_rows, check_writable, csv_address, figure_part, render
+from ..display.page import by_rows, check_writable, csv_address, figure_part, minus, render
 from ..display.plot import png
 from .contrast import contrast_maps
 from .pictures import canvas
 from .plot import Shown, shown
 from .recipes import python_code, r_code
-from .words import LEGEND, coefficients, convergence, headline, model, separation, summary
+from .words import LEGEND, coefficients, convergence, model, separation, summary
 
 if TYPE_CHECKING:
     from .agreement import MapAgreement
@@ -86,7 +86,9 @@ def _facts(fit: MapFit) -> list[tuple[str, str]]:
 def data(fit: MapFit) -> list[str]:
     """What was fitted to what, in sentences."""
     images, design = fit.request.images, fit.request.design
-    text = [f"{headline(fit)}; the grid is {images.grid.describe()}."]
+    kind = "masks of 0 and 1" if images.binary else "images"
+    inside = f"{fit.n_voxels:,} of {int(images.mask.sum()):,} voxels of the mask were analysed"
+    text = [f"{fit.nobs:,} {kind} ({images.response}) on a grid of {images.grid.describe()}; {inside}."]
     lost = "; ".join(f"{count:,} for missing {name}" for name, count in design.dropped)
     text += [f"Images left out: {lost}."] if lost else []
     if images.binary:
@@ -110,14 +112,12 @@ def sentence(fit: MapFit, name: str, found: Thresholded) -> str:
     z = found.contrast.values["z"]
     tested, kept = int(np.isfinite(z).sum()), int(found.kept.sum())
     best = int(np.nanargmax(np.where(np.isfinite(z), np.abs(z), np.nan)))
-    place = ", ".join(f"{v:.0f}" for v in _millimetres(fit, best))
-    strongest = f"the strongest has z = {z[best]:.2f}, at ({place}) mm"
+    place = ", ".join(minus(f"{v:.0f}") for v in _millimetres(fit, best))
+    strongest = f"the strongest has z = {minus(f'{z[best]:.2f}')}, at ({place}) mm"
     if not kept:
         return f"{name}: none of {tested:,} voxels stands out at a false discovery rate of 5 %; {strongest}."
     up = int((found.kept & (z > 0)).sum())
-    sides = " and ".join(
-        w for w in (f"{up:,} above 0" if up else "", f"{kept - up:,} below 0" if kept > up else "") if w
-    )
+    sides = "all above 0" if up == kept else "all below 0" if not up else f"{up:,} above and {kept - up:,} below 0"
     share = f"{100 * kept / tested:.1f} %"
     which = f"{kept:,} of {tested:,} voxels ({share})"
     return f"{name}: {which} stand out at a false discovery rate of 5 %, {sides}; {strongest}."
