@@ -137,7 +137,7 @@ def _check_levels(formula: Formula, values: Mapping[str, Value]) -> None:
     parts: list[Part] = [formula.fixed, *(bar.part for bar in formula.bars)]
     for name in dict.fromkeys(label(part.variables[i]) for part in parts for term in part.terms for i in term):
         value = values[name]
-        if isinstance(value, Categorical) and len(np.unique(value.codes)) < 2:
+        if isinstance(value, Categorical) and (value.codes == value.codes[0]).all():
             level = value.levels[int(value.codes[0])]
             raise DataError(
                 f"{name}: one level only ({level}) is left in the {len(value.codes)} rows used, but a factor needs "

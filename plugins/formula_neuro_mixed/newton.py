@@ -132,13 +132,21 @@ def _after(target: Target, at: _State, point: Array) -> _State:
 
 def _state(point: Array, value: float, gradient: Array, hessian: Array, *, exact: bool) -> _State:
     size = np.maximum(1.0, np.abs(point))  # so that a parameter of 1e4 may move by as much
-    values, vectors = np.linalg.eigh(hessian * np.outer(size, size))
+    values, vectors = _spectrum(hessian * size[:, None] * size)
     largest = max(float(np.abs(values).max(initial=0.0)), 1e-300)
     along = vectors.T @ (size * gradient)
     scaled = along / np.maximum(np.abs(values), 1e-6 * largest)
     lowest = float(values.min(initial=0.0))
     lowest = lowest if lowest < -1e-7 * largest else 0.0  # less is rounding
     return _State(point, value, gradient, hessian, exact, -size * (vectors @ scaled), float(along @ scaled) / 2, lowest)
+
+
+def _spectrum(M: Array) -> tuple[Array, Array]:
+    """Eigenvalues (k,) and eigenvectors (k, k) of a symmetric matrix; of a number without LAPACK's overhead."""
+    if len(M) == 1:
+        return M[0], np.ones((1, 1))
+    values, vectors = np.linalg.eigh(M)
+    return values, vectors
 
 
 def flatness(point: Array, value: float, gradient: Array, hessian: Array) -> tuple[float, float]:

@@ -60,15 +60,17 @@ class ScalarSolver:
         r = self._sums.rank
         ratio = 1 + lam * self._z
         R = 1 / ratio
-        moved = np.array((lam * R, R * R, self._z * R**3)) @ self._ww
+        squared, zR = R * R, self._z * R
+        moved = np.array((lam * R, squared, zR * squared)) @ self._ww
         changes = moved.reshape(3, r + 1, r + 1)
         A, A1, A2 = self._sums.total - changes[0], -changes[1], 2 * changes[2]
         C, logdet = inverse_and_logdet(A[:r, :r])
-        v = np.append(-(C @ A[:r, r]), 1.0)
+        v = np.ones(r + 1)
+        v[:r] = -(C @ A[:r, r])
         r2 = float(v @ A[r])
         if not r2 > 1e-11 * self._sums.yy:
             raise FitError(NO_RESIDUAL)
-        CX, moved_v, zR = C @ A1[:r, :r], A1 @ v, self._z * R
+        CX, moved_v = C @ A1[:r, :r], A1 @ v
         return Parts(
             V=(float(np.log(ratio).sum()), float(zR.sum()), -float(zR @ zR)),
             X=(logdet, float(CX.trace()), float(np.vdot(C, A2[:r, :r]) - np.vdot(CX, CX.T))),
