@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, Unable
 from ..family import Array
 from ..maps.contrast import MapContrast, contrast_maps
 from ..maps.fit import MapFit
@@ -58,7 +58,7 @@ def contrast(
     alternative: str = ...,
 ) -> Contrast: ...
 @overload
-def contrast(fit: MapFit, hypothesis: Any) -> MapContrast: ...
+def contrast(fit: MapFit, hypothesis: Any, *, test: str = ...) -> MapContrast: ...
 def contrast(
     fit: Fit | MapFit,
     hypothesis: Any,
@@ -69,7 +69,7 @@ def contrast(
     vcov: Any = None,
     alternative: str = "two.sided",
 ) -> Contrast | MapContrast:
-    """Test one or several linear hypotheses about the coefficients; of maps, in every voxel, which takes no option.
+    """Test one or several linear hypotheses about the coefficients; of maps, in every voxel, where test= is all.
 
     hypothesis: "treatment2 - treatment3 = 0", a list of such texts (also tested jointly), a mapping from
     coefficient to weight, a vector (p,) or a matrix (q, p). df, test, vcov: as in tidy(); "lr" and "score" fit again
@@ -84,7 +84,9 @@ def contrast(
     [2.2]
     """
     if isinstance(fit, MapFit):
-        return contrast_maps(fit, hypothesis)
+        if (df, conf_level, vcov, alternative) != (None, 0.95, None, "two.sided"):
+            raise Unable("contrasts of maps take test= alone; sides are those of .threshold(tail=...)")
+        return contrast_maps(fit, hypothesis, test)
     check_level(conf_level)
     check_test(test)
     side = _side(alternative, test)

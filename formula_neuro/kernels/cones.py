@@ -41,15 +41,27 @@ def recession_cones(X: Array, sides: NDArray[np.int8]) -> Cones:
     >>> cones.apart.tolist(), cones.signs[0].tolist()
     ([True, False], [0, 1])
     """
-    norms = column_norms(X)
-    Q, R = np.linalg.qr(X / norms)
-    Q = Q / np.maximum(np.linalg.norm(Q, axis=1), 1e-300)[:, None]  # only the signs of x_i'b count
+    norms, Q, R = _directions(X)
     unit = solve_triangular(R, np.eye(len(R))) / norms[:, None]  # a coefficient of X from those of Q
     unit = unit / np.linalg.norm(unit, axis=1)[:, None]
     size = max(1, AT_ONCE // len(X))
     parts = [_some(Q, unit, sides[first : first + size]) for first in range(0, len(sides), size)]
     names = ("sure", "apart", "complete", "infinite", "signs")
     return Cones(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def moved_rows(X: Array, sides: NDArray[np.int8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows of X some direction of the cone moves (C, n), and for which responses that is sure (C,)."""
+    Q, size = _directions(X)[1], max(1, AT_ONCE // len(X))
+    parts = [_moved(Q, sides[first : first + size]) for first in range(0, len(sides), size)]
+    return np.concatenate([moved for moved, _ in parts]), np.concatenate([sure for _, sure in parts])
+
+
+def _directions(X: Array) -> tuple[Array, Array, Array]:
+    """The columns' norms, and X over these as Q R with Q's rows of length 1: only the signs of x_i'b count."""
+    norms = column_norms(X)
+    Q, R = np.linalg.qr(X / norms)
+    return norms, Q / np.maximum(np.linalg.norm(Q, axis=1), 1e-300)[:, None], R
 
 
 def _some(Q: Array, unit: Array, sides: NDArray[np.int8]) -> Cones:

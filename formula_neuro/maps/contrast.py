@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special, stats
 
 from ..errors import DataError
@@ -16,6 +17,7 @@ from ..family import Array
 from ..inference.hypothesis import as_rows
 from .fit import MapFit
 from .maps import image, wald
+from .retested import TESTS, retested
 
 if TYPE_CHECKING:
     from .threshold import Thresholded
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
 class MapContrast:
     """Hypotheses matrix @ coef = value in every voxel; one row has a signed map, several a joint one besides.
 
-    `values` are arrays of the V analysed voxels: "estimate", "se", "z", "p" (and "t") of a single row; "statistic" (F
-    of linear models, else chi-squared), "z" and "p" of several, whose rows are `contrast.row(i)`. p values are
-    two-sided, of a joint test those of its upper tail; z has the same tail as p.
+    `values` are arrays of the V analysed voxels: "z" and "p" of a single row (and "t"; of Wald's test "estimate" and
+    "se"); "statistic" (F of linear models, else chi-squared), "z" and "p" of several, whose rows are `contrast.row(i)`.
+    p values are two-sided, of a joint test those of its upper tail; z has the same tail as p.
     """
 
     fit: MapFit
@@ -36,12 +38,13 @@ class MapContrast:
     value: Array  # (q,)
     values: Mapping[str, Array]
     labels: tuple[str, ...] = ()
-    test: str = "wald"  # "wald", "score", "lr"
+    test: str = "wald"  # "wald", "score", "lr", "F"
+    messages: tuple[str, ...] = ()
 
     @property
     def signed(self) -> bool:
         """Whether its statistic has a sign: a single row."""
-        return len(self.matrix) == 1
+        return "statistic" not in self.values
 
     @cached_property
     def maps(self) -> Mapping[str, Any]:
@@ -50,7 +53,7 @@ class MapContrast:
 
     def row(self, number: int) -> MapContrast:
         """One of several rows as a contrast of its own."""
-        return _contrast(self.fit, self.matrix[[number]], self.value[[number]], (self.labels[number],))
+        return _contrast(self.fit, self.matrix[[number]], self.value[[number]], (self.labels[number],), self.test)
 
     def threshold(
         self, method: str = "fdr", alpha: float = 0.05, *, tail: str = "both", min_size: int = 1, connectivity: int = 26
@@ -64,33 +67,54 @@ class MapContrast:
         """Write its maps with their sidecars, as MapFit.to_nifti; the paths written."""
         from .output import named_contrast, write
 
-        return write(self.fit, folder, named_contrast(self.label, self.values, self.labels))
+        return write(self.fit, folder, named_contrast(self.label, self.values, self.labels, self.fit.finite_df))
 
     def __repr__(self) -> str:
         z = self.values["z"][np.isfinite(self.values["z"])]
         peak = f", z from {z.min():.2f} to {z.max():.2f}" if len(z) else ""
-        return f"{self.label}: {len(z):,} voxels{peak}; .maps, .threshold(...), .to_nifti(folder)"
+        name = "" if self.test == "wald" else f" ({self.test})"
+        shown = f"{self.label}{name}: {len(z):,} voxels{peak}; .maps, .threshold(...), .to_nifti(folder)"
+        return "\n".join([shown, *self.messages])
 
 
-def contrast_maps(fit: MapFit, hypothesis: Any) -> MapContrast:
-    """Test linear hypotheses about the coefficients in every voxel; texts, mappings and matrices as in contrast()."""
+def contrast_maps(fit: MapFit, hypothesis: Any, test: str = "wald") -> MapContrast:
+    """Test linear hypotheses about the coefficients in every voxel; texts, mappings and matrices as in contrast().
+
+    test: "wald", "score" (finite in separated voxels too) or "lr"; the last two fit null models in every voxel. Least
+    squares have one test alone: there all three are t or F.
+    """
+    if test not in TESTS:
+        raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")
     L, value, labels = as_rows(hypothesis, fit.names)
-    return _contrast(fit, L, value, tuple(labels))
+    return _contrast(fit, L, value, tuple(labels), test)
 
 
-def _contrast(fit: MapFit, L: Array, value: Array, labels: tuple[str, ...]) -> MapContrast:
+def _contrast(fit: MapFit, L: Array, value: Array, labels: tuple[str, ...], test: str = "wald") -> MapContrast:
+    if test != "wald" and fit.request.model != "lm":
+        values, messages = retested(fit, L, value, test)
+        return MapContrast(fit, " & ".join(labels), L, value, values, labels, test, messages)
     used = np.atleast_1d(L.any(axis=0))
     gone = np.atleast_1d(np.isnan(fit.values["coef"][:, used]).all(axis=0))
     if gone.any() and fit.fitted.any():
         names = [name for name, mine in zip(fit.names, used, strict=True) if mine]
         lost = ", ".join(name for name, g in zip(names, gone, strict=True) if g)
         raise DataError(f"{lost} is aliased (a combination of earlier columns) or was fitted nowhere: it has no test")
-    with np.errstate(invalid="ignore"):
-        estimate = fit.values["coef"][:, used] @ L[:, used].T
-    V = L[:, used] @ fit.covariance()[:, used][:, :, used] @ L[:, used].T
+    estimate, V = _combined(fit, L, used)
     df = fit.contrast_freedom(L)
     values = _single(estimate[:, 0], V[:, 0, 0], value[0], df) if len(L) == 1 else _joint(estimate - value, V, df)
-    return MapContrast(fit, " & ".join(labels), L, value, values, labels)
+    return MapContrast(fit, " & ".join(labels), L, value, values, labels, test)
+
+
+def jointly(fit: MapFit, L: Array) -> dict[str, Array]:
+    """Wald's joint maps of L b = 0, of a single row too: "statistic" (F, or chi-squared), "z" and "p"."""
+    return _joint(*_combined(fit, L, np.abs(L).sum(axis=0) > 0), fit.contrast_freedom(L))
+
+
+def _combined(fit: MapFit, L: Array, used: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """L b (V, q) and its covariance (V, q, q), from the columns that L uses: others may be infinite."""
+    with np.errstate(invalid="ignore"):
+        estimate = fit.values["coef"][:, used] @ L[:, used].T
+    return estimate, L[:, used] @ fit.covariance()[:, used][:, :, used] @ L[:, used].T
 
 
 def _single(estimate: Array, variance: Array, value: float, df: Array) -> dict[str, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from scipy import stats
 
 from ...errors import DataError, Unable
 from ...estimator import AGQ, BIAS_REDUCED, REML
+from ...maps.fit import MapFit
+from ...maps.terms import MapAnova, anova_maps
 from ...request import Request
 from ...result import Fit, ability
 from ..told import told
@@ -20,9 +23,19 @@ from .term_tables import deviance_table, term_table
 from .wald_anova import wald_anova
 
 
+@overload
+def anova(fit: MapFit, /, *, test: str | None = ..., type: str | None = ...) -> MapAnova: ...
+@overload
 def anova(
-    *fits: Fit, test: str | None = None, type: str | None = None, df: str | None = None, refit: bool | None = None
-) -> pd.DataFrame:
+    *fits: Fit, test: str | None = ..., type: str | None = ..., df: str | None = ..., refit: bool | None = ...
+) -> pd.DataFrame: ...
+def anova(
+    *fits: Fit | MapFit,
+    test: str | None = None,
+    type: str | None = None,
+    df: str | None = None,
+    refit: bool | None = None,
+) -> pd.DataFrame | MapAnova:
     """Test the terms of one fit, or compare nested fits of the same rows.
 
     test: "F", "Chisq" (likelihood ratio) or "Rao" (score); by default F where the dispersion is estimated, otherwise
@@ -49,6 +62,11 @@ def anova(
     larger model has one more, the p value is of a mixture of chi-squareds. `attrs["messages"]`, printed
     with the table, says all this.
 
+    A fit in every voxel: a MapAnova, whose .maps, .table and .term(name) hold each term's statistic, types as those of
+    a table. test: "F" of linear models; "Chisq" (penalised where the estimator is), "Rao" or "Wald" (type III alone) of
+    generalized ones, where bias-reduced estimators without a penalised likelihood have "Rao" by default; mixed ones
+    have "Wald". Smaller models are fitted once a voxel.
+
     Estimating equations (GEE): Wald's tests, F or test="Chisq", of the terms or of what a smaller model lacks.
 
     Raises DataError when the fits differ in rows, response or weights, Unable for a test that the fits have not.
@@ -62,21 +80,33 @@ def anova(
     """
     if not fits:
         raise TypeError("anova takes one fit, or several to compare, got none")
+    maps = [fit for fit in fits if isinstance(fit, MapFit)]
+    if maps:
+        return _of_maps(maps, len(fits), test, type, (df, refit))
     strange = next((fit for fit in fits if not isinstance(fit, Fit)), None)
     if strange is not None:
         raise TypeError(f"anova is of fits, got {builtins.type(strange).__name__}")
-    if len(fits) == 1 and fits[0].request.model in ("lmm", "glmm"):
-        return told(mixed_table(fits[0], type, test, df))
+    tables = tuple(fit for fit in fits if isinstance(fit, Fit))
+    if len(tables) == 1 and tables[0].request.model in ("lmm", "glmm"):
+        return told(mixed_table(tables[0], type, test, df))
     if df is not None:
         raise Unable(f"df={df!r} belongs to the anova of one linear mixed model; others know their degrees of freedom")
-    if any(fit.request.model == "gee" for fit in fits):
-        check_comparable(fits)
-        return told(wald_anova(fits, test, type or "I"))
-    if len(fits) == 1:
-        return told(term_table(fits[0], type or "I", test))
+    if any(fit.request.model == "gee" for fit in tables):
+        check_comparable(tables)
+        return told(wald_anova(tables, test, type or "I"))
+    if len(tables) == 1:
+        return told(term_table(tables[0], type or "I", test))
     if type is not None:
         raise ValueError(f"type={type!r} is for the terms of one fit; several fits are compared as they are")
-    return told(_comparison(fits, test, refit))
+    return told(_comparison(tables, test, refit))
+
+
+def _of_maps(fits: list[MapFit], n: int, test: str | None, type: str | None, others: tuple[Any, Any]) -> MapAnova:
+    if n > 1:
+        raise Unable("anova of maps is of one fit: its terms; what a smaller model lacks is tested by contrast()")
+    if others != (None, None):
+        raise Unable("anova of maps takes test= and type= alone")
+    return anova_maps(fits[0], test, type)
 
 
 def _comparison(fits: tuple[Fit, ...], test: str | None, refit: bool | None) -> pd.DataFrame:

@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from formula_neuro.estimator import ML, Estimator
 from formula_neuro.family import Array, Family
 from formula_neuro.kernels.cone import recession_cone
-from formula_neuro.kernels.separation import _sides
+from formula_neuro.kernels.cones import moved_rows
+from formula_neuro.kernels.separation import SIGMOID, _sides
 from formula_neuro.maps.nulls import Nulls
 
 from ..moments import moments
+from ..newton import search
+from ..problem import Problem as TableProblem
 from .answer import Answer
 from .cells import Cells
+from .design import Rows
 from .estimates import OVERLAP, QUASI
 from .patterns import distinct
 from .problem import Problem
@@ -35,6 +39,10 @@ class Engine:
     def null(self, X: Array, weights: Array, offset: Array) -> NullModel:
         """Maximum likelihood of another design X (n, p) for the same images, whatever the fit's own estimator."""
         return NullModel(X, weights, offset, self.family, self.device)
+
+    def held(self, X: Array, held: int, weights: Array, offset: Array) -> HeldModel:
+        """The fit's own estimator with the last columns of X held at 0."""
+        return HeldModel(X, held, weights, offset, self.family, self.estimator)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,23 +85,28 @@ class NullModel:
         gone[:, used] = np.abs(cells.pure(problem.rows, Y[:, used])).astype(np.float32) @ cells.masks > 0
         return gone
 
-    def _moved(self, y: Array) -> NDArray[np.bool_]:
-        """Which rows have their limits (n,), for one response that is separated in part."""
+    def _moved(self, Y: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which rows have their limits (C, n), exactly, for responses that are separated in part."""
         used = self.weights > 0
-        sides = _sides(y[used], self.family)
-        cone = None if sides is None else recession_cone(self.X[used], sides)
-        moved = np.zeros(len(y), dtype=bool)
-        if cone is not None:
-            moved[used] = cone.moved
-        return moved
+        X, some = self.X[used], Y[:, used]
+        moved, sure = np.zeros(some.shape, dtype=bool), np.zeros(len(Y), dtype=bool)
+        if self.family.link.name in SIGMOID and Y.dtype == np.uint8:
+            moved, sure = moved_rows(X, np.where(some > 0, 1, -1).astype(np.int8))
+        for c in np.flatnonzero(~sure):
+            sides = _sides(some[c].astype(float), self.family)
+            cone = None if sides is None else recession_cone(X, sides)
+            moved[c] = False if cone is None else cone.moved
+        out = np.zeros(Y.shape, dtype=bool)
+        out[:, used] = moved
+        return out
 
     def _limits(self, problem: Problem, Y: NDArray[Any]) -> tuple[NDArray[np.bool_], Limits]:
         """Of separated responses Y (m, n), the rows that have their limits (m, n) and the fits of the others."""
         gone = self._pure(problem, Y)
         b, deviance, fine = np.zeros((len(Y), self.X.shape[1])), np.zeros(len(Y)), np.zeros(len(Y), dtype=bool)
         for again in (False, True):
-            for c in np.flatnonzero(~fine) if again else ():
-                gone[c] = self._moved(Y[c].astype(float))
+            if again and not fine.all():
+                gone[~fine] = self._moved(Y[~fine])
             kinds, which = np.unique(gone[~fine], axis=0, return_inverse=True)
             left = np.flatnonzero(~fine)
             for k, moved in enumerate(kinds):
@@ -114,3 +127,39 @@ def _known(out: Answer) -> Nulls:
     b = np.nan_to_num(out["coef"], nan=0.0, posinf=0.0, neginf=0.0)
     fine = np.asarray((out["class"] == OVERLAP) & out["converged"])
     return Nulls(b, out["deviance"].copy(), fine, np.zeros(0, np.intp), np.zeros((0, 0), np.uint8))
+
+
+@dataclass(frozen=True, eq=False)
+class HeldModel:
+    """The fit's own penalised likelihood with the last columns of X (n, p) held at 0, which stay in the penalty."""
+
+    X: Array
+    held: int
+    weights: Array
+    offset: Array
+    family: Family
+    estimator: Estimator
+
+    def fit(self, Y: NDArray[Any]) -> Array:
+        """The largest log-likelihood + power log det I for responses Y (C, n), (C,); NaN where none was found.
+
+        Each pattern by the search of a table's model (Heinze and Schemper 2002).
+        """
+        rows = Rows.of(self.X, self.weights, self.offset, self.family, self.estimator)
+        first, place = distinct(Y)
+        return np.array([self._highest(rows, y) for y in Y[first][:, rows.used].astype(float)])[place]
+
+    def _highest(self, rows: Rows, y: Array) -> float:
+        free = np.eye(rows.rank)[:, : rows.rank - self.held]  # R is triangular: the last coordinates are the columns'
+        problem = TableProblem(
+            self.estimator, self.family, rows.Q, rows.R, y, rows.w, rows.offset, free, np.zeros(rows.rank)
+        )
+        for a in problem.starts():
+            start = problem.point(a)
+            if start is None:
+                continue
+            found = search(problem.point, start, problem.cap)
+            state = problem.state(found.point.a) if found.converged else None
+            if state is not None:
+                return -problem.criterion(state) / 2
+        return float("nan")
