@@ -25,16 +25,19 @@ def cluster_table(found: Thresholded, atlas: Any = None, labels: Any = None) -> 
     """One row a cluster, the strongest first; each sign by itself.
 
     Columns: cluster, sign, voxels, mm3, peak_z, p_adjusted (of the peak), x, y, z (of the peak, mm in the images'
-    world), and with an atlas: region (of the peak) and share (of the cluster that lies in it).
+    world), and with an atlas: region (of the peak) and share (of the cluster that lies in it). labels: names in the
+    order of the numbers, from 0, by number, or a table with the columns index and name.
     """
     contrast = found.contrast
     images = contrast.fit.request.images
     z = contrast.values["z"]
     regions = None if atlas is None else regions_of(images, atlas)
+    if isinstance(labels, pd.DataFrame):
+        labels = _of_table(labels)
     rows = []
     volume = float(abs(np.linalg.det(images.grid.affine[:3, :3])))
-    for sign in (1, -1):
-        side = found.kept & (np.sign(z) == sign)
+    for sign in (1, -1) if contrast.signed else (1,):  # a joint test has no sides
+        side = found.kept & (np.sign(z) == sign) if contrast.signed else found.kept
         names, count = ndimage.label(images.unmask(side.astype(float), fill=0.0) > 0, STRUCTURES[found.connectivity])
         members = names.ravel()[images.voxels]
         order = np.argsort(members, kind="stable")
@@ -76,6 +79,15 @@ def regions_of(images: Any, atlas: Any) -> Array:
     found = np.zeros(len(ijk))
     found[inside] = numbers[tuple(there[inside].T)]
     return found
+
+
+def _of_table(labels: pd.DataFrame) -> dict[int, str]:
+    """Names by number, from a table with the columns "index" and "name", as the atlases of nilearn have."""
+    if not {"index", "name"} <= set(labels.columns):
+        raise DataError(
+            f"a table of labels has the columns index and name; this one has {', '.join(map(str, labels.columns))}"
+        )
+    return {int(number): str(name) for number, name in zip(labels["index"], labels["name"], strict=True)}
 
 
 def _region(regions: Array | None, inside: Any, peak: int, labels: Any) -> tuple[str, float]:

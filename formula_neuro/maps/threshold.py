@@ -19,6 +19,14 @@ from .maps import image
 from .multiplicity import METHODS, adjusted
 
 TAILS = ("both", "greater", "less")
+WORDS = {
+    "fdr": "false discovery rate",
+    "bh": "false discovery rate",
+    "by": "false discovery rate (BY)",
+    "max": "family-wise error (max-T)",
+    "cluster": "family-wise error of clusters",
+    "tfce": "family-wise error (TFCE)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +72,7 @@ class Thresholded:
 
     def __repr__(self) -> str:
         n = int(self.kept.sum())
-        what = {"fdr": "false discovery rate", "bh": "false discovery rate", "by": "false discovery rate (BY)"}
-        name = what.get(self.method, self.method)
+        name = WORDS.get(self.method, self.method)
         return f"{self.contrast.label}: {n:,} voxels at {name} {self.alpha:g}" + (
             f", |z| from {self.height:.2f}\n{self.table().to_string(index=False)}" if n else ""
         )
@@ -117,7 +124,8 @@ def _large(contrast: MapContrast, kept: NDArray[np.bool_], size: int, connectivi
     """Those in clusters of at least so many voxels, each sign by itself."""
     images = contrast.fit.request.images
     large = np.zeros(len(kept), dtype=bool)
-    for side in (contrast.values["z"] > 0, contrast.values["z"] <= 0):
+    above = contrast.values["z"] > 0
+    for side in (above, ~above) if contrast.signed else (np.ones(len(kept), dtype=bool),):
         there = images.unmask((kept & side).astype(float), fill=0.0) > 0
         names, count = ndimage.label(there, STRUCTURES[connectivity])
         sizes = np.bincount(names.ravel(), minlength=count + 1)
