@@ -140,17 +140,20 @@ def coefficients_figure(study: LesionStudy, coefficient: str | None = None) -> F
 
 
 def maps_figure(study: LesionStudy, *, coefficient: str | None = None, height: float = 20.0) -> Figure:
-    """Incidence and z of the reference beside those of the first repetition, on one slice."""
+    """Incidence and z of the reference beside those of the first repetition, on one slice.
+
+    The reference's z is that of as many subjects.
+    """
     reference, n = study.setting.reference, study.setting.n
     j = reference.names.index(study.coefficient(coefficient))
     hit = study.first["lesions"] > 0
     incidence = {"reference": study.target.incidence, "simulated": np.where(hit, study.first["lesions"] / n, np.nan)}
-    z = {f"reference, {n} subjects": reference.z(n)[:, j]}
+    z = {"reference": reference.z(n)[:, j]}
     z |= {name: np.where(hit, study.first[f"{k}.z"][:, j], np.nan) for k, name in enumerate(study.accuracies)}
-    top = float(np.nanquantile(np.abs(z[f"reference, {n} subjects"]), 0.999))
+    top = float(np.nanquantile(np.abs(z["reference"]), 0.999))
 
     def draw(figure: Figure) -> None:
-        rows = figure.subfigures(2, 1)
+        rows: Any = figure.subfigures(2, 1)
         _row(rows[0], study, incidence, "incidence", ("magma", 0.0, float(study.target.incidence.max()), 0.5), height)
         _row(rows[1], study, z, "z", ("RdBu_r", -top, top, 1.0), height)
 
