@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 import formula_neuro as fn
 from formula_neuro.maps.fit import MapFit
+from formula_neuro.maps.recipes import python_code, r_code
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,10 @@ def test_the_page_has_slices_of_z_and_of_the_estimates(page) -> None:
 def test_the_page_has_the_counts_of_the_table(page, fitted) -> None:
     row = fitted.tidy().set_index("term").loc["(Intercept)"]
     assert row["discoveries"] > 0
-    assert f"{int(row['beyond_1.96']):,} (" in page and f"{int(row['discoveries']):,} = {int(row['positive']):,} + " in page
+    assert (
+        f"{int(row['beyond_1.96']):,} (" in page
+        and f"{int(row['discoveries']):,} = {int(row['positive']):,} + " in page
+    )
 
 
 def test_a_folder_that_is_not_there_is_told_before_any_work(fitted, tmp_path) -> None:
@@ -55,3 +62,32 @@ def test_a_figure_without_arguments_is_the_last_coefficients_z(fitted) -> None:
     assert len(fitted.plot().axes) > 8  # eight slices, and the scale
     largest = np.nanmax(np.abs(fitted.maps.at_voxels(("z", "age"))))
     assert np.isclose(fitted.plot().axes[-1].get_ylim()[1], max(largest, 2 * 1.96))
+
+
+def test_images_outside_the_template_are_drawn_over_a_map_of_their_own(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    affine = np.diag([3.0, 3, 3, 1])
+    affine[:3, 3] = 300  # mm: far from any brain
+    table = pd.DataFrame({"group": ["a", "b"] * 8})
+    table["bold"] = [nib.Nifti1Image(rng.normal(size=(5, 6, 5)), affine) for _ in table.index]
+    v = fn.fit("bold ~ group", table)
+    page = Path(v.report(tmp_path / "bold.html")).read_text("utf-8")
+    assert "behind the colours: the residual standard deviation" in page and "MNI152" not in page
+    assert "<h2>Convergence</h2>" in page and "infinite" not in v.summary()
+
+
+def test_a_notebook_shows_the_table_with_names_escaped(fitted) -> None:
+    shown = fitted._repr_html_()
+    assert shown.count("<tr>") == 3 and "<th>age</th>" in shown and "|z| &gt; 1.96" in shown
+
+
+def test_code_in_r_fits_one_voxel_after_the_other(fitted) -> None:
+    code = r_code(fitted)
+    assert 'glm(lesion ~ age, data = d, family = binomial(link = "probit"), method = brglmFit' in code
+    assert "apply(images, 1, one" in code
+
+
+def test_code_in_python_makes_the_fit_again(fitted) -> None:
+    assert 'fn.fit("lesion ~ age", "participants.tsv", mask="mask.nii.gz", family="binomial(probit)"' in python_code(
+        fitted
+    )

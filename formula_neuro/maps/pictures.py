@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..images.stack import Images
+    from .fit import MapFit
 
 INSIDE = 0.9  # share of voxels in the template's brain from which it may stand behind them
 ACROSS, DOWN = 4, 2  # slices in a row, rows
@@ -35,15 +36,8 @@ class Canvas:
 
     images: Images
     behind: Any
-    standard: bool  # whether `behind` is the MNI152 template
+    words: str  # what `behind` is
     cuts: tuple[float, ...]
-
-    @property
-    def words(self) -> str:
-        """What lies behind the colours."""
-        if self.standard:
-            return "the MNI152 template, because the voxels lie in its brain (no registration was checked)"
-        return "the incidence" if self.images.binary else "the mask"
 
 
 @dataclass(frozen=True)
@@ -57,15 +51,23 @@ class Colours:
     names: tuple[str, ...] = ()  # of the values 0, 1, ... where they are kinds
 
 
-def canvas(images: Images) -> Canvas:
-    """The canvas of a stack of images."""
+def canvas(fit: MapFit) -> Canvas:
+    """The canvas of a fit: the template where the voxels lie in its brain, else a map of the images themselves."""
     _require_nilearn()
     from nilearn import datasets
 
+    images = fit.request.images
     template = datasets.load_mni152_template(resolution=2)
-    standard = bool((at_voxels(images, template) > 0).mean() >= INSIDE)
-    own = np.asarray(images.counts / len(images) if images.binary else np.ones(len(images.voxels)))
-    return Canvas(images, template if standard else _image(images, own), standard, heights(images))
+    if (at_voxels(images, template) > 0).mean() >= INSIDE:
+        words = "the MNI152 template, because the voxels lie in its brain (no registration was checked)"
+        return Canvas(images, template, words, heights(images))
+    if "sigma" in fit.values:
+        own, words = np.nan_to_num(fit.values["sigma"]), "the residual standard deviation"
+    elif images.binary:
+        own, words = np.asarray(images.counts / len(images)), "the incidence"
+    else:
+        own, words = np.ones(len(images.voxels)), "the mask"
+    return Canvas(images, _image(images, own), words, heights(images))
 
 
 def heights(images: Images) -> tuple[float, ...]:

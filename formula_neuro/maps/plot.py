@@ -36,12 +36,12 @@ def plot(fit: MapFit, statistic: str = "z", coefficient: str | None = None) -> F
     if statistic == "histogram":
         return z_histograms(fit).figure
     if statistic in fit.words:
-        return word_map(fit, canvas(fit.request.images), statistic).figure
+        return word_map(fit, canvas(fit), statistic).figure
     names = informative(fit)
     chosen = coefficient if coefficient is not None else names[-1] if names else ""
     if (statistic, chosen) not in fit.maps:
         fit.maps.at_voxels((statistic, chosen))  # raises the error that says which maps there are
-    return coefficient_map(fit, canvas(fit.request.images), statistic, chosen).figure
+    return coefficient_map(fit, canvas(fit), statistic, chosen).figure
 
 
 def informative(fit: MapFit) -> list[str]:

@@ -40,7 +40,7 @@ def page(fit: MapFit, crosscheck: MapAgreement | None) -> dict[str, Any]:
     """Everything that the template shows, as texts and pictures."""
     found = {name: thresholded(fit, name) for name in testable(fit)}
     heads, columns = coefficients(fit)
-    on = canvas(fit.request.images)
+    on = canvas(fit)
     pictures = shown(fit, on)
     return {
         "formula": str(fit.request.design.formula),
@@ -171,8 +171,8 @@ def _check(crosscheck: MapAgreement | None) -> dict[str, Any] | None:
     columns = ("native", "reference", "difference", "tolerance")
     rows = [
         {
-            "cells": [row["quantity"], *(f"{row[c]:.4g}" for c in columns)],
-            "item": f"{row['item']}, voxel {row['voxel']}",
+            "cells": [row["quantity"], *(minus(f"{row[c]:.4g}") for c in columns)],
+            "item": ", ".join(word for word in (str(row["item"]), f"voxel {row['voxel']}") if word),
             "agrees": bool(row["agrees"]),
             "reason": f"{row['unit']}; {row['reason']}",
         }

@@ -74,7 +74,7 @@ def model(fit: MapFit) -> str:
 
 
 LEGEND = (
-    f"Where a coefficient is 0, about 5 % of the voxels have |z| > {BEYOND}, fewer where events are rare.",
+    f"Where a coefficient is 0, about 5 % of the voxels have |z| > {BEYOND} (of masks fewer, where lesions are rare).",
     "Discoveries: voxels at a false discovery rate of 5 % (Benjamini and Hochberg), with z above + below 0.",
 )
 
@@ -113,7 +113,7 @@ def separation(fit: MapFit) -> list[str]:
     """How many voxels are separated or constant, and what that means for the estimates; nothing where none is."""
     from .fit import ALL_ONE, ALL_ZERO, CLASSES, COMPLETE, QUASI
 
-    if "class" not in fit.values:
+    if "class" not in fit.values or fit.family.name == "gaussian":  # whose estimates are always finite
         return []
     kinds = np.asarray(fit.values["class"], dtype=int)
     found = [(CLASSES[k], int((kinds == k).sum())) for k in (QUASI, COMPLETE, ALL_ZERO, ALL_ONE)]
@@ -129,7 +129,7 @@ def convergence(fit: MapFit) -> str:
     """Whether all searches ended well, and in how many steps."""
     lost = int(fit.unfinished.sum())
     steps = np.asarray(fit.values.get("iterations", np.zeros(fit.n_voxels)))[fit.fitted & ~fit.infinite]
-    most = f", in at most {int(steps.max())} iterations" if steps.any() else ""
+    most = f", in at most {int(steps.max())} iterations" if steps.max(initial=0) > 1 else ""
     finite = "" if not fit.infinite.any() else " where estimates are finite"
     if not lost:
         return f"Every voxel converged{finite}{most}."
