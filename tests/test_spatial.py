@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.images.grid import Grid
-from formula_neuro.images.stack import Images, analysed
-from formula_neuro.images.store import InMemory, Store
+from formula_neuro.images.stack import Images
+from formula_neuro.images.store import InMemory
 from formula_neuro.maps.fit import MapFit
 
-PROBIT = "binomial(probit)"
-
-
-def masks(mask: np.ndarray, n: int = 60, level: float = -1.0, seed: int = 0) -> Images:
-    """Masks of n subjects within `mask`, whose probability varies smoothly and rises with age on one side."""
-    rng = np.random.default_rng(seed)
-    at = np.argwhere(mask)
-    table = pd.DataFrame({"age": rng.uniform(45, 80, n), "sex": np.array(["F", "M"])[np.arange(n) % 2]})
-    older = (table["age"].to_numpy() - 60) / 10
-    eta = (level + 0.3 * np.sin(at[:, 1]))[:, None] + (0.4 * (at[:, 0] > 2))[:, None] * older
-    Y = (eta + rng.standard_normal(eta.shape) > 0).astype(np.uint8)
-    voxels = np.flatnonzero(mask.ravel()).astype(np.int64)
-    counts, whole = Y.sum(axis=1).astype(np.int64), np.ones(len(Y), dtype=bool)
-    bits = InMemory(np.packbits(Y, axis=1))
-    store = Store(Grid(mask.shape, np.diag([8.0, 8, 8, 1])), n, True, voxels, counts, whole, bits, f"{seed}-{level}")
-    rows = np.arange(n, dtype=np.int64)
-    found = analysed(store, mask, rows, 1)
-    return Images(table.assign(lesion="in memory"), "lesion", mask, store, rows, 1, *found)
+sys.path.insert(0, str(Path(__file__).parent))
+from spatial_lattices import PROBIT, masks
 
 
 @pytest.fixture(scope="module")

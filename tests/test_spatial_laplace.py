@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import special
@@ -17,29 +20,13 @@ from formula_neuro_spatial.precision import coordinates, fixed_point, matrix_of,
 from formula_neuro_spatial.rows import Rows
 from formula_neuro_spatial.system import System
 
-Q = np.array([[6.0, 1.0], [1.0, 12.0]])
-
-
-def lattice(shape=(5, 4, 3), n=40, level=-0.8, seed=0) -> tuple[Model, np.ndarray]:
-    """A model of simulated masks on a box without two of its corners, and the masks."""
-    rng = np.random.default_rng(seed)
-    voxels = np.arange(int(np.prod(shape)))[1:-1]
-    graph = MaskGraph.of(voxels, shape)
-    matrix = np.column_stack([np.ones(n), rng.uniform(40, 80, n)])
-    rows = Rows.of(matrix, np.zeros(n), ["(Intercept)", "age"])
-    at = np.array(np.unravel_index(voxels, shape)).T
-    b = np.column_stack([level + 0.3 * np.sin(at[:, 0]), 0.3 * np.cos(at[:, 1])])
-    Y = (b @ (matrix @ rows.T).T + rng.standard_normal((len(voxels), n)) > 0).astype(np.uint8)
-    return Model(Likelihood(rows, lambda first, last: Y[first:last], len(Y)), graph, 3.0), Y
+sys.path.insert(0, str(Path(__file__).parent))
+from spatial_lattices import Q, design, lattice
 
 
 @pytest.fixture(scope="module")
 def small() -> tuple[Model, np.ndarray]:
     return lattice()
-
-
-def design(model: Model) -> np.ndarray:
-    return model.likelihood.rows.X[model.likelihood.rows.group]
 
 
 def laplacian(model: Model) -> np.ndarray:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from .fit import MapFit
 
 EFFECTS = {"coef": "effect", "se": "variance", "t": "t", "z": "z", "p": "p", "df": "df", "separated": "separated"}
+EFFECTS |= {"positive": "positive"}
 OF_VOXELS = {
     "incidence": "share of the images with an event",
+    "fitted_incidence": "share of the images with an event that the model expects",
     "class": "0 overlap, 1 quasi-complete and 2 complete separation, 3 all zero, 4 all one, 5 undefined",
     "converged": "1 where the search ended well",
     "iterations": "iterations of the search",

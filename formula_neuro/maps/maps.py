@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .fit import MapFit
 
 Key = str | tuple[str, str]
-OF_COEFFICIENTS = ("coef", "se", "t", "z", "p", "df", "separated")
+OF_COEFFICIENTS = ("coef", "se", "t", "z", "p", "df", "positive", "separated")
 
 
 class Maps(Mapping[Key, Any]):
@@ -52,7 +52,7 @@ class Maps(Mapping[Key, Any]):
 
     def _of_coefficients(self) -> Iterator[tuple[str, str]]:
         fit = self._fit
-        absent = {"separated"} if "separated" not in fit.values else set()
+        absent = {"separated", "positive"} - set(fit.values)
         absent |= set() if fit.finite_df else {"t", "df"}
         for name in fit.names:
             yield from ((statistic, name) for statistic in OF_COEFFICIENTS if statistic not in absent)

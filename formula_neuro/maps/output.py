@@ -156,6 +156,7 @@ SAID = {
     "z": "z, with the tail of t where statistics are t",
     "p": "p values, two-sided of single coefficients",
     "df": "degrees of freedom",
+    "positive": "posterior probability that a coefficient is above 0",
     "separated": "sign of an infinite maximum-likelihood estimate, 0 where it is finite",
     "F": "F statistics of several rows",
     "chi2": "chi-squared statistics of several rows",

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from formula_neuro.family import Array
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """Of b: mean (V, P), covariance (V, P, P) and probability above 0 (V, P); fitted incidence (V,).
+    """Of b: mean (V, P) and covariance (V, P, P); fitted incidence (V,).
 
     `sigma` (M, P, P) are draws of Q^-1 from its posterior or near it; `level` and `level_covariance` are of the mean
     of b over voxels, (P,) and (P, P).
@@ -28,7 +29,9 @@ class Answer:
     converged: bool
     notes: tuple[str, ...]
     diagnostics: pd.DataFrame
-    positive: Array | None = None  # None: of the normal distribution
+    positive: Array | None = (
+        None  # (V, P) share of draws above 0, on the data's scale; None: of the normal distribution
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +70,11 @@ def values(answer: Answer, T: Array, loglik: Array) -> Mapping[str, Array]:
     """The maps of a MapFit, on the scale of the data."""
     covariance = T @ answer.covariance @ T.T
     i, j = np.tril_indices(len(T))
+    coef, se = answer.mean @ T.T, np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     return {
-        "coef": answer.mean @ T.T,
-        "se": np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)),
+        "coef": coef,
+        "se": se,
+        "positive": special.ndtr(coef / se) if answer.positive is None else answer.positive,
         "covariance": covariance[:, i, j],
         "loglik": loglik,
         "fitted_incidence": answer.incidence,

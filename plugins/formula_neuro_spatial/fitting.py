@@ -11,7 +11,8 @@ from formula_neuro.images.stack import Images, analysed
 from formula_neuro.maps.fit import MapFit
 from formula_neuro.maps.request import MapRequest
 
-from .answer import engine, values
+from .answer import Answer, engine, values
+from .gibbs.chains import Plan, gibbs
 from .graph import MaskGraph
 from .laplace import laplace
 from .likelihood import Likelihood
@@ -29,7 +30,7 @@ def fit(request: MapRequest) -> MapFit:
     rows = Rows.of(request.design.matrix, request.design.offset, request.design.names)
     prior_df = rows.shape[1] + 1.0 if how.prior_df is None else how.prior_df
     model = Model(Likelihood(rows, images.block, graph.size), graph, prior_df)
-    answer = laplace(model, how.draws or 32, request.running.seed)
+    answer = answered(model, how, request)
     scale = "its prior is Wishart with scale I for covariates standardised inside, so that Sigma depends on this scale"
     messages = (*request.messages, *notes, *answer.notes, scale)
     found = values(answer, rows.T, model.likelihood.loglik(answer.mean))
@@ -37,6 +38,16 @@ def fit(request: MapRequest) -> MapFit:
     return MapFit(
         request, "spatial", found, messages=messages, seconds=time.perf_counter() - started, engine=tables
     )  # fmt: skip
+
+
+def answered(model: Model, how: Spatial, request: MapRequest) -> Answer:
+    """The posterior by the method that the estimator names."""
+    seed = request.running.seed
+    if how.method == "laplace":
+        return laplace(model, how.draws or 32, seed)
+    given = {name: getattr(how, name) for name in ("draws", "chains", "burn_in", "thin")}
+    plan = Plan(**{name: number for name, number in given.items() if number is not None})
+    return gibbs(model, plan, seed, request.running.progress)
 
 
 def in_one_piece(images: Images) -> tuple[Images, MaskGraph, tuple[str, ...]]:

@@ -1,0 +1,1 @@
+"""Gibbs sampling of the spatial model: exact but for Monte Carlo error."""
