@@ -53,15 +53,16 @@ class Generalized:
         out = self._empty(len(Y))
         out["class"] = constant(Y[:, used])
         todo = np.flatnonzero(out["class"] == OVERLAP)
-        if self.batch is not None and len(todo):
-            found = laplace.maximised(self.batch, Y[np.ix_(todo, used)])
-            self._put(out, todo[found.sure], found)
-            todo = todo[~found.sure]
         X = self.request.design.matrix[used][:, self.basis.kept]
         known = apart(X, Y[np.ix_(todo, used)], self.request.family)
         out["class"][todo] = known.kind
         out["separated"][np.ix_(todo, self.basis.kept)] = known.signs
-        for c in todo[known.kind == OVERLAP]:
+        todo = todo[known.kind == OVERLAP]
+        if self.batch is not None and len(todo):
+            found = laplace.maximised(self.batch, Y[np.ix_(todo, used)])
+            self._put(out, todo[found.sure], found)
+            todo = todo[~found.sure]
+        for c in todo:
             self._alone(out, int(c), Y[c].astype(np.float64))
         return self._named(out)
 

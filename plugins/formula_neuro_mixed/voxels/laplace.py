@@ -57,7 +57,7 @@ def problem(request: MapRequest) -> Problem | None:
 
 
 def maximised(problem: Problem, Y: NDArray[Any]) -> Found:
-    """The fits to masks Y (C, rows used), none of which is constant."""
+    """The fits to masks Y (C, rows used), none of which is constant or separated."""
     size = max(8, AT_ONCE // len(problem.w))
     parts = [_some(problem, Y[first : first + size].T.astype(np.float64)) for first in range(0, len(Y), size)]
     return Found(*(np.concatenate([getattr(part, name) for part in parts]) for name in Found.__dataclass_fields__))
@@ -84,6 +84,7 @@ def _some(problem: Problem, y: Array) -> Found:
     point, value = np.where(better[:, None], moved, point), np.where(better, value, found.value)
     inverse, known = _inverse(target.expand(point, everyone)[2], free)
     theta, b = np.abs(point[:, 0]), point[:, 1:]
+    # rare events may have two maxima, one of a large variance: there the search of tables decides
     inside_range = inside(problem.family, problem.X @ b.T + problem.offset)
     with np.errstate(all="ignore"):  # a voxel that is lost is fitted again
         eta = target.modes(point, everyone, target.wy).eta
