@@ -56,12 +56,13 @@ def short_html(fit: MapFit) -> str:
     said = "".join(f"<div>{html.escape(line)}</div>" for line in below)
     return (
         f"<div><b>{html.escape(lines[0])}</b><br>{html.escape(lines[1])}</div>"
-        f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table><small>{said}</small>"
+        '<table style="white-space: nowrap"><thead>'
+        f"<tr>{top}</tr></thead><tbody>{body}</tbody></table><small>{said}</small>"
     )
 
 
 def headline(fit: MapFit) -> str:
-    """ "lesion ~ age in 8,982 voxels (of 4 mm) of 120 masks"."""
+    """ "lesion ~ age in 8,982 voxels of 4 mm, 120 masks"."""
     images = fit.request.images
     size = images.grid.describe().split(" voxels of ")[1]
     kind = "masks" if images.binary else "images"
