@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from .residual_structure import as_structures
@@ -79,8 +80,14 @@ class Normal:
 
     def __post_init__(self) -> None:
         for name in ("sd", "intercept"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"Normal: {name}= is a standard deviation above 0, got {getattr(self, name)!r}")
+            given: Any = getattr(self, name)
+            if not isinstance(given, Real) or given is True or not float(given) > 0:
+                raise ValueError(f"Normal: {name}= is a standard deviation above 0, got {given!r}")
+
+
+def _check_prior(given: Any) -> None:
+    if not (given is None or isinstance(given, Normal)):
+        raise ValueError(f"prior= is fn.Normal(sd=2.5) or None, got {given!r}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,6 +125,7 @@ class Laplace(_Approximate):
     zero_inflation: str | None = None
 
     def __post_init__(self) -> None:
+        _check_prior(self.prior)
         if self.weights not in (None, "expected", "observed"):
             raise ValueError(f"Laplace: weights={self.weights!r} is not known; there are 'expected' and 'observed'")
         if self.zero_inflation is None:
@@ -154,8 +162,10 @@ class AGQ(_Approximate):
     prior: Normal | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.nodes <= 100:
-            raise ValueError(f"AGQ takes 1 to 100 nodes, got {self.nodes}; 10 is usually plenty")
+        _check_prior(self.prior)
+        nodes: Any = self.nodes
+        if not isinstance(nodes, Integral) or nodes is True or not 1 <= int(nodes) <= 100:
+            raise ValueError(f"AGQ takes 1 to 100 nodes, a whole number, got {self.nodes!r}; 10 is usually plenty")
 
 
 @dataclass(frozen=True)

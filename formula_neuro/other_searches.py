@@ -49,7 +49,7 @@ class AllFit:
         return f"{shown.to_string(index=False, float_format=lambda v: f'{v:.6g}')}\n\n{self.words}"
 
 
-def all_fit(fit: Fit, optimizers: Sequence[str] = OPTIMIZERS, *, iterations: int | None = None) -> AllFit:
+def all_fit(fit: Fit, optimizers: str | Sequence[str] = OPTIMIZERS, *, iterations: int | None = None) -> AllFit:
     """Search a mixed model's maximum again by several optimizers and from several starts, and say whether all agree.
 
     optimizers: of "newton" (from "identity", "zero" and "large" beside its usual start), "lbfgs", "nelder-mead" and
@@ -64,6 +64,9 @@ def all_fit(fit: Fit, optimizers: Sequence[str] = OPTIMIZERS, *, iterations: int
     >>> fn.compare(m, fn.refit(m, ". ~ . - lick")).table.shape  # a simpler model beside it
     (8, 2)
     """
+    optimizers = (optimizers,) if isinstance(optimizers, str) else optimizers
+    if not isinstance(optimizers, Sequence) or not optimizers:
+        raise ValueError(f"optimizers= are words of {', '.join(OPTIMIZERS)}, at least one; got {optimizers!r}")
     if not hasattr(fit.engine, "flatness"):
         raise Unable(
             f"all_fit() repeats a native mixed model's search, and {fit.backend} has none for {fit.request.model}: "

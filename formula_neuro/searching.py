@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any
 
 OPTIMIZERS = ("newton", "lbfgs", "nelder-mead", "powell")
 STARTS = ("moments", "identity", "zero", "large")
+LARGEST = 1e50  # of an element of theta; its fourth power is needed
 LIKE = {"bobyqa": "powell", "nlminb": "lbfgs", "nloptwrap": "powell", "bfgs": "lbfgs", "neldermead": "nelder-mead"}
 
 
@@ -17,6 +20,14 @@ class Point:
     theta: tuple[float, ...]
     beta: tuple[float, ...] = ()
     shape: float | None = None
+
+    def __post_init__(self) -> None:
+        if not all(abs(value) < LARGEST for value in self.theta):
+            shown = ", ".join(f"{value:g}" for value in self.theta)
+            raise ValueError(
+                f"start= has numbers that are no ratios of standard deviations: {shown}; take finite ones below "
+                f"{LARGEST:g}, as m.theta"
+            )
 
 
 @dataclass(frozen=True)
@@ -38,8 +49,11 @@ class Search:
             hint = f"; the nearest to {self.optimizer} is {near!r}" if near else ""
             raise ValueError(f"optimizer={self.optimizer!r} is not known; there are {', '.join(OPTIMIZERS)}{hint}")
         object.__setattr__(self, "optimizer", word)
-        if self.iterations is not None and not (isinstance(self.iterations, int) and self.iterations > 0):
-            raise ValueError(f"iterations= is a whole number above 0, got {self.iterations!r}")
+        if self.iterations is not None:
+            given: Any = self.iterations
+            if not isinstance(given, Integral) or given is True or int(given) <= 0:
+                raise ValueError(f"iterations= is a whole number above 0, got {given!r}")
+            object.__setattr__(self, "iterations", int(given))
         if isinstance(self.start, str) and self.start not in STARTS:
             raise ValueError(
                 f"start={self.start!r} is not known; there are {', '.join(STARTS)}, another fit, or numbers as m.theta"

@@ -11,6 +11,7 @@ is in the diagonal of an unstructured template, and whether to leave that place 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,6 +162,32 @@ class Structure:
         out = psi.copy()
         out[np.argmin(sds)] = 0.0
         return [out]
+
+    def beside_zero(self, psi: Array, sd: float) -> list[Array]:
+        """Where all sds are 0: points with small ones, at every kind of correlation.
+
+        There the slope in the variances depends on the correlation, which psi's own is only one of. It is linear in
+        that of "cs", whose limits are enough, and a polynomial in that of "ar1".
+        """
+        if not self.correlation or not self.zero(psi).all():
+            return []
+        lowest = -1.0 if self.correlation == "ar1" else -1 / (self.K - 1)
+        rhos = np.linspace(lowest, 1.0, 5) if self.correlation == "ar1" else np.array([lowest, 1.0])
+        apart = np.abs(np.subtract.outer(np.arange(self.K), np.arange(self.K)))
+        S = [sd**2 * (rho**apart if self.correlation == "ar1" else np.where(apart > 0, rho, 1.0)) for rho in rhos]
+        alone = [] if self.hom else [sd**2 * np.diag(row) for row in np.eye(self.K)]
+        return [self.nearest(covariance) for covariance in (*S, *alone)]
+
+    def anew(self, sds: Sequence[float]) -> list[Array]:
+        """Independent effects of each size; [] of a structure without a correlation, which has one maximum as a rule.
+
+        Small variances and a correlation hold one another: there are often better places away from both.
+        """
+        return [self.nearest(sd**2 * np.eye(self.K)) for sd in sds] if self.correlation else []
+
+    def at_limit(self, psi: Array) -> bool:
+        """Whether an sd is 0 or a correlation at its limit."""
+        return bool(self.zero(psi).any() or self.limited(psi))
 
     def flattened(self, psi: Array) -> Array:
         """psi with its small sds at 0, and a correlation near a limit there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,12 +12,13 @@ from scipy import optimize
 
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array, BetaBinomial, Binomial, Family, NBinom1, NBinom2, Poisson
-from formula_neuro.searching import Search
+from formula_neuro.searching import Point, Search
 
 from ..boundary import free, settle
-from ..newton import Minimum, Target
+from ..newton import Descent, Minimum, Target
 from ..optimizers import searcher
 from ..terms import Term
+from .inflated import InflatedRows
 from .inner import Inner
 from .marginal import Marginal
 from .rows import Rows
@@ -26,6 +28,8 @@ SIMPLEX = 400  # evaluations of the rescue; each may be a long search for modes 
 LIKE_ITS_LIMIT = 1e-8  # of the log-likelihood: what a shape near its limit may be worth without being one,
 AT_MOST = 5e-7  # and however large that is, less than the cross-check would call a difference
 AT_LIMIT = 1e-6
+POLE = 1e6  # a slope of the deviance in units of theta or the linear predictor that no likelihood of data has
+RARE = -4.0  # logit of a probability of extra zeros that hardly counts
 FAR = 7.0  # of a shape's logarithm: beyond, the family without a shape is tried
 LIMITS: dict[type[Family], type[Family]] = {NBinom2: Poisson, NBinom1: Poisson, BetaBinomial: Binomial}
 
@@ -63,7 +67,32 @@ def search(problem: Inner, marginal: Marginal, start: Array, how: Search, *, res
     there = limit.loglik(limiting(rows.family))
     here = at.loglik(estimated(rows.family, tau, None))
     alike = min(AT_MOST, LIKE_ITS_LIMIT * max(1.0, abs(here)))
-    return limit if found.converged and there >= here - alike else at
+    if not (found.converged and there >= here - alike):
+        return at
+    return _without_zeros(limit, there, problem, marginal, start, how) if rows.n_inflation else limit
+
+
+def _without_zeros(
+    limit: Searched, there: float, problem: Inner, marginal: Marginal, start: Array, how: Search
+) -> Searched:
+    """The fit without a shape, or a better one that tells zeros by the shape and not by zero inflation.
+
+    Both tell zeros: the likelihood often has a maximum for either.
+    """
+    model, rows = problem.model, problem.model.rows
+    few, point = np.full(len(rows.y), RARE), start.copy()
+    if not isinstance(rows, InflatedRows):
+        return limit
+    stop = model.n_theta + model.X.shape[1]
+    point[stop - rows.n_inflation : stop] = np.linalg.lstsq(rows.Z, few - rows.zeta_offset, rcond=None)[0]
+    point[-1] = 0.0
+    try:
+        other = Searched(problem, marginal, optimise(marginal, problem.terms, point, how, rescue=False))
+    except FitError:
+        return limit
+    better = other.found.converged and not running_away(rows, other.found.point)
+    tau = float(other.found.point[-1])
+    return other if better and other.loglik(estimated(rows.family, tau, None)) > there + AT_MOST else limit
 
 
 def running_away(rows: Rows, point: Array) -> bool:
@@ -108,10 +137,30 @@ def optimise(marginal: Marginal, terms: tuple[Term, ...], start: Array, how: Sea
     # effects of size 1 may leave the range of an identity or log link: begin with smaller ones
     starts = [start * np.where(np.arange(len(start)) < cut, size, 1.0) for size in (1.0, 0.1, 0.01)]
     start = next((s for s in starts if np.isfinite(marginal.value(s))), start)
-    found = settle(search, marginal.value, terms, start)
+    found = settle(search, marginal.value, terms, start, unit=0.0 if isinstance(how.start, Point) else None)
     if found.converged or not rescue or how.optimizer != "newton" or running_away(model.rows, found.point):
         return found
-    # a likelihood with kinks (a mean that touches 0) stops Newton's method; a simplex walks over them
+    if np.abs(found.gradient).max() > POLE:
+        return _beside_the_pole(search, marginal, terms, starts[1:]) or found
+    return _by_simplex(search, marginal, terms, found)
+
+
+def _beside_the_pole(
+    search: Descent, marginal: Marginal, terms: tuple[Term, ...], starts: Sequence[Array]
+) -> Minimum | None:
+    """The first minimum that a search from smaller effects finds: one from larger effects fell into a pole."""
+    for start in starts:
+        try:
+            found = settle(search, marginal.value, terms, start)
+        except (FitError, LinAlgError):
+            continue
+        if found.converged:
+            return found
+    return None
+
+
+def _by_simplex(search: Descent, marginal: Marginal, terms: tuple[Term, ...], found: Minimum) -> Minimum:
+    """A likelihood with kinks (a mean that touches 0) stops Newton's method; a simplex walks over them."""
     with np.errstate(invalid="ignore"):  # corners outside the family's range are infinite
         simplex = optimize.minimize(marginal.value, found.point, method="Nelder-Mead", options={"maxfev": SIMPLEX})
     try:

@@ -17,10 +17,9 @@ from formula_neuro.request import Request
 from formula_neuro.simpler_models import ways_on
 
 from ..newton import Minimum
-from .search import ENOUGH, Searched
+from .search import ENOUGH, POLE, Searched
 from .start import simpler
 
-POLE = 1e6  # a slope of the deviance in units of theta or the linear predictor that no likelihood of data has
 INSTEAD = (
     "a weak prior gives finite estimates: estimator=fn.Laplace(prior=fn.Normal(sd=2.5)); "
     "or take the term out, or join levels"

@@ -18,11 +18,11 @@ from formula_neuro.inference.intervals.held import Profiler
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
-from formula_neuro.searching import Search
+from formula_neuro.searching import Point, Search
 from formula_neuro.simpler_models import ways_on
 
 from ..batch import lmm as batch_lmm
-from ..boundary import settle
+from ..boundary import far_from_zero, lower_from, settle
 from ..checks import check_groups, check_residual, singular_directions
 from ..effects import contribution, solved_effects
 from ..newton import Minimum, Target, flatness
@@ -216,7 +216,8 @@ def _optimise(products: Products, how: Search) -> tuple[Minimum, Solution]:
     )
     search = searcher(how, target, tolerance=1e-14, last=1e-19, enough=ENOUGH)
     start = theta_to_start(how, products.terms, solver.start())
-    found = settle(search, target.value, products.terms, start)
+    found = settle(search, target.value, products.terms, start, unit=0.0 if isinstance(how.start, Point) else 1.0)
+    found = lower_from(search, target.value, found, far_from_zero(products.terms, found.point))
     return found, solver.solution(found.point)
 
 
