@@ -47,7 +47,7 @@ class MapRequest:
     weights: Array
     messages: tuple[str, ...] = ()
     running: Running = Running()
-    source: Images | None = None  # all images that were read, before rows were chosen: what is fitted again starts there
+    source: Images | None = None  # all images that were read, before rows were chosen; refit() starts there
 
     of_images: ClassVar[bool] = True
     like_glmmtmb: ClassVar[bool] = False

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..design import Design, TermColumns, model_matrix
+from ..design import Design, TermColumns
 from ..errors import Unable
 from ..estimator import BIAS_REDUCED
 from ..family import Array
+from ..inference.terms.sum_contrasts import in_sums
 from .contrast import MapContrast
 from .heights import Nested, check_ratio, penalised
 from .held import estimable
@@ -143,27 +144,6 @@ def _nested(fit: MapFit, kind: str) -> tuple[tuple[Design, Nested], list[int]]:
         )
     design = in_sums(design) if kind == "III" else design
     return (design, Nested(fit, design.matrix[:, kept], design.offset)), kept
-
-
-def in_sums(design: Design) -> Design:
-    """The same model with all factors in contr.sum; its columns span the same space."""
-    if design.given is None:
-        raise Unable("an anova of type III makes the design again, and this fit does not keep the data it came from")
-    factors = {piece.variable for block in design.recipe.fixed for piece in block.pieces if piece.coding is not None}
-    given = design.given
-    again = model_matrix(
-        design.formula,
-        given.table,
-        weights=given.weights,
-        offset=given.offset,
-        subset=given.subset,
-        contrasts=dict.fromkeys(sorted(factors), "contr.sum"),
-        na_action=given.na_action,
-        beside=given.beside,
-    )
-    if len(again.names) != len(design.names):
-        raise Unable("an anova of type III is of the model with all contrasts of a factor, and C(...) kept only some")
-    return again
 
 
 Columns = tuple[int, ...]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def wald_values(fit: MapFit, kind: str) -> tuple[dict[str, dict[str, Array]], dict[str, int]]:
     """The maps of every term and their degrees of freedom: F where statistics of coefficients are t."""
-    from .terms import in_sums
+    from ..inference.terms.sum_contrasts import in_sums
 
     if kind != "III":
         raise Unable(f"type={kind!r} by Wald's test would need smaller models; take type='III', or another test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..intervals.restrict import hold
 from ..precision import Joint, Precision, precision
 from . import term_tests as tt
 from .mixed_terms import contains, hypotheses, tested_terms
-from .term_tables import in_sums
+from .sum_contrasts import in_sums
 
 WORDS = {"F": "F", "Wald": "Wald", "Chisq": "LRT", "LRT": "LRT"}
 METHODS = {
@@ -108,7 +109,7 @@ def _by_refits(fit: Fit, type: str) -> pd.DataFrame:
     request, gone = fit.request, [_above(fit, terms, k, type) for k in range(len(terms))]
     if type == "III":
         tt.refuse_aliased(fit, "an anova of type III")
-        request = in_sums(fit)
+        request = replace(fit.request, design=in_sums(fit.request.design))
         terms = tuple(term for term in request.design.terms if term.variables)
     known: dict[tuple[int, ...], Fit] = {(): _by_ml(fit, request, ())}
     rows = []

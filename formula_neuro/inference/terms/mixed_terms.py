@@ -20,7 +20,8 @@ from ...errors import Unable
 from ...family import Array
 from ...result import Fit
 from . import term_tests as tt
-from .term_tables import TYPES, in_sums
+from .sum_contrasts import in_sums
+from .term_tables import TYPES
 
 
 def hypotheses(fit: Fit, type: str) -> list[tuple[str, Array]]:
@@ -73,7 +74,7 @@ def _in_turn(fit: Fit, order: list[int], term: TermColumns) -> Array:
 
 def _averaged(fit: Fit) -> list[tuple[str, Array]]:
     """Differences from the first level of effects that sum to 0: X b = S M b, S in sum-to-zero contrasts."""
-    sums = in_sums(fit).design
+    sums = in_sums(fit.request.design)
     used = fit.request.weights > 0
     size = np.linalg.norm(sums.matrix[used], axis=0)
     M = lstsq(sums.matrix[used] / size, fit.request.design.matrix[used])[0] / size[:, None]

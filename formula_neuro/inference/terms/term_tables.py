@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ...design import TermColumns, model_matrix
-from ...errors import Unable
+from ...design import TermColumns
 from ...family import Array
 from ...request import Request
 from ...result import Fit
 from . import term_tests as tt
+from .sum_contrasts import in_sums
 
 TYPES = ("I", "II", "III")
 
@@ -73,7 +73,7 @@ def _type_two(fit: Fit, test: str) -> list[Test]:
 
 def _type_three(fit: Fit, test: str) -> list[Test]:
     """Each term's columns in sum-to-zero contrasts against the whole model, whatever contrasts the fit has."""
-    request, found = in_sums(fit), []
+    request, found = replace(fit.request, design=in_sums(fit.request.design)), []
     large = tt.without(fit, [], request)  # a penalised likelihood has another constant in other coordinates
     for term in request.design.terms:
         if term.variables:
@@ -82,28 +82,6 @@ def _type_three(fit: Fit, test: str) -> list[Test]:
             rise = tt.height(small) - tt.height(large)
             found.append((float(len(columns)), rise, tt.score(request, small, test)))
     return found
-
-
-def in_sums(fit: Fit) -> Request:
-    """The same model with all factors in contr.sum; its columns span the same space."""
-    design = fit.request.design
-    if design.given is None:
-        raise Unable("an anova of type III makes the design again, and this fit does not keep the data it came from")
-    factors = {piece.variable for block in design.recipe.fixed for piece in block.pieces if piece.coding is not None}
-    given = design.given
-    again = model_matrix(
-        design.formula,
-        given.table,
-        weights=given.weights,
-        offset=given.offset,
-        subset=given.subset,
-        contrasts=dict.fromkeys(sorted(factors), "contr.sum"),
-        na_action=given.na_action,
-        beside=given.beside,
-    )
-    if len(again.names) != len(design.names):
-        raise Unable("an anova of type III is of the model with all contrasts of a factor, and C(...) kept only some")
-    return replace(fit.request, design=again)
 
 
 # ---- the table -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ from ...result import Fit, ability
 from ..contrast import contrast
 from ..intervals.restrict import hold
 from . import term_tests as tt
-from .term_tables import TYPES, in_sums
+from .sum_contrasts import in_sums
+from .term_tables import TYPES
 
 COLUMNS = ["df", "df_resid", "statistic", "p_value"]
 
@@ -60,7 +62,7 @@ def _alone(fit: Fit, term: TermColumns, gone: Sequence[TermColumns]) -> tuple[Fi
 
 def _in_sums(fit: Fit) -> list[Array]:
     """For each term the rows L (q, p) that give its coefficients in sum-to-zero contrasts."""
-    sums: Request = in_sums(fit)
+    sums: Request = replace(fit.request, design=in_sums(fit.request.design))
     M: Array = np.asarray(np.linalg.lstsq(sums.design.matrix, fit.request.design.matrix, rcond=None)[0], dtype=float)
     return [M[term.start : term.stop] for term in sums.design.terms if term.variables]
 
