@@ -117,6 +117,11 @@ def test_other_links_and_weights_are_refused_with_what_would_work(images) -> Non
         fn.fit("lesion ~ 1", images, family=PROBIT, estimator="spatial", weights="age")
 
 
+def test_another_device_is_refused(images) -> None:
+    with pytest.raises(ValueError, match="cpu"):
+        fn.fit("lesion ~ age", images, family=PROBIT, estimator="spatial", device="cuda")
+
+
 def test_tables_are_refused() -> None:
     with pytest.raises(fn.errors.NoBackend, match="no backend can fit glm"):
         fn.fit("y ~ x", {"y": [0, 1, 0, 1], "x": [1.0, 2, 3, 3]}, family=PROBIT, estimator="spatial")

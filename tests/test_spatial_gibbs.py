@@ -193,6 +193,14 @@ def test_numbers_do_not_depend_on_the_order_of_blocks() -> None:
     assert all(not np.array_equal(one, stream.random(5)) for stream in others)
 
 
+def test_a_sweep_in_small_pieces_is_the_same_sweep() -> None:
+    model, Y = lattice((5, 4, 3), n=40)
+    few = replace(model, likelihood=replace(model.likelihood, at_once=7 * Y.shape[1]))
+    state = State(np.zeros((len(Y), 2)), Q)
+    one, two = (Sampler.of(m).sweep(state, Streams(1, 0), 5)[0] for m in (model, few))
+    assert np.allclose(one.b, two.b, rtol=1e-11) and np.allclose(one.Q, two.Q, rtol=1e-9)  # products round otherwise
+
+
 def test_running_moments_are_those_of_all_draws() -> None:
     x = np.random.default_rng(1).standard_normal((60, 5, 3)) + 100
     first, second = Running.empty(5, 3), Running.empty(5, 3)

@@ -25,6 +25,8 @@ def fit(request: MapRequest) -> MapFit:
     started = time.perf_counter()
     how = request.estimator
     assert isinstance(how, Spatial)
+    if request.running.device != "cpu":
+        raise ValueError(f"estimator='spatial' runs on the cpu, not on device={request.running.device!r}: leave it out")
     images, graph, notes = in_one_piece(request.images)
     request = replace(request, images=images)
     rows = Rows.of(request.design.matrix, request.design.offset, request.design.names)

@@ -22,10 +22,10 @@ from .precision import FixedPoint, coordinates, fixed_point, matrix_of
 from .system import System
 from .uncertainty import sigma_draws
 
-FINE = 1e-10  # of the log posterior, by voxel
+FINE, COARSE = 1e-9, 1e-7  # of the log posterior, by voxel: last Newton steps of 5e-5 and 5e-4 deviations
 START = 10.0  # precision of differences between neighbours, of standardised covariates
 MOST = 40  # EM steps
-TOLERANCE = 1e-4  # of Q's coordinates
+TOLERANCE = 3e-4  # of the coordinates of Q, whose own uncertainty is some 4 divided by the root of V
 ROUGH = 1e-2
 IN_STEPS, MOST_IN_STEPS, ENOUGH = 8, 64, 20_000  # draws of an EM step: at least, at most, times voxels
 SOLVED = 1e-6
@@ -44,7 +44,7 @@ class Step:
 
     def __call__(self, theta: Array) -> Array:
         model, Q = self.model, matrix_of(theta, self.model.shape[1])
-        found = mode(model, Q, self.b, FINE)
+        found = mode(model, Q, self.b, COARSE)
         self.b = found.b
         self.delta = found.system.solve(self.noise.perturbation(found.system), self.delta, SOLVED)
         moments = Moments.of(found.system, self.delta)

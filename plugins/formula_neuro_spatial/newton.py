@@ -21,15 +21,14 @@ LOOSE = 1e-3  # of the gradient: what Newton's steps before the last are solved 
 
 @dataclass(frozen=True, eq=False)
 class Mode:
-    """The mode b (V, P) with the likelihood's derivatives and the posterior's precision there."""
+    """The mode b (V, P) and the posterior's precision one last, small step before it."""
 
     b: Array
-    at: Derivatives
     system: System
 
 
 def mode(model: Model, Q: Array, start: Array, tolerance: float) -> Mode:
-    """The mode, to a log posterior that a further Newton step would raise by less than `tolerance` times V."""
+    """The mode: its last Newton step raised the log posterior by less than `tolerance` times V."""
     b, at = start, model.likelihood.derivatives(start)
     value = _value(model, Q, b, at)
     for _ in range(STEPS):
@@ -38,7 +37,7 @@ def mode(model: Model, Q: Array, start: Array, tolerance: float) -> Mode:
         way = system.solve(gradient[:, :, None], tolerance=LOOSE)[:, :, 0]
         gain = float((way * gradient).sum())
         if gain < 2 * tolerance * len(b):
-            return Mode(b, at, system)
+            return Mode(b + way, system)
         b, at, value = _ahead(model, Q, (b, way, gain), value)
     raise FitError(f"the mode of the coefficients was not found in {STEPS} Newton steps")
 

@@ -40,7 +40,8 @@ class System:
     def pull(self, x: Array) -> Array:
         """Q times the sum over neighbours, (V, P, K)."""
         V, P, K = x.shape
-        return np.einsum("pq,vqk->vpk", self.Q, (self.adjacency @ x.reshape(V, P * K)).reshape(V, P, K))
+        around = self.adjacency @ x.reshape(V, P * K)
+        return np.asarray(around @ np.kron(self.Q, np.eye(K))).reshape(V, P, K)
 
     def apply(self, x: Array) -> Array:
         return times(self.diagonal, x) - self.pull(x)
@@ -73,7 +74,7 @@ class System:
 
 def times(blocks: Array, x: Array) -> Array:
     """Blocks (V, P, P) times vectors (V, P, K)."""
-    return np.einsum("vpq,vqk->vpk", blocks, x)
+    return np.asarray(blocks @ x)
 
 
 def dots(x: Array, y: Array) -> Array:

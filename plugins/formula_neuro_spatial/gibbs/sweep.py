@@ -85,15 +85,18 @@ class Sampler:
         """Sums over latent variables given b."""
         V, n = len(b), len(self.X)
         xz, loglik, incidence = np.empty(b.shape), np.empty(V), np.empty(V)
+        step = max(1, self.model.likelihood.at_once // n)
         for stretch, first in enumerate(range(0, V, STRETCH)):
-            at = slice(first, min(first + STRETCH, V))
-            events = self.model.likelihood.masks(at.start, at.stop)
-            eta = b[at] @ self.X.T + self.offset
-            u = streams.of(number, FIRST + stretch).random(eta.shape)
-            away, t = departures(eta, events, np.maximum(u, 2.0**-54))  # 0 has no logarithm
-            xz[at] = (eta - self.offset + away) @ self.X
-            loglik[at] = np.log(np.maximum(t, 1e-300)).sum(axis=1)
-            incidence[at] = np.where(events > 0, t, 1 - t).sum(axis=1) / n
+            rng, last = streams.of(number, FIRST + stretch), min(first + STRETCH, V)
+            for start in range(first, last, step):
+                at = slice(start, min(start + step, last))
+                events = self.model.likelihood.masks(at.start, at.stop)
+                eta = b[at] @ self.X.T + self.offset
+                u = np.maximum(rng.random(eta.shape), 2.0**-54)  # 0 has no logarithm
+                away, t = departures(eta, events, u)
+                xz[at] = (eta - self.offset + away) @ self.X
+                loglik[at] = np.log(np.maximum(t, 1e-300)).sum(axis=1)
+                incidence[at] = np.where(events > 0, t, 1 - t).sum(axis=1) / n
         return Latent(xz, loglik, incidence)
 
     def level(self, b: Array, xz: Array, rng: np.random.Generator) -> Array:
