@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from formula_neuro.estimator import Estimator
 from formula_neuro.family import Array
 from formula_neuro.kernels.device import as_device, elements
 from formula_neuro.kernels.torch_links import Tensor
-from formula_neuro.kernels.torch_links import rows as link_rows
 
-from .certificate import overlaps
+from .certificate import assessed
+from .coarse import Pair, refined
 from .compress import Compressed
 from .design import Rows
 from .estimates import Estimates, saturated
-from .score import FAR, Work
+from .packed import Packed
+from .score import Work
 from .search import search
 from .shared import Shared
 
@@ -26,19 +29,35 @@ LEAST, MOST = 64, 1000  # voxels a chunk
 TILES = 10  # of rows a chunk, where there are rows enough
 
 
-def searched(rows: Rows, packed: Compressed, Y: NDArray[Any], device: str | None) -> Estimates:
-    """The estimates for responses Y (C, n) of the rows, compressed; those that need another search are unconverged."""
-    shared = _shared(rows, packed, device)
-    S = packed.successes(Y)
-    out, size = Estimates.empty(len(Y), rows.rank), _size(len(Y), len(packed.Q), shared)
+def searched(
+    packed: Packed, how: Estimator, Y: NDArray[Any], device: str | None, *, exactly: bool = False
+) -> Estimates:
+    """The estimates for responses Y (C, n) of the rows; those that need another search are unconverged.
+
+    Rows may be nodes, unless they are wanted `exactly`.
+    """
+    rows, form = replace(packed.rows, how=how), packed.exact if exactly else packed.quick
+    groups = packed.coarse if form.exact else None
+    shared, coarse = _shared(rows, form, device), None if groups is None else _shared(rows, groups.packed, device)
+    S = form.successes(Y)
+    out, size = Estimates.empty(len(Y), rows.rank), _size(len(Y), len(form.Q), shared)
     work = Work.of(size, shared, elements(shared.Q.device))
     for here in _chunks(len(Y), size):
-        part = torch.as_tensor(S[here], device=shared.Q.device).to(torch.float64)
-        found = search(shared, _start(rows, shared, part), part, work)
-        for name in ("b", "V", "loglik", "iterations", "converged"):
+        part = torch.as_tensor(S[here], device=shared.Q.device)
+        start = _start(rows, shared, part)
+        if groups is None or coarse is None:
+            found = search(shared, start, part, work)
+        else:
+            sums = torch.as_tensor(groups.successes(S[here]), device=shared.Q.device)
+            found = refined(Pair(shared, coarse, part, sums), start, work)
+            left = torch.nonzero(~found.converged)[:, 0]
+            found.put(left, search(shared, start[left], part[left], work))
+        for name in ("b", "V", "iterations", "converged"):
             getattr(out, name)[here] = getattr(found, name).cpu().numpy()
+        level, sure = assessed(shared, found.b, shared.Qt, part, work)
+        out.loglik[here], out.overlap[here] = level.cpu().numpy(), sure.cpu().numpy() & form.exact
     out.loglik[:] -= saturated(rows.family, Y, rows.w)
-    out.converged[:] &= packed.near(out.b)
+    out.converged[:] &= form.near(out.b)
     return out
 
 
@@ -53,17 +72,12 @@ def proved(
         return np.zeros(len(Y), dtype=bool)
     shared = _shared(rows, packed, device)
     S = packed.successes(Y)
-    size = max(1, elements(shared.Q.device) // max(len(packed.Q), 1))
-    out = np.zeros(len(Y), dtype=bool)
+    out, size = np.zeros(len(Y), dtype=bool), _size(len(Y), len(packed.Q), shared)
+    work = Work.of(size, shared, elements(shared.Q.device), whole=False)
     Qt = torch.as_tensor(np.ascontiguousarray(Q.T), device=shared.Q.device)
     for here in _chunks(len(Y), size):
-        part = torch.as_tensor(S[here], device=shared.Q.device).to(torch.float64)
-        eta = torch.as_tensor(b[here], device=shared.Q.device) @ Qt
-        if shared.offset is not None:
-            eta.add_(shared.offset)
-        buffers = (torch.empty_like(eta), torch.empty_like(eta), torch.empty_like(eta))
-        mu, q, _ = link_rows(shared.family, shared.link, eta.clamp_(-FAR, FAR), buffers)
-        out[here] = overlaps(shared, part, mu, q).cpu().numpy()
+        part, at = (torch.as_tensor(a[here], device=shared.Q.device) for a in (S, b))
+        out[here] = assessed(shared, at, Qt, part, work)[1].cpu().numpy()
     return out
 
 
@@ -83,7 +97,7 @@ def _chunks(voxels: int, size: int) -> Iterator[slice]:
 
 def _start(rows: Rows, shared: Shared, S: Tensor) -> Tensor:
     """(C, r): the level of each voxel's share of events, a little away from 0 and 1."""
-    share = ((S.sum(dim=1) + 0.5) / (float(rows.w.sum()) + 1)).cpu().numpy()
+    share = ((S.sum(dim=1, dtype=torch.float64) + 0.5) / (float(rows.w.sum()) + 1)).cpu().numpy()
     level = torch.as_tensor(np.asarray(rows.family.link(share)), device=S.device)
     n = len(rows.Q)
     one = torch.as_tensor(rows.Q.sum(axis=0) / n, device=S.device)

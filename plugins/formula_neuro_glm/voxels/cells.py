@@ -51,12 +51,16 @@ class Cells:
         """(C, k) -1 for masks without an event, 1 for masks of nothing but events where these have a limit, else 0."""
         if not len(self.masks):
             return np.zeros((len(Y), 0), dtype=np.int8)
-        events = (Y > 0).astype(np.float32) @ self.masks.T.astype(np.float32)
-        pure = -(events == 0).astype(np.int8)
+        pure = -_none(Y > 0, self.masks).astype(np.int8)
         if rows.family.link.name in SIGMOID:
-            full = (Y >= 1).astype(np.float32) @ self.masks.T.astype(np.float32)
-            pure += (full == self.masks.sum(axis=1)).astype(np.int8)
+            pure += _none(Y < 1, self.masks).astype(np.int8)
         return pure
+
+
+def _none(which: NDArray[np.bool_], masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(C, k) where no row of a mask (k, n) is marked in which (C, n)."""
+    bits = np.packbits(which, axis=1)
+    return np.column_stack([~(bits & mask).any(axis=1) for mask in np.packbits(masks, axis=1)])
 
 
 def _in_span(Q: Array, mask: NDArray[np.bool_]) -> bool:

@@ -70,11 +70,11 @@ def cheap(rows: Rows, Y: NDArray[Any]) -> Classes:
     if rows.rank == 0 or not has_limits(rows):
         out.kind[:] = OVERLAP
         return out
-    total, size = Y.sum(axis=1, dtype=np.float64), Y.shape[1]
+    lowest, highest = Y.min(axis=1), Y.max(axis=1)
     for value in (0, 1) if rows.family.name == "binomial" else (0,):
-        at = np.flatnonzero(total == value * size)
+        at = np.flatnonzero((lowest == value) & (highest == value))
         if len(at):
-            out.put(at, programmed(rows, np.full(size, float(value))))
+            out.put(at, programmed(rows, np.full(Y.shape[1], float(value))))
     line = along(rows)
     at = np.flatnonzero(out.kind == UNKNOWN)
     if line is not None and rows.family.link.name in SIGMOID and Y.dtype == np.uint8 and len(at):

@@ -113,4 +113,4 @@ def _lagrange(x: Array, nodes: Array, weights: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         share = weights / distance
         L = share / share.sum(axis=1, keepdims=True)
-    return np.where(hit.any(axis=1)[:, None], hit.astype(float), L)
+    return np.asarray(np.where(hit.any(axis=1)[:, None], hit.astype(float), L))

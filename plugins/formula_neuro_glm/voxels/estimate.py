@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from formula_neuro.kernels.separation import SIGMOID
 from .batch import proved, searched
 from .cells import signs_of
 from .classes import UNKNOWN, Classes, cheap, programmed
-from .compress import compressed, plain
 from .design import Rows
 from .estimates import COMPLETE, OPEN, OVERLAP, QUASI, Estimates
+from .packed import Packed
 from .stubborn import alone
 
 
@@ -25,9 +25,13 @@ from .stubborn import alone
 class Block:
     """Responses Y (C, n) of the rows, and where they are computed."""
 
-    rows: Rows
+    packed: Packed
     Y: NDArray[Any]
     device: str | None
+
+    @property
+    def rows(self) -> Rows:
+        return self.packed.rows
 
     @property
     def likeliest(self) -> bool:
@@ -51,7 +55,7 @@ def estimate(block: Block) -> Estimated:
     bounded = (known.kind == OVERLAP) | ((known.kind == UNKNOWN) & ~known.apart)
     fitted = np.flatnonzero(bounded | (not block.likeliest))
     found = Estimates.empty(len(Y), rows.rank)
-    found.put(fitted, searched(rows, compressed(rows), Y[fitted], block.device))
+    found.put(fitted, searched(block.packed, rows.how, Y[fitted], block.device))
     out = Estimated(found, known, Estimates.empty(len(Y), rows.rank))
     _by_scores(block, out)
     _by_levels(block, out)
@@ -76,9 +80,8 @@ def _by_programmes(block: Block, known: Classes) -> None:
 
 def _again(block: Block, which: NDArray[np.intp], found: Estimates) -> None:
     """Voxels whose search has not ended: on all rows instead of nodes, then one by one."""
-    packed = compressed(block.rows)
-    if len(which) and not packed.exact:
-        found.put(which, searched(block.rows, plain(block.rows), block.Y[which], block.device))
+    if len(which) and not block.packed.quick.exact:
+        found.put(which, searched(block.packed, block.rows.how, block.Y[which], block.device, exactly=True))
     for c in which[~found.converged[which]]:
         one = alone(block.rows, block.Y[c].astype(float))
         if one is not None:
@@ -87,16 +90,13 @@ def _again(block: Block, which: NDArray[np.intp], found: Estimates) -> None:
 
 def _by_scores(block: Block, out: Estimated) -> None:
     """Overlap by the certificate at the estimate and, where that proves nothing, at maximum likelihood's."""
-    rows, known, packed = block.rows, out.known, plain(block.rows)
+    known = out.known
     left = known.open
-    if not len(left):
-        return
-    known.kind[left[proved(rows, packed, packed.Q, out.found.b[left], block.Y[left], block.device)]] = OVERLAP
+    known.kind[left[out.found.overlap[left]]] = OVERLAP
     left = known.open
     if len(left) and not block.likeliest:
-        Y = block.Y[left]
-        b = searched(replace(rows, how=ML()), packed, Y, block.device).b
-        known.kind[left[proved(rows, packed, packed.Q, b, Y, block.device)]] = OVERLAP
+        likeliest = searched(block.packed, ML(), block.Y[left], block.device, exactly=True)
+        known.kind[left[likeliest.overlap]] = OVERLAP
 
 
 def _by_levels(block: Block, out: Estimated) -> None:
@@ -115,15 +115,15 @@ def _by_levels(block: Block, out: Estimated) -> None:
 def _of_others(block: Block, at: NDArray[np.intp], rest: NDArray[np.bool_], out: Estimated) -> NDArray[np.intp]:
     """Which of the voxels `at` overlap in the rows `rest` (n,); maximum likelihood there into the limits."""
     rows, Y = block.rows, block.Y[np.ix_(at, np.flatnonzero(rest))]
-    others = Rows.of(rows.X[rest], rows.w[rest], rows.offset[rest], rows.family, ML())
+    packed = block.packed.likeliest(rest)
+    others = packed.rows
     sure = np.zeros(len(at), dtype=bool)
     if not block.likeliest:
-        packed = plain(others)
-        Q = rows.Q[rest][packed.representatives]
-        sure = proved(others, packed, Q, out.found.b[at], Y, block.device)
+        Q = rows.Q[rest][packed.exact.representatives]
+        sure = proved(others, packed.exact, Q, out.found.b[at], Y, block.device)
     todo = np.flatnonzero(~sure)
     if len(todo):
-        inner = estimate(Block(others, Y[todo], block.device))
+        inner = estimate(Block(packed, Y[todo], block.device))
         sure[todo] = inner.known.kind == OVERLAP
         out.limits.put(at[todo], _on_columns(others, inner.found))
     return at[sure]

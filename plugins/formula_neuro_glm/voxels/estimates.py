@@ -18,7 +18,7 @@ OPEN = 2  # in place of a sign: infinite, but the data leave open which way
 class Estimates:
     """Of C voxels in the basis: b (C, r), V (C, r, r), loglik, iterations and converged (C,); NaN where not fitted.
 
-    loglik is less the saturated model's: minus half the deviance.
+    loglik is less the saturated model's: minus half the deviance. overlap (C,) says where the scores prove overlap.
     """
 
     b: Array
@@ -26,18 +26,19 @@ class Estimates:
     loglik: Array
     iterations: NDArray[np.int32]
     converged: NDArray[np.bool_]
+    overlap: NDArray[np.bool_]
 
     @classmethod
     def empty(cls, voxels: int, rank: int) -> Estimates:
         nan = np.full(voxels, np.nan)
         return cls(
             np.full((voxels, rank), np.nan), np.full((voxels, rank, rank), np.nan), nan,
-            np.zeros(voxels, dtype=np.int32), np.zeros(voxels, dtype=bool),
+            np.zeros(voxels, dtype=np.int32), np.zeros(voxels, dtype=bool), np.zeros(voxels, dtype=bool),
         )  # fmt: skip
 
     def put(self, at: NDArray[np.intp], others: Estimates) -> None:
         """Those of voxels `at` in place of what is here."""
-        for name in ("b", "V", "loglik", "iterations", "converged"):
+        for name in ("b", "V", "loglik", "iterations", "converged", "overlap"):
             getattr(self, name)[at] = getattr(others, name)
 
 

@@ -16,6 +16,7 @@ from .answer import Answer, answer
 from .design import Rows
 from .estimate import Block, estimate
 from .least_squares import least_squares
+from .packed import Packed
 from .patterns import distinct
 
 
@@ -23,8 +24,12 @@ from .patterns import distinct
 class Problem:
     """What all blocks share; small enough to be pickled to other processes."""
 
-    rows: Rows
+    packed: Packed
     device: str | None = None
+
+    @property
+    def rows(self) -> Rows:
+        return self.packed.rows
 
     @classmethod
     def of(
@@ -42,7 +47,7 @@ class Problem:
         n = len(X)
         w = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
         o = np.zeros(n) if offset is None else np.asarray(offset, dtype=float)
-        return cls(Rows.of(np.asarray(X, dtype=float), w, o, family, estimator), device)
+        return cls(Packed(Rows.of(np.asarray(X, dtype=float), w, o, family, estimator)), device)
 
     def fit(self, Y: NDArray[Any]) -> Answer:
         """The answer for voxels' responses Y (C, N): 0 and 1 as uint8, or numbers.
@@ -65,5 +70,5 @@ class Problem:
         if rows.family.name == "gaussian":
             return least_squares(rows, Y, self.device)
         first, place = distinct(Y)
-        found = answer(rows, estimate(Block(rows, Y[first], self.device)), Y[first])
+        found = answer(rows, estimate(Block(self.packed, Y[first], self.device)), Y[first])
         return {name: values[place] for name, values in found.items()}

@@ -39,14 +39,16 @@ class Work:
     third: Tensor
 
     @classmethod
-    def of(cls, voxels: int, shared: Shared, tile: int) -> Work:
+    def of(cls, voxels: int, shared: Shared, tile: int, *, whole: bool = True) -> Work:
+        """For passes over that many voxels; without the buffers of all rows for what has no second sweep."""
+
         def empty(size: int) -> Tensor:
             return torch.empty(size, dtype=shared.Q.dtype, device=shared.Q.device)
 
-        whole = voxels * int(shared.Q.shape[0])
+        rows = voxels * int(shared.Q.shape[0]) * whole
         adjusted, median = not isinstance(shared.how, ML), isinstance(shared.how, MedianBR)
         buffers = tuple(empty(max(tile, voxels)) for _ in range(5))
-        return cls(buffers, empty(whole if adjusted else 0), empty(whole if median else 0))
+        return cls(buffers, empty(rows if adjusted else 0), empty(rows if median else 0))
 
     def tiles(self, voxels: int, n: int) -> Iterator[tuple[slice, list[Tensor]]]:
         """Rows and buffers (voxels, rows) of each tile."""
@@ -65,7 +67,7 @@ def evaluate(shared: Shared, b: Tensor, S: Tensor, work: Work) -> Evaluation:
     third = work.third[: C * n].view(C, n) if len(work.third) else None
     far = _far(shared, b)
     for here, (e, *abc, other) in work.tiles(C, n):
-        eta = linear_predictor(shared, b, here, e, far)
+        eta = linear_predictor(shared, b, shared.Qt, here, e, far)
         mu, q, W = rows(shared.family, shared.link, eta, (abc[0], abc[1], abc[2]))
         if shared.link == "log" and shared.family == "binomial":
             inside &= eta.amax(dim=1) < 0
@@ -77,7 +79,7 @@ def evaluate(shared: Shared, b: Tensor, S: Tensor, work: Work) -> Evaluation:
             _third(shared, eta, mu, q, W, other, third[:, here])
         if factor is not None:
             _factor(shared, eta, mu, q, W, other, factor[:, here])
-        u = torch.sub(S[:, here], mu if T is None else torch.mul(mu, T, out=other), out=e)
+        u = torch.sub(other.copy_(S[:, here]), mu if T is None else mu.mul_(T), out=e)
         f.addmm_(u if q is None else u.mul_(q), shared.Q[here])
     information = shared.square(flat)
     V, fine = inverse(information)
@@ -88,12 +90,12 @@ def evaluate(shared: Shared, b: Tensor, S: Tensor, work: Work) -> Evaluation:
     return Evaluation(f, V, fine & inside & torch.isfinite(f.sum(dim=1)))
 
 
-def linear_predictor(shared: Shared, b: Tensor, here: slice, out: Tensor, far: bool) -> Tensor:
+def linear_predictor(shared: Shared, b: Tensor, Qt: Tensor, here: slice, out: Tensor, far: bool) -> Tensor:
     """Q b + offset (C, rows), held, where it may go `far`, where the links still are numbers."""
     if shared.offset is None:
-        torch.mm(b, shared.Qt[:, here], out=out)
+        torch.mm(b, Qt[:, here], out=out)
     else:
-        torch.addmm(shared.offset[here], b, shared.Qt[:, here], out=out)
+        torch.addmm(shared.offset[here], b, Qt[:, here], out=out)
     return out.clamp_(-FAR, FAR) if far else out
 
 
@@ -162,23 +164,24 @@ def _median_shift(shared: Shared, information: Tensor, V: Tensor, third: Tensor,
     return (information @ Rc[:, :, None])[:, :, 0]
 
 
-def log_likelihood(shared: Shared, b: Tensor, S: Tensor, work: Work) -> Tensor:
-    """(C,) of successes S (C, n) at coefficients b, without what depends on the responses alone."""
-    total, far = torch.zeros_like(b[:, 0]), _far(shared, b)
-    for here, (e, *abc, other) in work.tiles(len(b), int(shared.Q.shape[0])):
-        eta = linear_predictor(shared, b, here, e, far)
-        mu, *_ = rows(shared.family, shared.link, eta, (abc[0], abc[1], abc[2]))
-        total += _log_rows(shared, eta, mu, S[:, here], None if shared.T is None else shared.T[here], other).sum(dim=1)
-    return total
-
-
-def _log_rows(shared: Shared, eta: Tensor, mu: Tensor, S: Tensor, T: Tensor | None, out: Tensor) -> Tensor:
+def log_rows(shared: Shared, eta: Tensor, mu: Tensor, S: Tensor, T: Tensor | None) -> Tensor:
+    """(C,) log-likelihoods of the rows of a tile, without what depends on the responses alone; overwrites mu."""
     if shared.family == "poisson":
-        return S * eta - (mu if T is None else mu * T)
+        return (S * eta - (mu if T is None else mu * T)).sum(dim=1)
     if T is None:
-        likely = torch.sub(S, mu, out=out).abs_().neg_().add_(1.0)
+        likely = torch.sub(S, mu, out=mu).abs_().neg_().add_(1.0)
         if bool(likely.amin() > CANCELS):
-            return likely.log_()
+            return _sum_of_logs(likely)
     trials = 1.0 if T is None else T
     low, high = log_shares(shared.link, eta)
-    return torch.where(S != 0, S * low, 0.0) + torch.where(trials != S, (trials - S) * high, 0.0)
+    return (torch.where(S != 0, S * low, 0.0) + torch.where(trials != S, (trials - S) * high, 0.0)).sum(dim=1)
+
+
+def _sum_of_logs(p: Tensor) -> Tensor:
+    """(C,) of p (C, n) above CANCELS, overwritten: a logarithm of each product of 32 numbers."""
+    total = torch.zeros_like(p[:, 0])
+    for _ in range(5):
+        half = p.shape[1] // 2
+        total += p[:, 2 * half :].log().sum(dim=1)
+        p = p[:, :half].mul_(p[:, half : 2 * half])
+    return total + p.log().sum(dim=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from formula_neuro.errors import FitError
@@ -10,10 +12,25 @@ from formula_neuro.family import Array
 from formula_neuro.kernels.irls import irls
 from formula_neuro.kernels.normal_equations import root_of_inverse
 
-from ..newton import search
+from ..newton import Point, search
 from ..problem import Problem as TableProblem
 from .design import Rows
 from .estimates import Estimates
+
+ROWS = 2_000_000  # that one voxel may take: where so many do not lead to a root, there hardly is one
+
+
+@dataclass
+class Limited:
+    """A problem with so many evaluations left."""
+
+    problem: TableProblem
+    left: int
+
+    def point(self, a: Array) -> Point | None:
+        """The problem's own, None when there are none left."""
+        self.left -= 1
+        return self.problem.point(a) if self.left >= 0 else None
 
 
 def alone(design: Rows, y: Array) -> Estimates | None:
@@ -37,12 +54,12 @@ def _adjusted(design: Rows, y: Array) -> Estimates | None:
     problem = TableProblem(
         design.how, design.family, design.Q, design.R, y, design.w, design.offset, np.eye(r), np.zeros(r)
     )
-    best = None
+    best, limited = None, Limited(problem, max(1, ROWS // len(y)))
     for a in problem.starts():
-        start = problem.point(a)
+        start = limited.point(a)
         if start is None:
             continue
-        found = search(problem.point, start, problem.cap)
+        found = search(limited.point, start, problem.cap)
         if best is None or (found.converged, -found.point.decrement) > (best.converged, -best.point.decrement):
             best = found
         if found.converged:
