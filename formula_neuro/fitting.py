@@ -129,6 +129,7 @@ def fit(
             contrasts=contrasts,
             na_action=na_action,
             mask=mask,
+            backend=backend,
             running=Running(device, workers, progress, seed),
         )
         return registry.run(registry.installed().choose(asked, backend), asked)

@@ -32,7 +32,8 @@ def stamps(images: Sequence[Source]) -> list[Stamp]:
     if gone:
         raise FileNotFoundError(
             f"{len(gone)} of {len(images)} images do not exist: {some([str(images[i].path) for i in gone])} "
-            f"({rows_in_words(gone)})"
+            f"({rows_in_words(gone)}); correct the paths (relative ones start at the table's file, or for a table in "
+            "memory at the working directory), or leave these rows out"
         )
     _each_once(images)
     return [stamp for stamp in found if stamp is not None]

@@ -78,9 +78,7 @@ def is_image_path(value: Any) -> bool:
 
 
 def _of_column(column: pd.Series, response: str, home: Path) -> tuple[Source, ...]:
-    missing = [
-        i for i, cell in enumerate(column) if not is_image(cell) and (cell is None or cell is pd.NA or cell != cell)
-    ]
+    missing = [i for i, cell in enumerate(column) if not is_image(cell) and _is_missing(cell)]
     if missing:
         raise ImageError(
             f"{response}: {len(missing)} of {len(column)} rows have no image ({rows_in_words(missing)}); leave these "
@@ -100,6 +98,11 @@ def _of_column(column: pd.Series, response: str, home: Path) -> tuple[Source, ..
         else Source(path.name if short[path.name] == 1 else str(cell), path=path)
         for i, (cell, path) in enumerate(zip(column, paths, strict=True))
     )
+
+
+def _is_missing(cell: Any) -> bool:
+    """Whether a cell without an image holds nothing: an empty text is the working directory's path, and no image."""
+    return bool(cell is None or cell is pd.NA or cell != cell or (isinstance(cell, str) and not cell.strip()))
 
 
 def rows_in_words(rows: Sequence[int], most: int = 5) -> str:

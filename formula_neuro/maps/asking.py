@@ -6,15 +6,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from .. import registry
 from ..design import Design, model_matrix
 from ..errors import DataError, FormulaError
 from ..estimator import BIAS_REDUCED, Estimator, as_estimator
-from ..family import Binomial, Family
+from ..family import Array, Binomial, Family
 from ..formula import Formula, parse
 from ..syntax.expression import Name, label
 from ..table import as_table
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from ..images.stack import Images
 
 HERE = Running()
+AT_ONCE = 4_000_000  # values that are looked at together
+SUBJECTS = ("participant_id", "subject_id", "subject")  # columns that name whom an image is of
 IMAGE_ENDINGS = (".nii", ".nii.gz", ".img", ".img.gz", ".hdr", ".mgz", ".mgh")
 
 
@@ -39,8 +43,7 @@ def names_images(formula: str, table: pd.DataFrame) -> bool:
 
 
 def _holds_images(column: pd.Series) -> bool:
-    first = next((value for value in column.array if value is not None and value == value), None)
-    return _is_image(first)
+    return any(_is_image(value) for value in column.array[:100])  # a long column of texts is no reason to wait
 
 
 def _is_image(value: Any) -> bool:
@@ -68,6 +71,7 @@ def map_request(
     contrasts: Mapping[str, Any] | None = None,
     na_action: str = "omit",
     mask: Any = None,
+    backend: str | None = None,
     running: Running = HERE,
 ) -> MapRequest:
     """The request of a formula whose response is a column of images; `data` is a table or what read_images gave."""
@@ -94,12 +98,15 @@ def map_request(
 
     model = model_of(design, family, estimator)
     how = as_estimator(estimator, model)
+    weighed = np.ones(len(design.rows)) if design.weights is None else design.weights
     _check_model(design, family, how)  # before any image is read, which may take minutes
+    if not hasattr(data, "voxels"):
+        unread: Any = SimpleNamespace(voxels=())
+        registry.installed().choose(MapRequest(model, family, how, design, unread, weighed), backend)
     images = _images(data, response, mask, family, running)
     chosen = images if len(design.rows) == len(images.table) else images.select(design.rows)
     _check_images(chosen, family)
-    weighed = np.ones(len(design.rows)) if design.weights is None else design.weights
-    messages = (*images.messages, *design.messages, *_about(chosen, family))
+    messages = (*images.messages, *design.messages, *_about(chosen, family, weighed), *_repeated(chosen, design))
     return MapRequest(model, family, how, design, chosen, weighed, messages, running, images)
 
 
@@ -135,7 +142,8 @@ def _check_model(design: Design, family: Family, how: Estimator) -> None:
     """What can be refused before any image is read."""
     n, p = design.matrix.shape
     if n <= p:
-        raise DataError(f"{n} images cannot determine {p} coefficients; leave terms out, or add images")
+        said = "".join(f". {message}" for message in design.messages)
+        raise DataError(f"{n} images cannot determine {p} coefficients; leave terms out, or add images{said}")
     if how.word in BIAS_REDUCED and family.name == "gaussian":
         raise DataError(f"estimator={how.word!r} is for binomial and poisson; least squares have no bias to reduce")
 
@@ -151,10 +159,45 @@ def _check_images(images: Images, family: Family) -> None:
         raise DataError(
             f"no voxel is left to fit: no voxel of the mask has the events that min_count={images.min_count} asks for"
         )
+    if family.name == "poisson" and not images.binary:
+        _check_counts(images)
 
 
-def _about(images: Images, family: Family) -> tuple[str, ...]:
+def _check_counts(images: Images) -> None:
+    """Raise DataError at the first value that is no count; the search would end nowhere there."""
+    step = max(1, AT_ONCE // len(images))
+    for first in range(0, len(images.voxels), step):
+        values = images.block(first, min(first + step, len(images.voxels)))
+        wrong = np.argwhere((values < 0) | (values != np.round(values)))
+        if len(wrong):
+            voxel, row = wrong[0]
+            place = tuple(int(i) for i in np.unravel_index(images.voxels[first + voxel], images.grid.shape))
+            raise DataError(
+                f"{images.response}: the image of row {row + 1} holds {values[voxel, row]:g} in voxel {place}, but "
+                "family='poisson' takes counts 0, 1, 2, ...; use family='gaussian' for images of other numbers"
+            )
+
+
+def _repeated(images: Images, design: Design) -> tuple[str, ...]:
+    """A note on subjects with several images in a model that takes images as independent."""
+    name = next((name for name in SUBJECTS if name in images.table.columns), None)
+    if name is None or design.random:
+        return ()
+    names = images.table[name].dropna().astype(str)
+    often = list(dict.fromkeys(names[names.duplicated()]))
+    if not often:
+        return ()
+    shown = ", ".join(often[:5]) + (", ..." if len(often) > 5 else "")
+    return (
+        f"{name}: {len(often)} of {names.nunique()} subjects have several images ({shown}), which count as independent "
+        f"here; leave one of each, or add (1|{name})",
+    )
+
+
+def _about(images: Images, family: Family, weights: Array) -> tuple[str, ...]:
     """Notes on what family and images make of each other."""
+    if isinstance(family, Binomial) and (np.abs(weights - np.round(weights)) > 1e-3).any():  # R's own bound
+        return (f"{images.response}: shares times weights are not whole numbers of successes",)
     if images.binary and family.name == "gaussian":
         return (
             "the images are masks of 0 and 1, fitted by least squares (family='gaussian'); family='binomial(probit)' "

@@ -78,7 +78,8 @@ class MapRequest:
         """In words: "glm (binomial) in 72603 voxels of 250 images"."""
         n = self.n_random
         random = f", {n} random term{'s' if n != 1 else ''}" if n else ""
-        where = f"{len(self.images.voxels)} voxels of {self.shape[0]} images"
+        voxels = len(self.images.voxels)  # 0 before they are read
+        where = f"{f'{voxels} voxels' if voxels else 'every voxel'} of {self.shape[0]} images"
         return f"{self.model} ({self.family.name}{random}) in {where}"
 
     def at(self, voxel: int) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from formula_neuro.kernels.rank import aliased
 from formula_neuro.kernels.voxel_blocks import fit_blocks
 from formula_neuro.maps.fit import MapFit
 from formula_neuro.maps.request import MapRequest
@@ -23,4 +24,6 @@ def fit(request: MapRequest) -> MapFit:
     dispersed = request.family.name == "gaussian"
     df = float(len(problem.rows.used) - problem.rows.rank) if dispersed else float("inf")
     engine = Engine(request.family, request.estimator, request.running.device)
-    return fit_blocks(request, problem, "voxel-lm" if dispersed else "voxel-glm", df_resid=df, engine=engine)
+    lost = aliased(request.design.names, problem.rows.kept)
+    backend = "voxel-lm" if dispersed else "voxel-glm"
+    return fit_blocks(request, problem, backend, df_resid=df, messages=lost, engine=engine)
