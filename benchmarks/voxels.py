@@ -3,6 +3,7 @@
 Processor time of one thread, so that other programmes on the machine disturb less; R is timed inside one R process by
 its formula call with a summary, as one would loop over voxels, and needs brglm2. The floor is what the arithmetic of
 the passes costs by torch's own kernels: one erfc, one exp, eight simple operations and the matrix products a number.
+Passes are those over all rows; what a coarse model of many rows or the closing pass costs is not in the floor.
 `--map` fits the whole synthetic map of 72,603 voxels, 13,680 subjects and 6 columns on all cores; otherwise its time is
 extrapolated from 1,200 voxels.
 """
