@@ -164,3 +164,26 @@ def test_files_of_masks_give_the_same_maps(tmp_path, images, fitted, monkeypatch
 
 def test_the_model_in_words_names_the_prior(fitted) -> None:
     assert "Wishart" in str(fitted) and "spatial" in str(fitted)
+
+
+def test_the_command_line_fits_files_and_writes_maps(tmp_path, images, monkeypatch) -> None:
+    from typer.testing import CliRunner
+
+    from formula_neuro.cli import app
+
+    monkeypatch.setenv("FORMULA_NEURO_CACHE", str(tmp_path / "cache"))
+    Y = images.store.values(np.arange(120))
+    names = [f"{i}.nii.gz" for i in range(len(images))]
+    for i, name in enumerate(names):
+        nib.Nifti1Image(Y[:, i].reshape(6, 5, 4), images.grid.affine).to_filename(tmp_path / name)
+    images.table.assign(lesion=names).to_csv(tmp_path / "subjects.csv", index=False)
+    asked = ["fit", "lesion ~ age", str(tmp_path / "subjects.csv"), "--family", PROBIT, "--estimator", "spatial"]
+    said = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "maps")])
+    assert said.exit_code == 0, said.output
+    assert (tmp_path / "maps" / "contrast-age_stat-positive_statmap.nii.gz").exists()
+
+
+def test_a_refit_by_another_estimator_is_of_the_voxels_that_were_read() -> None:
+    rare = masks(np.ones((6, 5, 4), dtype=bool), n=40, level=-2.0)
+    v = fn.fit("lesion ~ age", rare, family=PROBIT, estimator="spatial")
+    assert fn.refit(v, estimator="mean_br").n_voxels == len(rare.voxels) < v.n_voxels

@@ -249,6 +249,7 @@ def model_words(request: Request | MapRequest) -> str:
         "agq": f"maximum likelihood ({request.estimator})",
         "mean_br": "mean bias reduction",
         "median_br": "median bias reduction",
+        "spatial": "its posterior under a spatial prior",
         "jeffreys": f"likelihood penalised by Jeffreys' prior{_power(request.estimator)}",
     }.get(request.estimator.word, request.estimator.word)
     zeros = "" if request.inflation is None else "zero-inflated "

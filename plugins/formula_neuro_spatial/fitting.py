@@ -33,7 +33,10 @@ def fit(request: MapRequest) -> MapFit:
     prior_df = rows.shape[1] + 1.0 if how.prior_df is None else how.prior_df
     model = Model(Likelihood(rows, images.block, graph.size), graph, prior_df)
     answer = answered(model, how, request)
-    scale = "its prior is Wishart with scale I for covariates standardised inside, so that Sigma depends on this scale"
+    scale = (
+        f"the precision between neighbours has the prior Wishart({prior_df:g}, I) for standardised covariates; "
+        "fit.engine.sigma and fit.engine.level have the posterior of Sigma and of the means over voxels"
+    )
     messages = (*request.messages, *notes, *answer.notes, scale)
     found = values(answer, rows.T, model.likelihood.loglik(answer.mean))
     tables = engine(answer, rows.T, request.design.names)
