@@ -146,18 +146,32 @@ def fit(options: FitOptions, as_json: bool) -> None:
 
 
 def _data(options: FitOptions) -> Any:
-    """What is fitted: the path, or the images that it names where they are read in another way."""
+    """What is fitted: the path, or the images that it names where they are read in another way.
+
+    What fit() refuses before it reads any image is refused here as well.
+    """
     images = options.images
     if not images.of_reading:
         return options.data
-    from .formula import parse
+    from .estimator import as_estimator
+    from .family import Binomial, as_family
     from .images.reading import read_images
-    from .maps.asking import response_name
+    from .maps.asking import unread_request
 
-    name = response_name(parse(options.formula, []))
+    family = as_family(options.family)
+    asked = unread_request(
+        options.formula,
+        options.data,
+        family=family,
+        estimator=None if options.estimator is None else as_estimator(options.estimator),
+        weights=options.weights,
+        offset=options.offset,
+        backend=options.backend,
+    )
     return read_images(
         options.data,
-        name,
+        asked.images.response,
+        binary=True if isinstance(family, Binomial) and images.threshold is None else None,
         mask=images.mask,
         threshold=images.threshold,
         min_count=images.min_count,
@@ -171,6 +185,8 @@ def _check_outputs(options: FitOptions) -> None:
 
     if options.images.layout not in LAYOUTS:
         raise ValueError(f"--layout {options.images.layout} is not known; there are {', '.join(LAYOUTS)}")
+    if options.images.voxels < 1:
+        raise ValueError(f"--voxels is how many voxels are refitted, 1 or more; got {options.images.voxels}")
     if options.report is not None:
         from .display.page import check_writable
 

@@ -103,6 +103,18 @@ def test_weights_that_are_no_trials_are_told(table) -> None:
     assert "lesion: shares times weights are not whole numbers of successes" in said(v)
 
 
+def test_empty_images_alone_are_told_as_such_of_masks(table) -> None:
+    for path in table["lesion"]:
+        nibabel.save(nibabel.Nifti1Image(np.zeros(SHAPE, np.uint8), AFFINE), path)
+    with pytest.raises(ImageError, match="all 12 images are empty: no voxel is 1; are these the right files"):
+        fn.fit("lesion ~ age", table, **PROBIT)
+
+
+def test_more_events_than_any_voxel_has_are_told_with_what_there_are(table) -> None:
+    with pytest.raises(ImageError, match=r"min_count=12, but the most .* is an event in \d+ of 12 images; give a smal"):
+        fn.read_images(table, "lesion", min_count=12)
+
+
 def test_an_empty_cell_is_a_row_without_an_image(table) -> None:
     table.loc[2, "lesion"] = " "
     with pytest.raises(ImageError, match=r"1 of 12 rows have no image \(row 3\)"):

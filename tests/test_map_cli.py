@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import nibabel as nib
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -70,11 +72,28 @@ def test_min_count_leaves_rare_voxels_out(study):
         (("lesion ~ age", "--layout", "afni"), "bids, fsl, spm"),
         (("age ~ lesion", "--mask", "nowhere.nii.gz"), "a column of image paths"),
         (("lesion ~ age", "--report", "no/where.html"), "make it first"),
+        (("lesion ~ age", "--crosscheck", "--voxels", "0"), "1 or more; got 0"),
+        (("lesion ~ age", "--min-count", "61"), "give a smaller min_count"),
     ],
 )
 def test_what_cannot_be_used_is_status_2_and_one_line(study, words, said):
     done = run(words[0], study[0], *words[1:], *PROBIT)
     assert done.exit_code == 2 and said in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("words", [("lesion ~ ago",), ("lesion ~ age", "--backend", "native-glm")])
+def test_what_needs_no_image_is_refused_before_they_are_read_in_another_way(study, words, monkeypatch):
+    monkeypatch.setattr("formula_neuro.images.reading.build", lambda plan, folder: pytest.fail("images were read"))
+    done = run(words[0], study[0], *words[1:], "--min-count", "2", *PROBIT)
+    assert done.exit_code == 2 and ("did you mean age?" in done.stderr or "not images" in done.stderr)
+
+
+def test_a_dot_stands_for_all_columns_with_options_of_reading_too(study, tmp_path):
+    table = tmp_path / "participants.tsv"
+    d = pd.read_csv(study[0], sep="\t").drop(columns="participant_id")
+    d.assign(lesion=[f"{Path(study[0]).parent}/{name}" for name in d["lesion"]]).to_csv(table, sep="\t", index=False)
+    done = run("lesion ~ .", str(table), "--min-count", "2", *PROBIT)
+    assert done.exit_code == 0 and "age " in done.stdout
 
 
 @pytest.mark.r

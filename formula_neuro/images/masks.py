@@ -110,6 +110,8 @@ def derived(held: Kept) -> tuple[NDArray[np.bool_], str]:
         used, how = store.complete, "those that are other than 0 in any image and missing in none"
     else:
         used, how = store.counts == store.n, "those that are neither 0 nor missing in any image"
+    if store.binary and not used.any():
+        raise ImageError(f"all {store.n} images are empty: no voxel is 1; are these the right files?")
     if not used.any():
         raise ImageError(f"no voxel is among {how}, and no mask can be derived; do the images overlap? Or give mask=")
     inside = np.zeros(store.grid.size, bool)

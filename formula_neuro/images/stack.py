@@ -129,6 +129,12 @@ def analysed(store: Store, mask: NDArray[np.bool_], rows: Indices, min_count: in
     counts, complete = np.zeros(len(inside), np.int64), np.ones(len(inside), bool)
     counts[held], complete[held] = _counts(store, places[held], rows)
     kept = (counts >= min_count) & complete  # a voxel that one image misses would need other rows
+    most = int(counts[complete].max(initial=0))
+    if not kept.any() and most:
+        raise ImageError(
+            f"no voxel is left to analyse: min_count={min_count}, but the most that a voxel of the mask has is an "
+            f"event in {most} of {len(rows)} images; give a smaller min_count"
+        )
     if not kept.any():
         raise ImageError(
             f"no voxel is left to analyse: of the {len(inside)} in the mask, none has an event in {min_count} or more "

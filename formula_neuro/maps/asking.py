@@ -19,7 +19,6 @@ from ..estimator import BIAS_REDUCED, Estimator, as_estimator
 from ..family import Array, Binomial, Family
 from ..formula import Formula, parse
 from ..syntax.expression import Name, label
-from ..table import as_table
 from .request import MapRequest, Running
 
 if TYPE_CHECKING:
@@ -75,6 +74,47 @@ def map_request(
     running: Running = HERE,
 ) -> MapRequest:
     """The request of a formula whose response is a column of images; `data` is a table or what read_images gave."""
+    asked = unread_request(
+        formula,
+        data,
+        family=family,
+        estimator=estimator,
+        weights=weights,
+        offset=offset,
+        subset=subset,
+        contrasts=contrasts,
+        na_action=na_action,
+        mask=mask,
+        backend=backend,
+        running=running,
+    )
+    design = asked.design
+    images = _images(data, asked.images.response, mask, family, running)
+    chosen = images if len(design.rows) == len(images.table) else images.select(design.rows)
+    _check_images(chosen, family)
+    messages = (*images.messages, *design.messages, *_about(chosen, family, asked.weights), *_repeated(chosen, design))
+    return replace(asked, images=chosen, messages=messages, source=images)
+
+
+def unread_request(
+    formula: str,
+    data: Any,
+    *,
+    family: Family,
+    estimator: Estimator | None = None,
+    weights: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    na_action: str = "omit",
+    mask: Any = None,
+    backend: str | None = None,
+    running: Running = HERE,
+) -> MapRequest:
+    """The same without the images, of which it has the column's name alone: reading them may take minutes.
+
+    Raises whatever can be refused without them.
+    """
     table, response = _table(formula, data, mask)
     parsed = parse(formula, [str(c) for c in table.columns])
     if response_name(parsed) != response:
@@ -99,15 +139,12 @@ def map_request(
     model = model_of(design, family, estimator)
     how = as_estimator(estimator, model)
     weighed = np.ones(len(design.rows)) if design.weights is None else design.weights
-    _check_model(design, family, how)  # before any image is read, which may take minutes
+    _check_model(design, family, how)
+    unread: Any = SimpleNamespace(voxels=(), response=response)
+    request = MapRequest(model, family, how, design, unread, weighed, running=running)
     if not hasattr(data, "voxels"):
-        unread: Any = SimpleNamespace(voxels=())
-        registry.installed().choose(MapRequest(model, family, how, design, unread, weighed), backend)
-    images = _images(data, response, mask, family, running)
-    chosen = images if len(design.rows) == len(images.table) else images.select(design.rows)
-    _check_images(chosen, family)
-    messages = (*images.messages, *design.messages, *_about(chosen, family, weighed), *_repeated(chosen, design))
-    return MapRequest(model, family, how, design, chosen, weighed, messages, running, images)
+        registry.installed().choose(request, backend)
+    return request
 
 
 def _table(formula: str, data: Any, mask: Any) -> tuple[pd.DataFrame, str]:
@@ -118,8 +155,8 @@ def _table(formula: str, data: Any, mask: Any) -> tuple[pd.DataFrame, str]:
         if mask is not None:
             raise DataError("these images were read with a mask already: give mask= to fn.read_images, not to fn.fit")
         return data.table, data.response
-    columns = [] if isinstance(data, (str, os.PathLike)) else [str(c) for c in as_table(data).columns]
-    name = response_name(parse(formula, columns))
+    left, tilde, _ = formula.partition("~")
+    name = response_name(parse(f"{left}~ 1" if tilde else formula))  # a '.' waits for the table's columns
     if name is None:
         raise FormulaError(
             "the response of a model of images is the name of a column of paths, as in 'lesion ~ age'", formula, 0
