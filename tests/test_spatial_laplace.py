@@ -184,3 +184,11 @@ def test_an_accelerated_search_ends_at_the_fixed_point_of_a_slow_map() -> None:
     slow = np.array([[0.95, 0.1], [0.0, 0.9]])
     found = fixed_point(lambda x: slow @ (x - 3.0) + 3.0, np.zeros(2), 1e-9, 60)
     assert np.allclose(found.theta, 3.0, atol=1e-6) and found.steps < 15
+
+
+@pytest.mark.parametrize(("level", "n", "fixed"), [(-2.4, 25, True), (-2.8, 15, False)])
+def test_data_too_rare_for_the_correction_are_told_so(level, n, fixed) -> None:
+    model, _ = lattice((5, 5, 4), n=n, level=level)
+    found = laplace(model)
+    assert found.converged and np.isfinite(found.mean).all()
+    assert any("no fixed point" in note for note in found.notes) != fixed
