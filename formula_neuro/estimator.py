@@ -274,7 +274,8 @@ class Spatial(_Approximate):
     Maps: "coef" is the posterior mean, "se" the posterior standard deviation, "z" their ratio.
 
     method: "laplace" (a normal approximation around the mode with a correction for skewness, Q by EM: the same numbers
-        at every call), or "gibbs" (sampling, exact but for Monte Carlo error).
+        at every call), or "gibbs" (sampling, exact but for Monte Carlo error; where events are rarer than some per cent
+        chains need tens of thousands of sweeps, and say where they have not met).
     draws: laplace: draws for the covariances (default 32); gibbs: sweeps kept of every chain (1000).
     chains, burn_in, thin: of gibbs: chains (4), sweeps left out first (1000), and of how many one is kept (1).
     prior_df: P + 1 by default, the smallest whole number with a proper prior (the authors' GPU program has 20, their
