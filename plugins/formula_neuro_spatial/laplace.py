@@ -113,9 +113,8 @@ def notes(search: FixedPoint, skewed: bool, furthest: float, known: bool) -> tup
     if not skewed:
         said.append(
             "events are so rare that Sigma with the correction for skewness has no fixed point: Sigma is that of the "
-            "uncorrected means, and the correction was added once; spreads are too small then (beside Gibbs sampling "
-            "at an incidence of 1 %, Sigma by about a half, standard deviations by a tenth where there are events and "
-            "by a quarter where there are none)"
+            "uncorrected means, and the correction was added once; spreads are likely to be too small then: compare "
+            "with estimator=Spatial(method='gibbs'), in chains long enough to meet"
         )
     if furthest > 0.5:
         said.append(
