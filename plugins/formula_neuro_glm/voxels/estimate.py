@@ -20,6 +20,8 @@ from .estimates import COMPLETE, OPEN, OVERLAP, QUASI, Estimates
 from .packed import Packed
 from .stubborn import alone
 
+SURE = 3.3  # 1 - exp(-exp(3.3)) differs from 1 by 2e-12
+
 
 @dataclass(frozen=True, eq=False)
 class Block:
@@ -62,7 +64,29 @@ def estimate(block: Block) -> Estimated:
     _by_programmes(block, known)
     missing = ~found.converged & ((known.kind == OVERLAP) | (not block.likeliest))
     _again(block, np.flatnonzero(missing), found)
+    _by_the_table(block, _saturated(rows, found), found)
     return out
+
+
+def _saturated(rows: Rows, found: Estimates) -> NDArray[np.intp]:
+    """Voxels whose bias-reduced means are 1 to rounding in some row of a complementary log-log model.
+
+    The adjusted score of few rows has several roots there, and bold steps may pass by the one that a table's search
+    and brglm2 end at.
+    """
+    if rows.family.link.name != "cloglog" or rows.how.word not in ("mean_br", "median_br"):
+        return np.zeros(0, dtype=np.intp)
+    with np.errstate(invalid="ignore"):
+        eta = found.b @ rows.Q.T + rows.offset
+        return np.flatnonzero(found.converged & (eta > SURE).any(axis=1))
+
+
+def _by_the_table(block: Block, which: NDArray[np.intp], found: Estimates) -> None:
+    """These voxels by the search of a table's model, where that ends at a root."""
+    for c in which:
+        one = alone(block.rows, block.Y[c].astype(float))
+        if one is not None and one.converged.all():
+            found.put(np.array([c]), one)
 
 
 def _by_programmes(block: Block, known: Classes) -> None:
