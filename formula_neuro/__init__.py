@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .lesions.study import lesion_study
     from .lesions.summaries import lesion_summaries
     from .lesions.tuning import tune_ell
-    from .maps.permutation import permutation_test
+    from .maps.inference.permutation import permutation_test
     from .other_searches import all_fit
     from .refitting import refit
     from .registry import backends, tasks
@@ -66,7 +66,7 @@ _PUBLIC = {
     "lesion_summaries": "lesions.summaries",
     "simulate_lesions": "lesions.simulate",
     "tune_ell": "lesions.tuning",
-    "permutation_test": "maps.permutation",
+    "permutation_test": "maps.inference.permutation",
     "read_images": "images.reading",
     "refit": "refitting",
     "crosscheck": "agreement",

@@ -181,7 +181,7 @@ def _data(options: FitOptions) -> Any:
 
 def _check_outputs(options: FitOptions) -> None:
     """Raise before the work starts where its results could not be written."""
-    from .maps.output import LAYOUTS
+    from .maps.files.output import LAYOUTS
 
     if options.images.layout not in LAYOUTS:
         raise ValueError(f"--layout {options.images.layout} is not known; there are {', '.join(LAYOUTS)}")
@@ -221,7 +221,7 @@ def _finish(m: Fitted, options: FitOptions, as_json: bool) -> None:
 def _words(m: Fitted) -> tuple[str, str]:
     """The summary, and what was found on the way."""
     if m.request.of_images:
-        from .maps import words
+        from .maps.display import words
 
         return words.body(m), words.ending(m)
     from .display import summary

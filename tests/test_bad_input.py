@@ -65,7 +65,7 @@ def test_a_missing_file(tmp_path):
 
 
 def test_a_folder(tmp_path):
-    refused(DataError, "y ~ x", "is a folder; give the path of a csv", data=tmp_path)
+    refused(FileNotFoundError, "y ~ x", "is a folder; give the path of a csv", "participants.tsv", data=tmp_path)
 
 
 def test_an_address():
@@ -549,7 +549,11 @@ def test_an_unknown_estimator(estimator):
 @pytest.mark.parametrize("nodes", [0, 101])
 def test_a_number_of_nodes_out_of_range(nodes):
     refused(
-        ValueError, "b ~ x + (1|g)", f"AGQ takes 1 to 100 nodes, got {nodes}", estimator=f"AGQ({nodes})", **BINOMIAL
+        ValueError,
+        "b ~ x + (1|g)",
+        f"AGQ takes 1 to 100 nodes, a whole number, got {nodes}",
+        estimator=f"AGQ({nodes})",
+        **BINOMIAL,
     )
 
 

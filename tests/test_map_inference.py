@@ -10,8 +10,8 @@ from scipy import ndimage
 
 import formula_neuro as fn
 from formula_neuro.errors import Unable
-from formula_neuro.maps.clusters import STRUCTURES
-from formula_neuro.maps.tfce import Neighbours, enhanced
+from formula_neuro.maps.inference.clusters import STRUCTURES
+from formula_neuro.maps.inference.tfce import Neighbours, enhanced
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.maps.contrast import MapContrast
+from formula_neuro.maps.inference.contrast import MapContrast
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def fit():
 
 def painted(fit, z) -> MapContrast:
     """A contrast whose z values are these, (V,)."""
-    from formula_neuro.maps.retested import values_of
+    from formula_neuro.maps.inference.retested import values_of
 
     return replace(fn.contrast(fit, "age"), values=values_of(np.asarray(z, dtype=float), 1, np.inf))
 

@@ -10,7 +10,7 @@ import pytest
 import formula_neuro as fn
 from formula_neuro.errors import DataError, Unable
 from formula_neuro.maps.fit import MapFit
-from formula_neuro.maps.resampling import strata
+from formula_neuro.maps.inference.resampling import strata
 
 REFERENCE = fn.lesion_reference(spacing=12)
 
@@ -75,8 +75,8 @@ def test_neither_blocks_nor_chunks_nor_workers_change_a_number(beside, monkeypat
         return fn.permutation_test(beside, "age", n=30, seed=9, statistic=statistic, cluster_threshold=1.5, **options)
 
     once = run()
-    monkeypatch.setattr("formula_neuro.maps.nulls.VALUES", 80 * 7)
-    monkeypatch.setattr("formula_neuro.maps.resampling.MOST", 5)
+    monkeypatch.setattr("formula_neuro.maps.inference.nulls.VALUES", 80 * 7)
+    monkeypatch.setattr("formula_neuro.maps.inference.resampling.MOST", 5)
     again = run()
     assert np.array_equal(once.p, again.p, equal_nan=True)
     assert np.allclose(once.draws, again.draws, rtol=1e-10)  # products of other sizes round otherwise

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
+from formula_neuro.maps.files.output import alphanumerics
 from formula_neuro.maps.fit import MapFit
-from formula_neuro.maps.output import alphanumerics
 
 GROUPED = re.compile(r"contrast-[A-Za-z0-9]+_stat-[A-Za-z0-9]+_statmap\.(nii\.gz|json)")
 

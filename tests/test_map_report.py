@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
+from formula_neuro.maps.display.recipes import python_code, r_code
 from formula_neuro.maps.fit import MapFit
-from formula_neuro.maps.recipes import python_code, r_code
 
 
 @pytest.fixture(scope="module")

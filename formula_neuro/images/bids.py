@@ -48,7 +48,10 @@ def _participants(folder: Path) -> pd.DataFrame:
     places = [place / "participants.tsv" for place in (folder, *folder.resolve().parents[:2])]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        raise FileNotFoundError(f"{folder}: there is no participants.tsv in it, nor up to two folders above")
+        raise FileNotFoundError(
+            f"{folder} is a folder; give the path of a csv or tsv file, or of a BIDS derivatives folder: there is no "
+            "participants.tsv in it, nor up to two folders above"
+        )
     names = [str(name) for name in pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8-sig").columns]
     table = pd.read_csv(
         path,

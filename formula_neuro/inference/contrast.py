@@ -10,8 +10,8 @@ import pandas as pd
 
 from ..errors import DataError, Unable
 from ..family import Array
-from ..maps.contrast import MapContrast, contrast_maps
 from ..maps.fit import MapFit
+from ..maps.inference.contrast import MapContrast, contrast_maps
 from ..result import Fit
 from .coefficients import check_level, wald
 from .hypothesis import as_rows

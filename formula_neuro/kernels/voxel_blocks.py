@@ -12,9 +12,9 @@ import numpy as np
 from .. import __version__
 from ..family import Array
 from ..images.folders import cache_folder
+from ..maps.display.words import about
 from ..maps.fit import MapFit
 from ..maps.request import MapRequest
-from ..maps.words import about
 from ..running.bar import bar
 from ..running.kept import Kept
 from ..running.pieces import finished

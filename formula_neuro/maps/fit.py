@@ -132,7 +132,7 @@ class MapFit:
     @cached_property
     def space(self) -> int:
         """NIfTI's code of the images' space, which the maps carry on: 4 MNI, 2 aligned to something."""
-        from .space import space_code
+        from .files.space import space_code
 
         return space_code(self.request.images)
 
@@ -196,19 +196,19 @@ class MapFit:
         to_minus_infinity (the data may leave the sign open), beyond_1.96, discoveries (false discovery rate `alpha`,
         Benjamini and Hochberg), of which positive and negative, z_min, z_max, and the median estimate.
         """
-        from .tables import by_coefficient
+        from .display.tables import by_coefficient
 
         return by_coefficient(self, alpha)
 
     def glance(self) -> pd.DataFrame:
         """One row on the whole: model, family, images, voxels, how many converged, their classes, seconds."""
-        from .tables import overall
+        from .display.tables import overall
 
         return overall(self)
 
     def summary(self) -> str:
         """The fit in words: what was fitted where, a table by coefficient, separation, convergence."""
-        from .words import summary
+        from .display.words import summary
 
         return Summary(summary(self))
 
@@ -218,7 +218,7 @@ class MapFit:
         v.plot("z", "age"), v.plot("coef", "age"), v.plot("incidence"), v.plot("class"), v.plot("histogram"). Without a
         coefficient, the last one. Needs the extra "plot".
         """
-        from .plot import plot
+        from .display.plot import plot
 
         return plot(self, statistic, coefficient)
 
@@ -229,7 +229,7 @@ class MapFit:
         nothing was fitted), "fsl" (cope1, varcope1, zstat1, design.mat, ...; 0 there) or "spm" (beta_0001, con_0001,
         spmT_0001, ...; NaN there). Each map has a JSON sidecar. dtype: "float64", or "float32" for half the size.
         """
-        from .output import to_nifti
+        from .files.output import to_nifti
 
         return to_nifti(self, folder, layout, dtype)
 
@@ -239,7 +239,7 @@ class MapFit:
         It holds slices of every coefficient's z and estimates, histograms, separation and convergence, clusters, and
         the code in Python and R. `crosscheck`, the answer of fn.crosscheck(v), adds R's verdict.
         """
-        from .report import report
+        from .display.report import report
 
         return report(self, path, crosscheck=crosscheck)
 
@@ -247,6 +247,6 @@ class MapFit:
         return self.summary()
 
     def _repr_html_(self) -> str:
-        from .words import short_html
+        from .display.words import short_html
 
         return short_html(self)

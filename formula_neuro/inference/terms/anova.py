@@ -13,7 +13,7 @@ from scipy import stats
 from ...errors import DataError, Unable
 from ...estimator import AGQ, BIAS_REDUCED, REML
 from ...maps.fit import MapFit
-from ...maps.terms import MapAnova, anova_maps
+from ...maps.inference.terms import MapAnova, anova_maps
 from ...request import Request
 from ...result import Fit, ability
 from ..told import told

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from ..family import Array
+from ...family import Array
 from .clusters import STRUCTURES
 
 if TYPE_CHECKING:
-    from ..images.stack import Images
+    from ...images.stack import Images
 
 Indices = NDArray[np.intp]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..family import Array
+from ...family import Array
 
 METHODS = ("fdr", "bh", "by", "bonferroni", "none")
 

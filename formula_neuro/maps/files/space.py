@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..images.stack import Images
+    from ...images.stack import Images
 
 ALIGNED, MNI = 2, 4  # NIfTI's codes
 

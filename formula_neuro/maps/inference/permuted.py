@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..family import Array
+from ...family import Array
 from .nulls import Rows
 
 SINGULAR = 1e-9  # of a column's information: below it, nothing is left of it beside the others

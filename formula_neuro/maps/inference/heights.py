@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Unable
-from ..estimator import BIAS_REDUCED, Jeffreys, MeanBR
-from ..family import Array
-from ..running.bar import bar
-from ..running.pieces import finished
+from ...errors import Unable
+from ...estimator import BIAS_REDUCED, Jeffreys, MeanBR
+from ...family import Array
+from ...running.bar import bar
+from ...running.pieces import finished
 from .nulls import NullModel, Nulls, blocks, every, fitted, null_model
 from .permuted import Scores, without
 
 if TYPE_CHECKING:
-    from ..images.stack import Images
-    from .fit import MapFit
+    from ...images.stack import Images
+    from ..fit import MapFit
 
 
 def penalised(fit: MapFit) -> bool:

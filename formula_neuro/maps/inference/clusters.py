@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from ..errors import DataError
-from ..family import Array
+from ...errors import DataError
+from ...family import Array
 
 if TYPE_CHECKING:
     from .threshold import Thresholded

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import Unable
-from ..family import Array
+from ...errors import Unable
+from ...family import Array
 from .contrast import jointly
 
 if TYPE_CHECKING:
-    from .fit import MapFit
+    from ..fit import MapFit
 
 
 def wald_values(fit: MapFit, kind: str) -> tuple[dict[str, dict[str, Array]], dict[str, int]]:
     """The maps of every term and their degrees of freedom: F where statistics of coefficients are t."""
-    from ..inference.terms.sum_contrasts import in_sums
+    from ...inference.terms.sum_contrasts import in_sums
 
     if kind != "III":
         raise Unable(f"type={kind!r} by Wald's test would need smaller models; take type='III', or another test")

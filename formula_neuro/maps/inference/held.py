@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-from ..family import Array
-from ..inference.intervals.restrict import coordinates, independent_rows
+from ...errors import DataError
+from ...family import Array
+from ...inference.intervals.restrict import coordinates, independent_rows
 
 if TYPE_CHECKING:
-    from .fit import MapFit
+    from ..fit import MapFit
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..design import Design, TermColumns
-from ..errors import Unable
-from ..estimator import BIAS_REDUCED
-from ..family import Array
-from ..inference.terms.sum_contrasts import in_sums
+from ...design import Design, TermColumns
+from ...errors import Unable
+from ...estimator import BIAS_REDUCED
+from ...family import Array
+from ...inference.terms.sum_contrasts import in_sums
+from ..maps import image
 from .contrast import MapContrast
 from .heights import Nested, check_ratio, penalised
 from .held import estimable
-from .maps import image
 from .multiplicity import discoveries
 from .retested import joint_values
 from .wald_terms import wald_values
 
 if TYPE_CHECKING:
-    from .fit import MapFit
+    from ..fit import MapFit
 
 TYPES = ("I", "II", "III")
 TESTS = ("F", "Chisq", "Rao", "Wald")

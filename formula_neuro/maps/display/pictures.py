@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from ..display.plot import BLUE, GREY, INK, VERMILION, drawn
-from ..family import Array
+from ...display.plot import BLUE, GREY, INK, VERMILION, drawn
+from ...family import Array
 from .tables import BEYOND
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..images.stack import Images
-    from .fit import MapFit
+    from ...images.stack import Images
+    from ..fit import MapFit
 
 INSIDE = 0.9  # share of voxels in the template's brain from which it may stand behind them
 ACROSS, DOWN = 4, 2  # slices in a row, rows

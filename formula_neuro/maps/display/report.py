@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .. import __version__
-from ..display.page import by_rows, check_writable, csv_address, figure_part, minus, render
-from ..display.plot import png
-from .contrast import contrast_maps
+from ... import __version__
+from ...display.page import by_rows, check_writable, csv_address, figure_part, minus, render
+from ...display.plot import png
+from ..inference.contrast import contrast_maps
 from .pictures import canvas
 from .plot import Shown, shown
 from .recipes import python_code, r_code
 from .words import LEGEND, coefficients, convergence, model, separation, summary
 
 if TYPE_CHECKING:
-    from .agreement import MapAgreement
-    from .fit import MapFit
-    from .threshold import Thresholded
+    from ..agreement import MapAgreement
+    from ..fit import MapFit
+    from ..inference.threshold import Thresholded
 
 ALPHA = 0.05
 CLUSTERS = 10  # rows of a table

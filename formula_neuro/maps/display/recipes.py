@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..display.recipes import python_arguments, r_call
-from ..estimator import BIAS_REDUCED
+from ...display.recipes import python_arguments, r_call
+from ...estimator import BIAS_REDUCED
 
 if TYPE_CHECKING:
-    from .fit import MapFit
+    from ..fit import MapFit
 
 
 def python_code(fit: MapFit, data: str = "participants.tsv", mask: str = "mask.nii.gz") -> str:

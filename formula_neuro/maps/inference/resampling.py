@@ -11,18 +11,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..errors import DataError
-from ..family import Array
-from ..running.bar import bar
-from ..running.pieces import finished
+from ...errors import DataError
+from ...family import Array
+from ...running.bar import bar
+from ...running.pieces import finished
 from .clusters import STRUCTURES
 from .nulls import NullModel, Nulls, blocks, rows
 from .permuted import FreedmanLane, Scores
 from .tfce import Neighbours, enhanced
 
 if TYPE_CHECKING:
-    from ..images.stack import Images
-    from .fit import MapFit
+    from ...images.stack import Images
+    from ..fit import MapFit
 
 NUMBERS = 8_000_000  # statistics that are held at a time: voxels times permutations
 MOST = 128  # permutations at a time

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special, stats
 
-from ..errors import Unable
-from ..estimator import BIAS_REDUCED
-from ..family import Array
+from ...errors import Unable
+from ...estimator import BIAS_REDUCED
+from ...family import Array
+from ..maps import wald
 from .heights import Nested, check_ratio, penalised
 from .held import split
-from .maps import wald
 
 if TYPE_CHECKING:
-    from .fit import MapFit
+    from ..fit import MapFit
 
 TESTS = ("wald", "score", "lr")
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from ..errors import DataError
-from ..family import Array
-from ..inference.hypothesis import as_rows
-from .fit import MapFit
-from .maps import image, wald
+from ...errors import DataError
+from ...family import Array
+from ...inference.hypothesis import as_rows
+from ..fit import MapFit
+from ..maps import image, wald
 from .retested import TESTS, retested
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ class MapContrast:
     def threshold(
         self, method: str = "fdr", alpha: float = 0.05, *, tail: str = "both", min_size: int = 1, connectivity: int = 26
     ) -> Thresholded:
-        """Which voxels stand out; see maps.threshold.threshold."""
+        """Which voxels stand out; see maps.inference.threshold.threshold."""
         from .threshold import threshold
 
         return threshold(self, method, alpha, tail=tail, min_size=min_size, connectivity=connectivity)
 
     def to_nifti(self, folder: str | os.PathLike[str]) -> list[str]:
         """Write its maps with their sidecars, as MapFit.to_nifti; the paths written."""
-        from .output import named_contrast, write
+        from ..files.output import named_contrast, write
 
         return write(self.fit, folder, named_contrast(self.label, self.values, self.labels, self.fit.finite_df))
 

@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-from ..family import Array
+from ...family import Array
+from ..maps import image
 from .clusters import STRUCTURES, cluster_table
 from .contrast import MapContrast
-from .maps import image
 from .multiplicity import METHODS, adjusted
 
 TAILS = ("both", "greater", "less")
@@ -60,13 +60,13 @@ class Thresholded:
         """One row a cluster: sign, voxels, mm3, peak z, its p, coordinates x, y, z (mm) and a label of the atlas.
 
         atlas: an image of whole numbers (or its path), `labels` their names in order or by number; see
-        maps.clusters.cluster_table.
+        maps.inference.clusters.cluster_table.
         """
         return cluster_table(self, atlas, labels)
 
     def to_nifti(self, folder: str | os.PathLike[str]) -> list[str]:
         """Write the thresholded z map, the adjusted p values and the table of clusters; the paths written."""
-        from .output import write_thresholded
+        from ..files.output import write_thresholded
 
         return write_thresholded(self, folder)
 

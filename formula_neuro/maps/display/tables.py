@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .multiplicity import discoveries
+from ..inference.multiplicity import discoveries
 
 if TYPE_CHECKING:
-    from .fit import MapFit
+    from ..fit import MapFit
 
 BEYOND = 1.96
 
@@ -45,7 +45,7 @@ def by_coefficient(fit: MapFit, alpha: float = 0.05) -> pd.DataFrame:
 
 def overall(fit: MapFit) -> pd.DataFrame:
     """One row on the whole fit; see MapFit.glance."""
-    from .fit import CLASSES
+    from ..fit import CLASSES
 
     request = fit.request
     row = {

@@ -13,8 +13,8 @@ from scipy import special
 from .output import INTENTS, SAID, Written, alphanumeric, alphanumerics, provenance
 
 if TYPE_CHECKING:
-    from ..family import Array
-    from .fit import MapFit
+    from ...family import Array
+    from ..fit import MapFit
 
 EFFECTS = {"coef": "effect", "se": "variance", "t": "t", "z": "z", "p": "p", "df": "df", "separated": "separated"}
 EFFECTS |= {"positive": "positive"}
@@ -157,7 +157,7 @@ def beside_spm(fit: MapFit, place: Path) -> list[str]:
 # ---- all -----------------------------------------------------------------------------------------
 def _mask(fit: MapFit, path: Path) -> str:
     """The voxels that were analysed, as 0 and 1."""
-    from .maps import image
+    from ..maps import image
 
     made = image(fit, np.ones(fit.n_voxels), 0.0)
     made.set_data_dtype(np.uint8)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..display import digits
-from ..display.summary import model_words
+from ...display import digits
+from ...display.summary import model_words
 from .tables import BEYOND
 
 if TYPE_CHECKING:
-    from .fit import MapFit
+    from ..fit import MapFit
 
 VERBS = (
     "v.maps[...]  v.tidy()  v.plot()  v.report(path)  v.to_nifti(folder)  fn.contrast(v, ...).threshold()  "
@@ -112,7 +112,7 @@ def _numbers(values: object, decimals: int) -> list[str]:
 
 def separation(fit: MapFit) -> list[str]:
     """How many voxels are separated or constant, and what that means for the estimates; nothing where none is."""
-    from .fit import ALL_ONE, ALL_ZERO, CLASSES, COMPLETE, QUASI
+    from ..fit import ALL_ONE, ALL_ZERO, CLASSES, COMPLETE, QUASI
 
     if "class" not in fit.values or fit.family.name == "gaussian":  # whose estimates are always finite
         return []

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..errors import DataError, Unable
-from ..family import Array
-from ..inference.hypothesis import as_rows
+from ...errors import DataError, Unable
+from ...family import Array
+from ...inference.hypothesis import as_rows
+from ..fit import MapFit
+from ..maps import image
 from .clusters import STRUCTURES
 from .contrast import MapContrast
-from .fit import MapFit
 from .held import Split, split
-from .maps import image
 from .nulls import NullModel, Nulls, every, fitted, null_model
 from .permuted import FreedmanLane, Scores, without
 from .resampling import Extremes, Resampling, is_extreme, resampled, strata
@@ -83,7 +83,7 @@ class PermutationTest:
 
     def to_nifti(self, folder: Any) -> list[str]:
         """Write the z map, corrected and uncorrected p values and what they were made of, with sidecars; the paths."""
-        from .output import Written, alphanumeric, write
+        from ..files.output import Written, alphanumeric, write
 
         stem = f"contrast-{alphanumeric(self.contrast.label)}"
         about = {

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import Unable
-from ..family import Array
+from ...errors import Unable
+from ...family import Array
 from .pictures import Canvas, Colours, canvas, histograms, slices, spread
 from .tables import BEYOND
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .fit import MapFit
+    from ..fit import MapFit
 
 MOST = 8  # coefficients with slices of their own on a page
 USUAL = 98.0  # percent of the estimates that decide the colours: the most extreme ones would leave the others pale
@@ -96,7 +96,7 @@ def _of_coefficient(statistic: str, name: str, values: Array) -> tuple[str, str,
 
 def word_map(fit: MapFit, on: Canvas, name: str) -> Shown:
     """Slices of a map of one word."""
-    from .fit import CLASSES
+    from ..fit import CLASSES
 
     values = np.asarray(fit.words[name], dtype=float)
     if name == "class":

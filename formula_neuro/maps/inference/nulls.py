@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Unable
-from ..family import Array
-from ..running.bar import bar
-from ..running.pieces import finished
+from ...errors import Unable
+from ...family import Array
+from ...running.bar import bar
+from ...running.pieces import finished
 
 if TYPE_CHECKING:
-    from ..images.stack import Images
-    from .fit import MapFit
+    from ...images.stack import Images
+    from ..fit import MapFit
 
 VALUES = 2_000_000  # of a block: voxels times images
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..family import Array
-from .maps import image
+from ...family import Array
+from ..maps import image
 
 if TYPE_CHECKING:
-    from .fit import MapFit
-    from .threshold import Thresholded
+    from ..fit import MapFit
+    from ..inference.threshold import Thresholded
 
 LAYOUTS = ("bids", "fsl", "spm")
 DTYPES = ("float64", "float32")
@@ -75,7 +75,7 @@ def write(fit: MapFit, folder: str | os.PathLike[str], maps: Iterable[Written], 
 
 def provenance(fit: MapFit) -> dict[str, Any]:
     """What made the maps: formula, family, estimator, versions, counts."""
-    from .. import __version__
+    from ... import __version__
 
     request = fit.request
     return {
