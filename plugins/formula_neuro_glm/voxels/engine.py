@@ -13,7 +13,7 @@ from formula_neuro.family import Array, Family
 from formula_neuro.kernels.cone import recession_cone
 from formula_neuro.kernels.cones import moved_rows
 from formula_neuro.kernels.separation import SIGMOID, _sides
-from formula_neuro.maps.nulls import Nulls
+from formula_neuro.maps.inference.nulls import Nulls
 
 from ..moments import moments
 from ..newton import search
