@@ -156,21 +156,22 @@ def _data(options: FitOptions) -> Any:
     from .estimator import as_estimator
     from .family import Binomial, as_family
     from .images.reading import read_images
-    from .maps.asking import unread_request
+    from .maps.asking import Asked, unread_request
 
     family = as_family(options.family)
-    asked = unread_request(
+    estimator = None if options.estimator is None else as_estimator(options.estimator)
+    asked = Asked(
         options.formula,
         options.data,
-        family=family,
-        estimator=None if options.estimator is None else as_estimator(options.estimator),
+        family,
+        estimator,
         weights=options.weights,
         offset=options.offset,
         backend=options.backend,
     )
     return read_images(
         options.data,
-        asked.images.response,
+        unread_request(asked).images.response,
         binary=True if isinstance(family, Binomial) and images.threshold is None else None,
         mask=images.mask,
         threshold=images.threshold,

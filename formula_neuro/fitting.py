@@ -13,7 +13,7 @@ from .errors import DataError, FormulaError
 from .estimator import BIAS_REDUCED, GEE, Estimator, as_estimator
 from .family import Array, Binomial, Family, as_family
 from .inflation import inflation_design
-from .maps.asking import is_images, map_request, names_images
+from .maps.asking import Asked, is_images, map_request, names_images
 from .maps.request import Running
 from .request import Request
 from .result import Fit
@@ -118,7 +118,7 @@ def fit(
     how = None if estimator is None else as_estimator(estimator)
     table = data if is_images(data) else as_table(data)
     if mask is not None or is_images(data) or names_images(formula, table):
-        asked = map_request(
+        asked = Asked(
             formula,
             data,  # as given: the paths of images in a table may be relative to its file
             family=chosen_family,
@@ -132,7 +132,8 @@ def fit(
             backend=backend,
             running=Running(device, workers, progress, seed),
         )
-        return registry.run(registry.installed().choose(asked, backend), asked)
+        in_voxels = map_request(asked)
+        return registry.run(registry.installed().choose(in_voxels, backend), in_voxels)
     design = model_matrix(
         formula,
         table,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -58,92 +58,70 @@ def response_name(formula: Formula) -> str | None:
     return node.text if isinstance(node, Name) else None
 
 
-def map_request(
-    formula: str,
-    data: Any,
-    *,
-    family: Family,
-    estimator: Estimator | None = None,
-    weights: Any = None,
-    offset: Any = None,
-    subset: Any = None,
-    contrasts: Mapping[str, Any] | None = None,
-    na_action: str = "omit",
-    mask: Any = None,
-    backend: str | None = None,
-    running: Running = HERE,
-) -> MapRequest:
-    """The request of a formula whose response is a column of images; `data` is a table or what read_images gave."""
-    asked = unread_request(
-        formula,
-        data,
-        family=family,
-        estimator=estimator,
-        weights=weights,
-        offset=offset,
-        subset=subset,
-        contrasts=contrasts,
-        na_action=na_action,
-        mask=mask,
-        backend=backend,
-        running=running,
-    )
-    design = asked.design
-    images = _images(data, asked.images.response, mask, family, running)
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What fit() was asked: a formula whose response is a column of images, and a table or what read_images gave."""
+
+    formula: str
+    data: Any
+    family: Family
+    estimator: Estimator | None = None
+    weights: Any = None
+    offset: Any = None
+    subset: Any = None
+    contrasts: Mapping[str, Any] | None = None
+    na_action: str = "omit"
+    mask: Any = None
+    backend: str | None = None
+    running: Running = HERE
+
+
+def map_request(asked: Asked) -> MapRequest:
+    """The request of a model in every voxel, its images read."""
+    unread = unread_request(asked)
+    design = unread.design
+    images = _images(asked, unread.images.response)
     chosen = images if len(design.rows) == len(images.table) else images.select(design.rows)
-    _check_images(chosen, family)
-    messages = (*images.messages, *design.messages, *_about(chosen, family, asked.weights), *_repeated(chosen, design))
-    return replace(asked, images=chosen, messages=messages, source=images)
+    _check_images(chosen, asked.family)
+    about = (*_about(chosen, asked.family, unread.weights), *_repeated(chosen, design))
+    messages = (*images.messages, *design.messages, *about)
+    return replace(unread, images=chosen, messages=messages, source=images)
 
 
-def unread_request(
-    formula: str,
-    data: Any,
-    *,
-    family: Family,
-    estimator: Estimator | None = None,
-    weights: Any = None,
-    offset: Any = None,
-    subset: Any = None,
-    contrasts: Mapping[str, Any] | None = None,
-    na_action: str = "omit",
-    mask: Any = None,
-    backend: str | None = None,
-    running: Running = HERE,
-) -> MapRequest:
+def unread_request(asked: Asked) -> MapRequest:
     """The same without the images, of which it has the column's name alone: reading them may take minutes.
 
     Raises whatever can be refused without them.
     """
-    table, response = _table(formula, data, mask)
-    parsed = parse(formula, [str(c) for c in table.columns])
+    table, response = _table(asked.formula, asked.data, asked.mask)
+    parsed = parse(asked.formula, [str(c) for c in table.columns])
     if response_name(parsed) != response:
         shown = "nothing" if parsed.response is None else label(parsed.response)
         raise FormulaError(
             f"the images are those of the column {response!r}, but the response is {shown}; write '{response} ~ ...'",
-            formula,
+            asked.formula,
             0,
         )
     design = model_matrix(
         replace(parsed, response=None),
         table,
-        weights=weights,
-        offset=offset,
-        subset=subset,
-        contrasts=contrasts,
-        na_action=na_action,
-        beside=estimator.columns if estimator else (),
+        weights=asked.weights,
+        offset=asked.offset,
+        subset=asked.subset,
+        contrasts=asked.contrasts,
+        na_action=asked.na_action,
+        beside=asked.estimator.columns if asked.estimator else (),
     )
     from ..fitting import model_of  # which imports this file
 
-    model = model_of(design, family, estimator)
-    how = as_estimator(estimator, model)
+    model = model_of(design, asked.family, asked.estimator)
+    how = as_estimator(asked.estimator, model)
     weighed = np.ones(len(design.rows)) if design.weights is None else design.weights
-    _check_model(design, family, how)
+    _check_model(design, asked.family, how)
     unread: Any = SimpleNamespace(voxels=(), response=response)
-    request = MapRequest(model, family, how, design, unread, weighed, running=running)
-    if not hasattr(data, "voxels"):
-        registry.installed().choose(request, backend)
+    request = MapRequest(model, asked.family, how, design, unread, weighed, running=asked.running)
+    if not hasattr(asked.data, "voxels"):
+        registry.installed().choose(request, asked.backend)
     return request
 
 
@@ -164,15 +142,15 @@ def _table(formula: str, data: Any, mask: Any) -> tuple[pd.DataFrame, str]:
     return sources(data, name).table, name
 
 
-def _images(data: Any, response: str, mask: Any, family: Family, running: Running) -> Images:
+def _images(asked: Asked, response: str) -> Images:
     """The images of the response's column, read now unless the data are images already."""
     from ..images.reading import read_images
 
-    if hasattr(data, "voxels"):
-        images: Images = data
+    if hasattr(asked.data, "voxels"):
+        images: Images = asked.data
         return images
-    binary = True if isinstance(family, Binomial) else None
-    return read_images(data, response, mask=mask, binary=binary, progress=running.progress)
+    binary = True if isinstance(asked.family, Binomial) else None
+    return read_images(asked.data, response, mask=asked.mask, binary=binary, progress=asked.running.progress)
 
 
 def _check_model(design: Design, family: Family, how: Estimator) -> None:

@@ -11,7 +11,7 @@ from ..estimator import DEFAULTS, Estimator, as_estimator
 from ..family import Family, as_family
 from ..formula import parse
 from ..syntax.updating import updated
-from .asking import map_request
+from .asking import Asked, map_request
 from .fit import MapFit
 
 
@@ -39,7 +39,7 @@ def refit_maps(fit: MapFit, changes: Changes) -> MapFit:
     was = parse(old.design.formula.text, [str(c) for c in old.source.table.columns])
     default = old.model in DEFAULTS and old.estimator == DEFAULTS[old.model]()
     kept = None if default else old.estimator
-    request = map_request(
+    asked = Asked(
         old.design.formula.text if changes.formula is None else updated(was, changes.formula),
         old.source if changes.data is None else changes.data,
         family=old.family if changes.family is None else as_family(changes.family),
@@ -51,4 +51,5 @@ def refit_maps(fit: MapFit, changes: Changes) -> MapFit:
         na_action=changes.na_action or given.na_action,
         running=old.running,
     )
+    request = map_request(asked)
     return registry.run(registry.installed().choose(request, changes.backend), request)
