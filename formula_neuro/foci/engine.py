@@ -1,0 +1,37 @@
+"""What inference asks of a fitted meta-regression; the backend's engine answers it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..family import Array
+
+KINDS = ("fisher", "observed", "robust")  # covariances; "robust": sandwich, scores summed over studies
+
+
+class Engine(Protocol):
+    """Rows R (k, C) combine maps; voxels are the V of the request's brain.
+
+    b (C, P) are the coefficients of the maps, gamma (q,) those of the global columns, X (V, P) the basis.
+    """
+
+    b: Array
+    gamma: Array
+
+    def expand(self, coefficients: Array) -> Array:
+        """X times coefficients (m, P): (m, V)."""
+
+    def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
+        """Covariances of the k maps R b in every voxel, (V, k, k).
+
+        what: "intensity" of x_v'R b; "shape" of log pi = x_v'R b - log sum_v exp(x_v'R b), each row by itself a cell.
+        """
+
+    def moderator_covariance(self, kind: str) -> Array:
+        """Of gamma, (q, q)."""
+
+    def scores(self) -> Array:
+        """Sums of scores over the analyses of every study, (K, C P + q): maps first, row by row, gamma last."""
+
+    def solve(self, right: Array) -> Array:
+        """(information or penalised information)^-1 times right (C P + q, m)."""
