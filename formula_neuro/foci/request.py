@@ -18,6 +18,8 @@ from ..maps.request import Running
 if TYPE_CHECKING:
     from .table import Foci
 
+HERE = Running()
+
 
 @dataclass(frozen=True, eq=False)
 class Located:
@@ -37,8 +39,8 @@ class FociRequest:
 
     log mean of analysis i in voxel v = x_v' sum_c L_ic b_c + offset_i + z_i' gamma.
 
-    `design` is the global part: Z = design.matrix (M, q) with design.names, no intercept; design.offset (M,). `L` (M, C)
-    holds the columns of the spatial terms, `maps` their names (C,): for s(factor) one indicator column a level.
+    `design` is the global part: Z = design.matrix (M, q) with design.names, no intercept; design.offset (M,).
+    `L` (M, C) holds the columns of the spatial terms, `maps` their names (C,): for s(factor) an indicator a level.
     `cells` names the patterns of the factors in s(...), as rows over the maps: an intensity map each ("a:b" by level
     names). `group` (M,) numbers each analysis's cell; a dispersion is estimated for each. `cluster` (M,) numbers its
     study: what scores are summed over.
@@ -56,7 +58,7 @@ class FociRequest:
     located: Located
     brain: Brain
     messages: tuple[str, ...] = ()
-    running: Running = Running()
+    running: Running = HERE
 
     @property
     def totals(self) -> NDArray[np.intp]:
