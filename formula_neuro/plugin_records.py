@@ -54,6 +54,7 @@ class Backend:
     optimizers: frozenset[str] = frozenset()  # that it searches with where asked to, "newton", "powell"
     spatial: bool = False  # takes s(...), terms with a map of their own
     images: bool = False  # fits a model in every voxel of a stack of images
+    foci: bool = False  # fits foci of published analyses
     inflation: bool = False  # takes zero_inflation=
     max_random: int | None = None
     rank: int = 0
@@ -78,6 +79,8 @@ class Backend:
     def refuses(self, request: Request | MapRequest) -> str | None:
         """Why this backend does not take the request, in words, or None when it does."""
         family, word = request.family.name, request.estimator.word
+        if self.foci != getattr(request, "of_foci", False):
+            return "fits foci, not tables or images" if self.foci else "does not fit foci"
         if self.images != request.of_images:
             return "fits images, not tables" if self.images else "fits tables, not images"
         if request.model not in self.models:

@@ -66,7 +66,8 @@ class Registry:
         """
         if name is not None:
             return self._named(name, request)
-        able = [b for b in self.backends if language in (None, b.language) and b.images == request.of_images]
+        kind = (request.of_images, getattr(request, "of_foci", False))
+        able = [b for b in self.backends if language in (None, b.language) and (b.images, b.foci) == kind]
         for b in sorted(able, key=lambda b: (-b.rank, b.name)):
             if b.refuses(request) is None:
                 return b
