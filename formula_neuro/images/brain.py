@@ -24,6 +24,12 @@ class Brain:
     voxels: NDArray[np.intp]
     space: int = 2
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Masks go as bits: other processes get a brain by pickle."""
+        inside = np.zeros(self.grid.size, bool)
+        inside[self.voxels] = True
+        return _unpickled, (self.grid, np.packbits(self.mask), np.packbits(inside), self.space)
+
     def unmask(self, values: Array, fill: float = np.nan) -> Array:
         """Values (V,) of the analysed voxels as an array (x, y, z), `fill` elsewhere."""
         out = np.full(self.grid.size, fill)
@@ -42,3 +48,8 @@ class Brain:
         if not np.allclose(made.get_qform(), affine, atol=1e-3):  # quaternions have no shears
             made.set_qform(None, 0)
         return made
+
+
+def _unpickled(grid: Grid, mask: NDArray[np.uint8], inside: NDArray[np.uint8], space: int) -> Brain:
+    every, analysed = (np.unpackbits(part, count=grid.size).astype(bool) for part in (mask, inside))
+    return Brain(grid, every.reshape(grid.shape), np.flatnonzero(analysed).astype(np.intp), space)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..estimator import BIAS_REDUCED
 from ..family import Array, Family
+from ..images.brain import Brain
 from ..result import Fit, Summary
-from .maps import Maps, image
+from .maps import Maps
 from .request import MapRequest
 
 if TYPE_CHECKING:
@@ -129,12 +130,21 @@ class MapFit:
         full[:, columns, rows] = self.values["covariance"]
         return full
 
+    # ---- the brain -------------------------------------------------------------------------------
     @cached_property
-    def space(self) -> int:
-        """NIfTI's code of the images' space, which the maps carry on: 4 MNI, 2 aligned to something."""
+    def brain(self) -> Brain:
+        """Where its maps live: the grid, mask and space of the images, and the voxels analysed."""
         from .files.space import space_code
 
-        return space_code(self.request.images)
+        images = self.request.images
+        return Brain(images.grid, images.mask, images.voxels, space_code(images))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What made its maps, for the sidecars of files."""
+        from .files.output import provenance
+
+        return provenance(self)
 
     # ---- maps ------------------------------------------------------------------------------------
     @property
@@ -153,7 +163,7 @@ class MapFit:
 
     def image(self, values: Array) -> Any:
         """Numbers of the analysed voxels (V,) as an image on the grid of the mask."""
-        return image(self, values)
+        return self.brain.image(values)
 
     def at(self, place: tuple[float, float, float] | int, *, backend: str | None = None, voxel: bool = False) -> Fit:
         """The same model at one place, fitted as a table, with all that such a fit answers.

@@ -27,7 +27,7 @@ class Maps(Mapping[Key, Any]):
         self._fit = fit
 
     def __getitem__(self, key: Key) -> Any:
-        return image(self._fit, self.at_voxels(key))
+        return self._fit.brain.image(self.at_voxels(key))
 
     def at_voxels(self, key: Key) -> Array:
         """The map's values in the analysed voxels, (V,)."""
@@ -63,21 +63,6 @@ class Maps(Mapping[Key, Any]):
             f"there is no map {key!r}; there are ({' | '.join(statistics)}, {' | '.join(self._fit.names)}) and "
             f"{', '.join(self._fit.words)}"
         )
-
-
-def image(fit: MapFit, values: Array, fill: float = np.nan) -> Any:
-    """Values (V,) of the analysed voxels as a Nifti1Image on the grid of the mask, in the space of the images."""
-    import nibabel as nib
-
-    images = fit.request.images
-    affine = images.grid.affine
-    made = nib.Nifti1Image(images.unmask(np.asarray(values, dtype=np.float64), fill), affine)
-    made.header.set_xyzt_units("mm")
-    made.set_sform(affine, fit.space)
-    made.set_qform(affine, fit.space)
-    if not np.allclose(made.get_qform(), affine, atol=1e-3):  # quaternions have no shears
-        made.set_qform(None, 0)
-    return made
 
 
 def of_coefficient(fit: MapFit, statistic: str, j: int) -> Array:

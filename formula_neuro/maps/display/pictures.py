@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ...images.stack import Images
+    from ...images.brain import Brain
     from ..fit import MapFit
 
 INSIDE = 0.9  # share of voxels in the template's brain from which it may stand behind them
@@ -34,7 +34,7 @@ CLASS_COLOURS = ("#D9DDE2", "#E69F00", "#D55E00", "#56B4E9", "#0072B2", "#4D4D4D
 class Canvas:
     """What maps are drawn on: the voxels, the image behind them, and the heights (mm) of the slices."""
 
-    images: Images
+    brain: Brain
     behind: Any
     words: str  # what `behind` is
     cuts: tuple[float, ...]
@@ -53,39 +53,44 @@ class Colours:
 
 def canvas(fit: MapFit) -> Canvas:
     """The canvas of a fit: the template where the voxels lie in its brain, else a map of the images themselves."""
-    _require_nilearn()
-    from nilearn import datasets
-
     images = fit.request.images
-    template = datasets.load_mni152_template(resolution=2)
-    if (at_voxels(images, template) > 0).mean() >= INSIDE:
-        words = "the MNI152 template, because the voxels lie in its brain (no registration was checked)"
-        return Canvas(images, template, words, heights(images))
     if "sigma" in fit.values:
         own, words = np.nan_to_num(fit.values["sigma"]), "the residual standard deviation"
     elif images.binary:
         own, words = np.asarray(images.counts / len(images)), "the incidence"
     else:
         own, words = np.ones(len(images.voxels)), "the mask"
-    return Canvas(images, _image(images, own), words, heights(images))
+    return over(fit.brain, own, words)
 
 
-def heights(images: Images) -> tuple[float, ...]:
+def over(brain: Brain, own: Array, words: str) -> Canvas:
+    """The template where the voxels lie in its brain, else a map of `own` (V,), which `words` name."""
+    _require_nilearn()
+    from nilearn import datasets
+
+    template = datasets.load_mni152_template(resolution=2)
+    if (at_voxels(brain, template) > 0).mean() < INSIDE:
+        return Canvas(brain, _image(brain, own), words, heights(brain))
+    said = "the MNI152 template, because the voxels lie in its brain (no registration was checked)"
+    return Canvas(brain, template, said, heights(brain))
+
+
+def heights(brain: Brain) -> tuple[float, ...]:
     """Of which slices (mm) most of the analysed voxels are seen: evenly from the 4th to the 96th percentile."""
-    low, high = np.percentile(world(images)[:, 2], [4, 96])
+    low, high = np.percentile(world(brain)[:, 2], [4, 96])
     return tuple(float(z) for z in np.unique(np.round(np.linspace(low, high, ACROSS * DOWN), 1)))
 
 
-def world(images: Images) -> Array:
+def world(brain: Brain) -> Array:
     """Coordinates of the analysed voxels, (V, 3) mm."""
-    ijk = np.stack(np.unravel_index(images.voxels, images.grid.shape), axis=1)
-    return np.asarray(ijk @ images.grid.affine[:3, :3].T + images.grid.affine[:3, 3])
+    ijk = np.stack(np.unravel_index(brain.voxels, brain.grid.shape), axis=1)
+    return np.asarray(ijk @ brain.grid.affine[:3, :3].T + brain.grid.affine[:3, 3])
 
 
-def at_voxels(images: Images, other: Any) -> Array:
+def at_voxels(brain: Brain, other: Any) -> Array:
     """The values of another image at the analysed voxels, of its nearest voxel, (V,); 0 outside it."""
     inverse, data = np.linalg.inv(other.affine), np.asarray(other.dataobj)
-    there = np.round(world(images) @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    there = np.round(world(brain) @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
     inside = ((there >= 0) & (there < data.shape)).all(axis=1)
     found = np.zeros(len(there))
     found[inside] = data[tuple(there[inside].T)]
@@ -121,7 +126,7 @@ def _row(
     shown = np.clip(np.nan_to_num(values, nan=0.0, posinf=limit, neginf=-limit), -limit, limit)
     colour_map, lowest = _colour_map(colours)
     plotting.plot_stat_map(
-        _image(on.images, shown),
+        _image(on.brain, shown),
         bg_img=on.behind,
         figure=figure,
         axes=place,
@@ -199,10 +204,10 @@ def _histogram(axes: Axes, name: str, z: Array) -> None:
     axes.legend(loc="upper left")
 
 
-def _image(images: Images, values: Array) -> Any:
+def _image(brain: Brain, values: Array) -> Any:
     import nibabel as nib
 
-    return nib.Nifti1Image(images.unmask(values, fill=0.0), images.grid.affine)
+    return nib.Nifti1Image(brain.unmask(values, fill=0.0), brain.grid.affine)
 
 
 def _require_nilearn() -> None:

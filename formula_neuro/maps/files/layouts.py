@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from .output import INTENTS, SAID, Written, alphanumeric, alphanumerics, provenance
+from .output import INTENTS, SAID, Written, alphanumeric, alphanumerics
 
 if TYPE_CHECKING:
     from ...family import Array
@@ -59,7 +59,7 @@ def _intent(fit: MapFit, statistic: str) -> tuple[str, tuple[float, ...]]:
 def beside_bids(fit: MapFit, place: Path) -> list[str]:
     """The mask, the design, the counts by coefficient and the description of the folder."""
     about = {"Name": "Maps of formula_neuro", "BIDSVersion": "1.9.0", "DatasetType": "derivative"}
-    generated = [{"Name": "formula_neuro", "Version": provenance(fit)["Software"]["formula_neuro"]}]
+    generated = [{"Name": "formula_neuro", "Version": fit.provenance["Software"]["formula_neuro"]}]
     description = place / "dataset_description.json"
     description.write_text(json.dumps(about | {"GeneratedBy": generated}, indent=2) + "\n", encoding="utf-8")
     fit.request.design.X.to_csv(place / "design.tsv", sep="\t", index=False)
@@ -157,9 +157,7 @@ def beside_spm(fit: MapFit, place: Path) -> list[str]:
 # ---- all -----------------------------------------------------------------------------------------
 def _mask(fit: MapFit, path: Path) -> str:
     """The voxels that were analysed, as 0 and 1."""
-    from ..maps import image
-
-    made = image(fit, np.ones(fit.n_voxels), 0.0)
+    made = fit.brain.image(np.ones(fit.n_voxels), 0.0)
     made.set_data_dtype(np.uint8)
     made.to_filename(path)
     return str(path)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...family import Array
-from ..maps import image
 
 if TYPE_CHECKING:
     from ..fit import MapFit
     from ..inference.threshold import Thresholded
+    from ..mapped import Mapped
 
 LAYOUTS = ("bids", "fsl", "spm")
 DTYPES = ("float64", "float32")
@@ -54,15 +54,15 @@ def to_nifti(fit: MapFit, folder: str | os.PathLike[str], layout: str = "bids", 
     return [*write(fit, place, maps, dtype), *beside(fit, place)]
 
 
-def write(fit: MapFit, folder: str | os.PathLike[str], maps: Iterable[Written], dtype: str = "float64") -> list[str]:
+def write(fit: Mapped, folder: str | os.PathLike[str], maps: Iterable[Written], dtype: str = "float64") -> list[str]:
     """Write maps by name, each with a JSON sidecar; the paths written."""
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    common, paths = provenance(fit), []
+    common, paths = dict(fit.provenance), []
     for one in maps:
         path = place / one.name
         values = one.values if one.missing is None else np.where(np.isfinite(one.values), one.values, one.missing)
-        made = image(fit, values, 0.0 if one.missing == 0 else np.nan)
+        made = fit.brain.image(values, 0.0 if one.missing == 0 else np.nan)
         made.set_data_dtype(dtype)
         made.header.set_intent(one.intent[0], one.intent[1], name="")
         made.header["descrip"] = str(one.about.get("Description", ""))[:79].encode("ascii", "replace")
@@ -152,6 +152,7 @@ def write_thresholded(found: Thresholded, folder: str | os.PathLike[str]) -> lis
 SAID = {
     "effect": "estimates, on the link's scale",
     "variance": "squared standard errors of the estimates",
+    "logp": "-log10 of the p values",
     "t": "t statistics",
     "z": "z, with the tail of t where statistics are t",
     "p": "p values, two-sided of single coefficients",

@@ -14,6 +14,7 @@ from ...errors import DataError
 from ...family import Array
 
 if TYPE_CHECKING:
+    from ...images.brain import Brain
     from .threshold import Thresholded
 
 # neighbours by faces; by edges as well; by corners as well
@@ -29,24 +30,24 @@ def cluster_table(found: Thresholded, atlas: Any = None, labels: Any = None) -> 
     order of the numbers, from 0, by number, or a table with the columns index and name.
     """
     contrast = found.contrast
-    images = contrast.fit.request.images
+    brain = contrast.fit.brain
     z = contrast.values["z"]
-    regions = None if atlas is None else regions_of(images, atlas)
+    regions = None if atlas is None else regions_of(brain, atlas)
     if isinstance(labels, pd.DataFrame):
         labels = _of_table(labels)
     rows = []
-    volume = float(abs(np.linalg.det(images.grid.affine[:3, :3])))
+    volume = float(abs(np.linalg.det(brain.grid.affine[:3, :3])))
     for sign in (1, -1) if contrast.signed else (1,):  # a joint test has no sides
         side = found.kept & (np.sign(z) == sign) if contrast.signed else found.kept
-        names, count = ndimage.label(images.unmask(side.astype(float), fill=0.0) > 0, STRUCTURES[found.connectivity])
-        members = names.ravel()[images.voxels]
+        names, count = ndimage.label(brain.unmask(side.astype(float), fill=0.0) > 0, STRUCTURES[found.connectivity])
+        members = names.ravel()[brain.voxels]
         order = np.argsort(members, kind="stable")
         starts = np.searchsorted(members[order], np.arange(1, count + 2))
         for first, last in pairwise(starts):
             inside = order[first:last]
             peak = inside[np.argmax(np.abs(z[inside]))]
-            ijk = np.unravel_index(images.voxels[peak], images.grid.shape)
-            xyz = images.grid.affine[:3, :3] @ np.asarray(ijk, dtype=float) + images.grid.affine[:3, 3]
+            ijk = np.unravel_index(brain.voxels[peak], brain.grid.shape)
+            xyz = brain.grid.affine[:3, :3] @ np.asarray(ijk, dtype=float) + brain.grid.affine[:3, 3]
             row = [sign, len(inside), len(inside) * volume, z[peak], found.adjusted[peak], *xyz]
             rows.append((row, _region(regions, inside, peak, labels)))
     rows.sort(key=lambda row: -abs(row[0][3]))
@@ -58,7 +59,7 @@ def cluster_table(found: Thresholded, atlas: Any = None, labels: Any = None) -> 
     return table
 
 
-def regions_of(images: Any, atlas: Any) -> Array:
+def regions_of(brain: Brain, atlas: Any) -> Array:
     """The number that an atlas gives each analysed voxel, (V,): the nearest voxel of it; 0 outside."""
     import nibabel as nib
 
@@ -71,8 +72,8 @@ def regions_of(images: Any, atlas: Any) -> Array:
             f"an atlas is one image of whole numbers, a region each; this one has shape {numbers.shape}"
             + ("" if numbers.ndim != 3 else " and other values (a probabilistic atlas? take its maximum first)")
         )
-    ijk = np.stack(np.unravel_index(images.voxels, images.grid.shape), axis=1)
-    world = ijk @ images.grid.affine[:3, :3].T + images.grid.affine[:3, 3]
+    ijk = np.stack(np.unravel_index(brain.voxels, brain.grid.shape), axis=1)
+    world = ijk @ brain.grid.affine[:3, :3].T + brain.grid.affine[:3, 3]
     inverse = np.linalg.inv(loaded.affine)
     there = np.round(world @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
     inside = ((there >= 0) & (there < numbers.shape)).all(axis=1)

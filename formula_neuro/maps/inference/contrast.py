@@ -16,7 +16,8 @@ from ...errors import DataError
 from ...family import Array
 from ...inference.hypothesis import as_rows
 from ..fit import MapFit
-from ..maps import image, wald
+from ..mapped import Mapped
+from ..maps import wald
 from .retested import TESTS, retested
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class MapContrast:
     p values are two-sided, of a joint test those of its upper tail; z has the same tail as p.
     """
 
-    fit: MapFit
+    fit: Mapped
     label: str
     matrix: Array  # (q, p)
     value: Array  # (q,)
@@ -42,6 +43,11 @@ class MapContrast:
     messages: tuple[str, ...] = ()
 
     @property
+    def tail(self) -> str:
+        """The side of its p values: "both", or "greater" where it was tested that way."""
+        return "both"
+
+    @property
     def signed(self) -> bool:
         """Whether its statistic has a sign: a single row."""
         return "statistic" not in self.values
@@ -49,14 +55,21 @@ class MapContrast:
     @cached_property
     def maps(self) -> Mapping[str, Any]:
         """The maps as images, by the names of `values`."""
-        return {name: image(self.fit, values) for name, values in self.values.items()}
+        return {name: self.fit.brain.image(values) for name, values in self.values.items()}
 
     def row(self, number: int) -> MapContrast:
         """One of several rows as a contrast of its own."""
+        assert isinstance(self.fit, MapFit)
         return _contrast(self.fit, self.matrix[[number]], self.value[[number]], (self.labels[number],), self.test)
 
     def threshold(
-        self, method: str = "fdr", alpha: float = 0.05, *, tail: str = "both", min_size: int = 1, connectivity: int = 26
+        self,
+        method: str = "fdr",
+        alpha: float = 0.05,
+        *,
+        tail: str | None = None,
+        min_size: int = 1,
+        connectivity: int = 26,
     ) -> Thresholded:
         """Which voxels stand out; see maps.inference.threshold.threshold."""
         from .threshold import threshold

@@ -15,13 +15,12 @@ from ...errors import DataError, Unable
 from ...family import Array
 from ...inference.hypothesis import as_rows
 from ..fit import MapFit
-from ..maps import image
 from .clusters import STRUCTURES
 from .contrast import MapContrast
 from .held import Split, split
 from .nulls import NullModel, Nulls, every, fitted, null_model
 from .permuted import FreedmanLane, Scores, without
-from .resampling import Extremes, Resampling, is_extreme, resampled, strata
+from .resampling import Extremes, OfImages, is_extreme, resampled, strata
 from .threshold import TAILS, Thresholded
 
 STATISTICS = {"max": "max-T", "cluster": "cluster extent", "tfce": "TFCE"}
@@ -53,10 +52,10 @@ class PermutationTest:
     @cached_property
     def maps(self) -> dict[str, Any]:
         """Images: "z" (the data's own; a joint test has "statistic"), "p", "uncorrected", "enhanced"."""
-        fit = self.contrast.fit
+        brain = self.contrast.fit.brain
         shown = {name: self.contrast.values[name] for name in ("z", "statistic") if name in self.contrast.values}
         own = {"p": self.p, "uncorrected": self.uncorrected, "enhanced": self.enhanced}
-        return {name: image(fit, values) for name, values in (shown | own).items()}
+        return {name: brain.image(values) for name, values in (shown | own).items()}
 
     def threshold(self, alpha: float = 0.05) -> Thresholded:
         """The voxels whose corrected p value is at most alpha, with .image, .table(atlas, labels), .to_nifti()."""
@@ -159,9 +158,7 @@ def permutation_test(
     method, exact = _method(fit, parts, model, nulls)
     height = _height(fit, cluster_threshold, parts.x.shape[1])
     groups, words = strata(fit, within)
-    how = Resampling(
-        images, model, nulls, method, groups, seed, statistic, tail, height, connectivity, len(images.voxels)
-    )
+    how = OfImages(fit.brain, seed, statistic, tail, height, connectivity, images, model, nulls, method, groups)
     found = resampled(how, n, workers, progress)
     values = _values(fit, found.observed, parts.x.shape[1])
     contrast = MapContrast(fit, " & ".join(labels), L, value, values, tuple(labels), "score")

@@ -1,7 +1,8 @@
-"""Permutations of the images, a chunk at a time: each voxel's exceedances, and the largest statistic of the brain."""
+"""Resampled statistics, a chunk at a time: each voxel's exceedances, and the largest statistic of the brain."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from .permuted import FreedmanLane, Scores
 from .tfce import Neighbours, enhanced
 
 if TYPE_CHECKING:
+    from ...images.brain import Brain
     from ...images.stack import Images
     from ..fit import MapFit
 
@@ -30,46 +32,35 @@ TIE = 1e-9  # of a statistic: permutations of few distinct values tie with the d
 
 
 @dataclass(frozen=True, eq=False)
-class Resampling:
-    """What every chunk of permutations needs; small enough for other processes, which read the images themselves."""
+class Resampling(ABC):
+    """How statistics of the data and of resampled data are compared over the brain; `statistics` is a subclass's own.
 
-    images: Images
-    model: NullModel
-    nulls: Nulls
-    method: Scores | FreedmanLane
-    groups: tuple[NDArray[np.intp], ...]  # of images that change places with one another
+    It goes to other processes by pickle.
+    """
+
+    brain: Brain
     seed: int
     statistic: str
     tail: str
     height: float
     connectivity: int
-    voxels: int
 
-    def orders(self, first: int, last: int) -> NDArray[np.intp]:
-        """(last - first, n): permutations first..last-1 of the stream; 0 leaves all where it is."""
-        orders = np.tile(np.arange(len(self.images)), (last - first, 1))
-        for order, i in zip(orders, range(first, last), strict=True):
-            rng = np.random.default_rng([self.seed, i])
-            for group in self.groups if i else ():
-                order[group] = rng.permutation(group)
-        return orders
-
+    @abstractmethod
     def statistics(self, first: int, last: int) -> Array:
-        """(V, last - first) of permutations first..last-1."""
-        orders, found = self.orders(first, last), np.empty((self.voxels, last - first))
-        for block in blocks(self.images):
-            part = rows(self.model, self.nulls, self.images, block)
-            found[part.first : part.last] = self.method.statistics(part, orders)
-        return found
+        """(V, last - first) of draws first..last-1 of the stream; draw 0 are the data themselves."""
 
     @property
+    @abstractmethod
     def joint(self) -> bool:
         """Whether statistics have no sign."""
-        return self.method.x.shape[1] > 1
+
+    @property
+    def voxels(self) -> int:
+        return len(self.brain.voxels)
 
     @cached_property
     def neighbours(self) -> Neighbours:
-        return Neighbours.of(self.images, self.connectivity)
+        return Neighbours.of(self.brain, self.connectivity)
 
     def sided(self, values: Array) -> Array:
         """What of statistics counts for the tail."""
@@ -89,9 +80,9 @@ class Resampling:
 
     def _sizes(self, above: NDArray[np.bool_]) -> Array:
         """(V,) size of each voxel's cluster, 0 outside."""
-        there = self.images.unmask(above.astype(np.uint8), fill=0) > 0
+        there = self.brain.unmask(above.astype(float), fill=0.0) > 0
         names, _ = ndimage.label(there, STRUCTURES[self.connectivity])
-        mine = names.ravel()[self.images.voxels]
+        mine = names.ravel()[self.brain.voxels]
         sizes = np.bincount(mine)
         sizes[0] = 0
         return sizes[mine].astype(float)
@@ -109,6 +100,39 @@ class Resampling:
     def observed(self) -> Array:
         """(V,) statistics of the data themselves."""
         return self.statistics(0, 1)[:, 0]
+
+
+@dataclass(frozen=True, eq=False)
+class OfImages(Resampling):
+    """Permutations of the images; small enough for other processes, which read the images themselves."""
+
+    images: Images
+    model: NullModel
+    nulls: Nulls
+    method: Scores | FreedmanLane
+    groups: tuple[NDArray[np.intp], ...]  # of images that change places with one another
+
+    def statistics(self, first: int, last: int) -> Array:
+        orders = permutations(len(self.images), self.groups, self.seed, first, last)
+        found = np.empty((self.voxels, last - first))
+        for block in blocks(self.images):
+            part = rows(self.model, self.nulls, self.images, block)
+            found[part.first : part.last] = self.method.statistics(part, orders)
+        return found
+
+    @property
+    def joint(self) -> bool:
+        return self.method.x.shape[1] > 1
+
+
+def permutations(n: int, groups: tuple[NDArray[np.intp], ...], seed: int, first: int, last: int) -> NDArray[np.intp]:
+    """(last - first, n): permutations first..last-1 of the stream, each within groups; 0 leaves all where it is."""
+    orders = np.tile(np.arange(n), (last - first, 1))
+    for order, i in zip(orders, range(first, last), strict=True):
+        rng = np.random.default_rng([seed, i])
+        for group in groups if i else ():
+            order[group] = rng.permutation(group)
+    return orders
 
 
 @dataclass(frozen=True, eq=False)

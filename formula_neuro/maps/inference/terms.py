@@ -15,7 +15,6 @@ from ...errors import Unable
 from ...estimator import BIAS_REDUCED
 from ...family import Array
 from ...inference.terms.sum_contrasts import in_sums
-from ..maps import image
 from .contrast import MapContrast
 from .heights import Nested, check_ratio, penalised
 from .held import estimable
@@ -50,7 +49,9 @@ class MapAnova:
     @cached_property
     def maps(self) -> Mapping[tuple[str, str], Any]:
         """Images by statistic and term: ("statistic" | "z" | "p", term)."""
-        return {(name, term): image(self.fit, found[name]) for term, found in self.values.items() for name in NAMES}
+        return {
+            (name, term): self.fit.brain.image(found[name]) for term, found in self.values.items() for name in NAMES
+        }
 
     @property
     def table(self) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from ...family import Array
 from .clusters import STRUCTURES
 
 if TYPE_CHECKING:
+    from ...images.brain import Brain
     from ...images.stack import Images
 
 Indices = NDArray[np.intp]
@@ -35,19 +36,19 @@ class Neighbours:
     other: Indices
 
     @classmethod
-    def of(cls, images: Images, connectivity: int) -> Neighbours:
+    def of(cls, brain: Brain | Images, connectivity: int) -> Neighbours:
         """The pairs of the analysed voxels by 6, 18 or 26 neighbours."""
-        shape = images.grid.shape
+        shape = brain.grid.shape
         number = np.full(np.add(shape, 2), -1, dtype=np.intp)  # with a border, so that no shift runs over an edge
-        place = tuple(axis + 1 for axis in np.unravel_index(images.voxels, shape))
-        number[place] = np.arange(len(images.voxels))
+        place = tuple(axis + 1 for axis in np.unravel_index(brain.voxels, shape))
+        number[place] = np.arange(len(brain.voxels))
         pairs = []
         for shift in product((-1, 0, 1), repeat=3):
             if shift > (0, 0, 0) and STRUCTURES[connectivity][tuple(s + 1 for s in shift)]:
                 there = number[tuple(axis + s for axis, s in zip(place, shift, strict=True))]
                 pairs.append(np.stack([np.flatnonzero(there >= 0), there[there >= 0]]))
         one, other = np.concatenate(pairs, axis=1)
-        return cls(len(images.voxels), one, other)
+        return cls(len(brain.voxels), one, other)
 
 
 def enhanced(h: Array, pairs: Neighbours, E: float = 0.5, H: float = 2.0) -> Array:

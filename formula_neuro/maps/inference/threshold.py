@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy import ndimage, special
 
 from ...family import Array
-from ..maps import image
 from .clusters import STRUCTURES, cluster_table
 from .contrast import MapContrast
 from .multiplicity import METHODS, adjusted
@@ -54,7 +53,7 @@ class Thresholded:
     @cached_property
     def image(self) -> Any:
         """The z map where it stands out and 0 elsewhere in the voxels analysed."""
-        return image(self.contrast.fit, np.where(self.kept, self.contrast.values["z"], 0.0))
+        return self.contrast.fit.brain.image(np.where(self.kept, self.contrast.values["z"], 0.0))
 
     def table(self, atlas: Any = None, labels: Any = None) -> pd.DataFrame:
         """One row a cluster: sign, voxels, mm3, peak z, its p, coordinates x, y, z (mm) and a label of the atlas.
@@ -83,19 +82,20 @@ def threshold(
     method: str = "fdr",
     alpha: float = 0.05,
     *,
-    tail: str = "both",
+    tail: str | None = None,
     min_size: int = 1,
     connectivity: int = 26,
 ) -> Thresholded:
     """The voxels whose adjusted p value is at most alpha.
 
     method: "fdr" (Benjamini and Hochberg), "by", "bonferroni", or "none" (alpha is then each voxel's own level). Only
-    voxels that were tested count. tail: "both", "greater" or "less" than the hypothesis's value. min_size: smaller
-    clusters are left out, by a connectivity of 6, 18 or 26 neighbours: a choice of what to show, which no p value knows
-    of.
+    voxels that were tested count. tail: "both", "greater" or "less" than the hypothesis's value; by default the
+    contrast's own, both unless it was tested on one side. min_size: smaller clusters are left out, by a connectivity of
+    6, 18 or 26 neighbours: a choice of what to show, which no p value knows of.
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is not known; there are {', '.join(METHODS)}")
+    tail = contrast.tail if tail is None else tail
     if tail not in TAILS:
         raise ValueError(f"tail={tail!r} is not known; there are {', '.join(TAILS)}")
     if tail != "both" and not contrast.signed:
@@ -114,21 +114,23 @@ def threshold(
 
 def one_sided(contrast: MapContrast, tail: str) -> Array:
     """The contrast's p values for a tail, (V,)."""
-    if tail == "both":
+    if tail == contrast.tail:
         return contrast.values["p"]
     z = contrast.values["z"]
+    if tail == "both":
+        return np.asarray(2 * special.ndtr(-np.abs(z)))
     return np.asarray(special.ndtr(-z if tail == "greater" else z))
 
 
 def _large(contrast: MapContrast, kept: NDArray[np.bool_], size: int, connectivity: int) -> NDArray[np.bool_]:
     """Those in clusters of at least so many voxels, each sign by itself."""
-    images = contrast.fit.request.images
+    brain = contrast.fit.brain
     large = np.zeros(len(kept), dtype=bool)
     above = contrast.values["z"] > 0
     for side in (above, ~above) if contrast.signed else (np.ones(len(kept), dtype=bool),):
-        there = images.unmask((kept & side).astype(float), fill=0.0) > 0
+        there = brain.unmask((kept & side).astype(float), fill=0.0) > 0
         names, count = ndimage.label(there, STRUCTURES[connectivity])
         sizes = np.bincount(names.ravel(), minlength=count + 1)
         sizes[0] = 0
-        large |= (sizes[names] >= size).ravel()[images.voxels]
+        large |= (sizes[names] >= size).ravel()[brain.voxels]
     return large
