@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from . import datasets, errors
     from .agreement import crosscheck
     from .design import model_matrix
-    from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal, Spatial
+    from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal, Spatial, Splines
     from .fitting import fit
     from .images.reading import read_images
     from .inference.bootstrap.bootstrap_test import bootstrap_test
@@ -85,6 +85,7 @@ _PUBLIC = {
     "Normal": "estimator",
     "Jeffreys": "estimator",
     "Spatial": "estimator",
+    "Splines": "estimator",
     "datasets": "",
     "errors": "",
 }
@@ -102,6 +103,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "VarIdent",
     "Normal",
     "Spatial",
+    "Splines",
     "all_fit",
     "anova",
     "backends",
