@@ -10,6 +10,7 @@ from ..links import Array  # the rest of the package takes its array type from h
 from .base import Family
 from .continuous import Gamma, Gaussian, InverseGaussian
 from .discrete import Binomial, Poisson
+from .foci import FociFamily, as_foci_family
 from .negative_binomial import NBinom2
 from .overdispersed import Beta, BetaBinomial, NBinom1
 from .quasi import Quasi, QuasiBinomial, QuasiPoisson
@@ -18,5 +19,5 @@ from .words import FAMILIES, as_family
 __all__ = [
     "Array", "Family", "FAMILIES", "as_family", "Gaussian", "Binomial", "Poisson", "Gamma", "InverseGaussian",
     "QuasiBinomial", "QuasiPoisson", "Quasi", "NBinom2", "NBinom1", "Beta",
-    "BetaBinomial",
+    "BetaBinomial", "FociFamily", "as_foci_family",
 ]  # fmt: skip

@@ -87,6 +87,8 @@ def _arguments(given: str, inner: str, cls: type[Family]) -> dict[str, str]:
 
 
 def _unknown(given: object, name: str) -> str:
+    if name.lower() == "clustered_negative_binomial":
+        return f"family={given!r} is a family of foci, as fn.read_foci reads them; of a table there is nbinom2"
     if name.lower() in OTHER_NAMES:
         return (
             f"family={given!r} is called nbinom2 here (variance mu + mu^2/theta): nbinom2 estimates theta as MASS's "

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..design import Design
 from ..estimator import Estimator
-from ..family import Array, Family
+from ..family import Array, FociFamily
 from ..images.brain import Brain
 from ..maps.request import Running
+from ..searching import Search
 
 if TYPE_CHECKING:
     from .table import Foci
@@ -46,7 +47,7 @@ class FociRequest:
     study: what scores are summed over.
     """
 
-    family: Family  # poisson, quasipoisson, negative_binomial, clustered_negative_binomial
+    family: FociFamily  # poisson, quasipoisson, negative_binomial, clustered_negative_binomial
     estimator: Estimator  # Splines
     design: Design
     L: Array
@@ -60,7 +61,28 @@ class FociRequest:
     messages: tuple[str, ...] = ()
     running: Running = HERE
 
+    model: ClassVar[str] = "cbmr"
+    of_images: ClassVar[bool] = False
+    of_foci: ClassVar[bool] = True
+    spatial: ClassVar[bool] = True
+    n_random: ClassVar[int] = 0
+    structures: ClassVar[frozenset[str]] = frozenset()
+    residuals: ClassVar[frozenset[str]] = frozenset()
+    search: ClassVar[Search] = Search()
+    inflation: ClassVar[None] = None
+
     @property
     def totals(self) -> NDArray[np.intp]:
         """Foci of every analysis inside the mask, t (M,)."""
         return np.bincount(self.located.analysis, minlength=len(self.L))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Analyses, maps and global columns."""
+        return len(self.L), len(self.maps), len(self.design.names)
+
+    def describe(self) -> str:
+        """In words: "cbmr (poisson, 4 maps, 2 global columns) of 906 analyses"."""
+        analyses, maps, columns = self.shape
+        said = f"{maps} map{'s' * (maps != 1)}, {columns} global column{'s' * (columns != 1)}"
+        return f"{self.model} ({self.family.name}, {said}) of {analyses:,} analyses"
