@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..family import Array
+
+if TYPE_CHECKING:
+    from .fit import FociFit
+    from .request import FociRequest
 
 KINDS = ("fisher", "observed", "robust")  # covariances; "robust": sandwich, scores summed over studies
 
@@ -30,8 +37,14 @@ class Engine(Protocol):
     def moderator_covariance(self, kind: str) -> Array:
         """Of gamma, (q, q)."""
 
-    def scores(self) -> Array:
-        """Sums of scores over the analyses of every study, (K, C P + q): maps first, row by row, gamma last."""
+    def scores(self, by: NDArray[np.intp] | None = None) -> Array:
+        """Sums of scores over the analyses of every study, (K, C P + q): maps first, row by row, gamma last.
+
+        by: numbers (M,) 0..K-1 of other sums, a row each, instead of the studies.
+        """
 
     def solve(self, right: Array) -> Array:
         """(information or penalised information)^-1 times right (C P + q, m)."""
+
+    def refit(self, request: FociRequest) -> FociFit:
+        """Another model of the same foci, as permutation tests and bootstraps need."""
