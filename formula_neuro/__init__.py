@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .lesions.study import lesion_study
     from .lesions.summaries import lesion_summaries
     from .lesions.tuning import tune_ell
+    from .maps.inference.excursions import excursions
     from .maps.inference.permutation import permutation_test
     from .other_searches import all_fit
     from .refitting import refit
@@ -66,6 +67,7 @@ _PUBLIC = {
     "lesion_summaries": "lesions.summaries",
     "simulate_lesions": "lesions.simulate",
     "tune_ell": "lesions.tuning",
+    "excursions": "maps.inference.excursions",
     "permutation_test": "maps.inference.permutation",
     "read_images": "images.reading",
     "refit": "refitting",
@@ -116,6 +118,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "drop1",
     "emmeans",
     "errors",
+    "excursions",
     "fit",
     "from_nlme",
     "icc",

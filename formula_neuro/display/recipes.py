@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ..estimator import AGQ, BIAS_REDUCED, GEE, REML, Jeffreys, Laplace
+from ..estimator import AGQ, BIAS_REDUCED, GEE, REML, Jeffreys, Laplace, Spatial
 from ..family import NBinom2, Quasi
 from ..syntax.expression import quoted
 from ..values import Contrast
@@ -61,6 +61,8 @@ def _python_estimator(request: AnyRequest) -> str:
         return f"fn.GEE({', '.join(given)})"
     if isinstance(how, (AGQ, Laplace)) and how != Laplace():
         return "fn." + repr(how).replace("prior=", "prior=fn.").replace("nodes=", "")
+    if isinstance(how, Spatial):
+        return '"spatial"' if how == Spatial() else f"fn.{how!r}"
     if how.word in BIAS_REDUCED:
         power = f"({number:g})" if (number := _power(request)) else ""
         return f'"{how.word}{power}"'

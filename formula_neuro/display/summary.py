@@ -249,7 +249,7 @@ def model_words(request: Request | MapRequest) -> str:
         "agq": f"maximum likelihood ({request.estimator})",
         "mean_br": "mean bias reduction",
         "median_br": "median bias reduction",
-        "spatial": "its posterior under a spatial prior",
+        "spatial": f"its posterior under a spatial prior{_spatial(request.estimator)}",
         "jeffreys": f"likelihood penalised by Jeffreys' prior{_power(request.estimator)}",
     }.get(request.estimator.word, request.estimator.word)
     zeros = "" if request.inflation is None else "zero-inflated "
@@ -266,6 +266,10 @@ def model_words(request: Request | MapRequest) -> str:
 def _residuals(request: Request | MapRequest) -> str:
     structures = structures_in_python(request.estimator)
     return f", residuals by {structures.replace('fn.', '')}" if structures else ""
+
+
+def _spatial(estimator: Estimator) -> str:
+    return {"laplace": " (Laplace)", "gibbs": " (sampled)"}.get(getattr(estimator, "method", ""), "")
 
 
 def _power(estimator: Estimator) -> str:

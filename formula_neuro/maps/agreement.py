@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from .. import registry
 from ..agreement import Agreement, Verdict, crosscheck
-from ..errors import DataError
+from ..errors import DataError, Unable
 from ..family import Array
 from ..result import Fit, RandomEffect
 from ..running.bar import bar
 from .fit import MapFit
+from .lacking import cannot
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,8 @@ def crosscheck_maps(
     wanted = 200 if voxels is None else voxels
     if not isinstance(wanted, (int, np.integer)) or wanted < 1:
         raise ValueError(f"voxels= is how many voxels are refitted, 1 or more; got {voxels!r}")
+    if fit.posterior:
+        raise Unable(f"a cross-check refits voxels one by one, which {cannot(fit, 'crosscheck')}")
     able = np.flatnonzero(_comparable(fit))
     if not len(able):
         raise DataError("no voxel has a finite estimate, so that there is nothing to compare with R")

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, Unable
 from ..estimator import BIAS_REDUCED
 from ..family import Array, Family
 from ..images.brain import Brain
 from ..result import Fit, Summary
+from .lacking import cannot
 from .maps import Maps
 from .request import MapRequest
 
@@ -106,6 +107,11 @@ class MapFit:
         return np.asarray(~np.isnan(self.values["coef"]).all(axis=1))
 
     @property
+    def posterior(self) -> bool:
+        """Whether its maps are of a posterior: `se` is its standard deviation, and P(coefficient > 0) is a map."""
+        return "positive" in self.values
+
+    @property
     def finite_df(self) -> bool:
         """Whether statistics are t, of a linear model, not normal."""
         return "df" in self.values or bool(np.isfinite(self.df_resid))
@@ -173,7 +179,12 @@ class MapFit:
         """
         from .. import registry
 
-        request = self.request.at(self.number_of(place, voxel))
+        number = self.number_of(place, voxel)
+        if self.posterior:
+            told = zip(self.names, self.values["coef"][number], self.values["se"][number], strict=True)
+            said = ", ".join(f"{name} {mean:.3g} (sd {sd:.3g})" for name, mean, sd in told)
+            raise Unable(f"v.at() fits one voxel as a table, which {cannot(self, 'at')}. Its posterior there: {said}")
+        request = self.request.at(number)
         return registry.run(registry.installed().choose(request, backend), request)
 
     def number_of(self, place: tuple[float, float, float] | int, voxel: bool = False) -> int:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from formula_neuro.family import Array
+
+
+class Posterior(Protocol):
+    """Joint draws (V, P, K) of all coefficients, of the standardised covariates; number k is the same at every call."""
+
+    def draws(self, numbers: range, seed: int) -> Array: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,41 +36,8 @@ class Answer:
     converged: bool
     notes: tuple[str, ...]
     diagnostics: pd.DataFrame
-    positive: Array | None = (
-        None  # (V, P) share of draws above 0, on the data's scale; None: of the normal distribution
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Engine:
-    """The parts of a spatial fit that are no maps.
-
-    sigma: of differences between neighbours, on the scale of the data: a row a pair of terms, the posterior mean and
-    standard deviation of standard deviations (term2 empty) and correlations, and the interval of 95 %.
-    level: of the mean of every coefficient over the voxels: estimate and posterior standard deviation.
-    diagnostics: of the search, or of the chains.
-    """
-
-    sigma: pd.DataFrame
-    level: pd.DataFrame
-    diagnostics: pd.DataFrame
-
-
-def engine(answer: Answer, T: Array, names: tuple[str, ...]) -> Engine:
-    """The tables of an answer, T (P, P) taking coefficients to the scale of the data."""
-    variance = T @ answer.level_covariance @ T.T
-    level = pd.DataFrame({"term": names, "estimate": T @ answer.level, "sd": np.sqrt(np.diag(variance))})
-    return Engine(_sigma_table(T @ answer.sigma @ T.T, names), level, answer.diagnostics)
-
-
-def _sigma_table(sigma: Array, names: tuple[str, ...]) -> pd.DataFrame:
-    sd = np.sqrt(np.diagonal(sigma, axis1=1, axis2=2))
-    shown = [(name, "", sd[:, j]) for j, name in enumerate(names)]
-    for i in range(len(names)):
-        for j in range(i + 1, len(names)):
-            shown.append((names[i], names[j], sigma[:, i, j] / (sd[:, i] * sd[:, j])))
-    rows = [[a, b, x.mean(), x.std(ddof=1), *np.quantile(x, [0.025, 0.975])] for a, b, x in shown]
-    return pd.DataFrame(rows, columns=["term", "term2", "estimate", "sd", "conf_low", "conf_high"])
+    positive: Array | None = None  # (V, P) share of draws above 0, on the data's scale; None: of the normal one
+    posterior: Posterior | None = None  # draws of all coefficients together; None: none were kept
 
 
 def values(answer: Answer, T: Array, loglik: Array) -> Mapping[str, Array]:

@@ -11,7 +11,8 @@ from formula_neuro.images.stack import Images, analysed
 from formula_neuro.maps.fit import MapFit
 from formula_neuro.maps.request import MapRequest
 
-from .answer import Answer, engine, values
+from .answer import Answer, values
+from .engine import engine
 from .gibbs.chains import Plan, gibbs
 from .graph import MaskGraph
 from .laplace import laplace
@@ -31,7 +32,7 @@ def fit(request: MapRequest) -> MapFit:
     request = replace(request, images=images)
     rows = Rows.of(request.design.matrix, request.design.offset, request.design.names)
     prior_df = rows.shape[1] + 1.0 if how.prior_df is None else how.prior_df
-    model = Model(Likelihood(rows, images.block, graph.size), graph, prior_df)
+    model = Model(Likelihood.of(rows, images.block, graph.size), graph, prior_df)
     answer = answered(model, how, request)
     scale = (
         f"the precision between neighbours has the prior Wishart({prior_df:g}, I) for standardised covariates; "

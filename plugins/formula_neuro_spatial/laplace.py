@@ -18,6 +18,7 @@ from .answer import Answer
 from .draws import Moments, Noise, batches
 from .model import Model
 from .newton import Mode, level, mode
+from .posterior import Normal
 from .precision import FixedPoint, coordinates, fixed_point, matrix_of
 from .system import System
 from .uncertainty import sigma_draws
@@ -84,6 +85,7 @@ def laplace(model: Model, draws: int = 32, seed: int = 1) -> Answer:
         search.change < TOLERANCE,
         notes(search, skewed, furthest, known),
         pd.DataFrame([row]),
+        posterior=Normal(model.graph, found.system, mean),
     )
 
 

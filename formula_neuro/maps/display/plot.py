@@ -59,6 +59,8 @@ def shown(fit: MapFit, on: Canvas) -> list[Shown]:
         found += [coefficient_map(fit, on, "z", name), coefficient_map(fit, on, "coef", name)]
     if "incidence" in fit.words:
         found.append(word_map(fit, on, "incidence"))
+    if "fitted_incidence" in fit.words:
+        found.append(word_map(fit, on, "fitted_incidence"))
     if "class" in fit.words and (np.asarray(fit.words["class"]) > 0).any():
         found.append(word_map(fit, on, "class"))
     return [*found, z_histograms(fit)]
@@ -109,6 +111,9 @@ def word_map(fit: MapFit, on: Canvas, name: str) -> Shown:
     if name == "incidence":
         caption = f"The share of the {fit.nobs:,} images with an event: at most {values.max():.3f}."
         return Shown("Incidence", caption, slices(on, values, Colours(spread(values), signed=False)))
+    if name == "fitted_incidence":
+        caption = f"The share of the {fit.nobs:,} images that the model gives an event: at most {values.max():.3f}."
+        return Shown("Incidence by the model", caption, slices(on, values, Colours(spread(values), signed=False)))
     limit = spread(values, USUAL)
     signed = bool((values[np.isfinite(values)] < 0).any())
     return Shown(name, "", slices(on, values, Colours(limit, signed=signed, label=name)))
@@ -118,8 +123,13 @@ def z_histograms(fit: MapFit) -> Shown:
     """The distribution of z of every coefficient beside the normal one."""
     columns = [(name, fit.maps.at_voxels(("z", name))) for name in fit.names]
     drawn = [(name, z) for name, z in columns if np.isfinite(z).any()][: MOST + 1]
+    expected = (
+        "for scale (voxels borrow from their neighbours, so that they need not follow it where there is no effect)"
+        if fit.posterior
+        else "which they would follow without any effect if voxels had events enough"
+    )
     caption = (
-        "z over the voxels beside the normal density, which they would follow without any effect if voxels had events "
-        f"enough; dotted: ±{BEYOND}. Neighbouring voxels are alike, so that a shift of the whole is no proof."
+        f"z over the voxels beside the normal density, {expected}; dotted: ±{BEYOND}. Neighbouring voxels are alike, "
+        "so that a shift of the whole is no proof."
     )
     return Shown("Distribution of z", caption, histograms(drawn), wide=False)

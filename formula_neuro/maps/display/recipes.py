@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def python_code(fit: MapFit, data: str = "participants.tsv", mask: str = "mask.nii.gz") -> str:
     """The call of this package that makes the fit again, and what one asks of it."""
     formula, *others = python_arguments(fit.request)
+    seed = fit.request.running.seed
+    others += [f"seed={seed}"] if seed != 1 else []
     arguments = ", ".join([formula, f'"{data}"', f'mask="{mask}"', *others])
     last = [name for name in fit.names if name != "(Intercept)"][-1:] or [fit.names[0]]
     return "\n".join(
@@ -23,7 +25,7 @@ def python_code(fit: MapFit, data: str = "participants.tsv", mask: str = "mask.n
             f'v.maps["z", "{last[0]}"]',
             f'fn.contrast(v, {{"{last[0]}": 1}}).threshold("fdr", 0.05).table()',
             'v.to_nifti("maps")',
-            "fn.crosscheck(v, voxels=200)",
+            f'fn.excursions(v, "{last[0]}").clusters()' if fit.posterior else "fn.crosscheck(v, voxels=200)",
         ]
     )
 
@@ -33,8 +35,10 @@ def r_code(fit: MapFit, data: str = "participants.tsv", mask: str = "mask.nii.gz
     request = fit.request
     name = request.images.response
     library = "library(brglm2)\n" if request.estimator.word in BIAS_REDUCED else ""
+    prior = ["# no R package fits this model to a brain; here is the one without a prior"] if fit.posterior else []
     return "\n".join(
         [
+            *prior,
             f'{library}d <- read.delim("{data}")',
             f'inside <- which(RNifti::readNifti("{mask}") > 0)',
             f"images <- sapply(d${name}, function(file) RNifti::readNifti(file)[inside])  # voxels x images",

@@ -13,10 +13,11 @@ from ... import __version__
 from ...display.page import by_rows, check_writable, csv_address, figure_part, minus, render
 from ...display.plot import png
 from ..inference.contrast import contrast_maps
+from .own import OwnTable, own_tables
 from .pictures import canvas
 from .plot import Shown, shown
 from .recipes import python_code, r_code
-from .words import LEGEND, coefficients, convergence, model, separation, summary
+from .words import coefficients, convergence, legend, model, separation, summary
 
 if TYPE_CHECKING:
     from ..agreement import MapAgreement
@@ -53,7 +54,8 @@ def page(fit: MapFit, crosscheck: MapAgreement | None) -> dict[str, Any]:
         "messages": list(dict.fromkeys(fit.messages)),
         "sentences": [sentence(fit, name, one) for name, one in found.items() if name != "(Intercept)"],
         "coefficients": by_rows(["term", *heads], [list(fit.names), *columns]),
-        "legend": " ".join(LEGEND),
+        "legend": " ".join(legend(fit)),
+        "own": [_own(table) for table in own_tables(fit)],
         "behind": f"Axial slices, the left of the brain on the left; behind the colours: {on.words}.",
         "brains": [_part(one) for one in pictures if one.wide],
         "figures": [_part(one) for one in pictures if not one.wide],
@@ -185,6 +187,11 @@ def _check(crosscheck: MapAgreement | None) -> dict[str, Any] | None:
         "rows": rows,
         "notes": list(crosscheck.notes),
     }
+
+
+def _own(table: OwnTable) -> dict[str, Any]:
+    grid = by_rows(["term", *table.heads], [table.names, *table.columns])
+    return {"title": table.title, "grid": grid, "note": table.note}
 
 
 def _part(one: Shown) -> dict[str, str]:

@@ -9,20 +9,19 @@ import numpy as np
 
 from ...display import digits
 from ...display.summary import model_words
+from .own import own_convergence, own_tables
 from .tables import BEYOND
 
 if TYPE_CHECKING:
     from ..fit import MapFit
 
-VERBS = (
-    "v.maps[...]  v.tidy()  v.plot()  v.report(path)  v.to_nifti(folder)  fn.contrast(v, ...).threshold()  "
-    "fn.crosscheck(v)"
-)
+VERBS = "v.maps[...]  v.tidy()  v.plot()  v.report(path)  v.to_nifti(folder)  fn.contrast(v, ...).threshold()  "
 
 
 def summary(fit: MapFit) -> str:
     """What was fitted where, the coefficients, separation, convergence, and what there is to say."""
-    return "\n\n".join(part for part in (body(fit), ending(fit), VERBS) if part)
+    verbs = VERBS + ("fn.excursions(v, ...)" if fit.posterior else "fn.crosscheck(v)")
+    return "\n\n".join(part for part in (body(fit), ending(fit), verbs) if part)
 
 
 def body(fit: MapFit) -> str:
@@ -30,7 +29,8 @@ def body(fit: MapFit) -> str:
     return "\n\n".join(
         [
             "\n".join([headline(fit), f"{model(fit)}; {fit.backend} in {fit.seconds:.1f} s"]),
-            "\n".join([digits.columns(*coefficients(fit), list(fit.names)), *LEGEND]),
+            "\n".join([digits.columns(*coefficients(fit), list(fit.names)), *legend(fit)]),
+            *map(str, own_tables(fit)),
             "\n".join([*separation(fit), convergence(fit)]),
         ]
     )
@@ -52,7 +52,7 @@ def short_html(fit: MapFit) -> str:
         for name, *words in rows
     )
     lines = [headline(fit), model(fit)]
-    below = [*separation(fit), convergence(fit), *LEGEND]
+    below = [*separation(fit), convergence(fit), *legend(fit)]
     said = "".join(f"<div>{html.escape(line)}</div>" for line in below)
     return (
         f"<div><b>{html.escape(lines[0])}</b><br>{html.escape(lines[1])}</div>"
@@ -71,13 +71,23 @@ def headline(fit: MapFit) -> str:
 
 def model(fit: MapFit) -> str:
     """ "binomial(probit) generalized linear model by mean bias reduction in every voxel"."""
-    return f"{model_words(fit.request)} in every voxel"
+    return f"{model_words(fit.request)}{'' if fit.posterior else ' in every voxel'}"
 
 
 LEGEND = (
     f"Where a coefficient is 0, about 5 % of the voxels have |z| > {BEYOND} (of masks fewer, where lesions are rare).",
     "Discoveries: voxels at a false discovery rate of 5 % (Benjamini and Hochberg), with z above + below 0.",
 )
+OF_POSTERIOR = (
+    f"z: posterior mean by posterior standard deviation; where |z| > {BEYOND} the 95 % credible interval leaves 0 out.",
+    "Discoveries: 2 Phi(-|z|) as p values at a false discovery rate of 5 % (Benjamini and Hochberg), a convention; "
+    'the posterior itself says maps["positive", ...] of a voxel, and fn.excursions(v, ...) of voxels together.',
+)
+
+
+def legend(fit: MapFit) -> tuple[str, ...]:
+    """What the columns of the table of coefficients mean."""
+    return OF_POSTERIOR if fit.posterior else LEGEND
 
 
 def coefficients(fit: MapFit) -> tuple[list[str], list[list[str]]]:
@@ -128,6 +138,8 @@ def separation(fit: MapFit) -> list[str]:
 
 def convergence(fit: MapFit) -> str:
     """Whether all searches ended well, and in how many steps."""
+    if whole := own_convergence(fit):
+        return whole
     lost = int(fit.unfinished.sum())
     steps = np.asarray(fit.values.get("iterations", np.zeros(fit.n_voxels)))[fit.fitted & ~fit.infinite]
     most = f", in at most {int(steps.max())} iterations" if steps.max(initial=0) > 1 else ""

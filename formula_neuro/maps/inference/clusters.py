@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from ...errors import DataError
@@ -37,26 +38,33 @@ def cluster_table(found: Thresholded, atlas: Any = None, labels: Any = None) -> 
         labels = _of_table(labels)
     rows = []
     volume = float(abs(np.linalg.det(brain.grid.affine[:3, :3])))
-    for sign in (1, -1) if contrast.signed else (1,):  # a joint test has no sides
-        side = found.kept & (np.sign(z) == sign) if contrast.signed else found.kept
-        names, count = ndimage.label(brain.unmask(side.astype(float), fill=0.0) > 0, STRUCTURES[found.connectivity])
-        members = names.ravel()[brain.voxels]
-        order = np.argsort(members, kind="stable")
-        starts = np.searchsorted(members[order], np.arange(1, count + 2))
-        for first, last in pairwise(starts):
-            inside = order[first:last]
-            peak = inside[np.argmax(np.abs(z[inside]))]
-            ijk = np.unravel_index(brain.voxels[peak], brain.grid.shape)
-            xyz = brain.grid.affine[:3, :3] @ np.asarray(ijk, dtype=float) + brain.grid.affine[:3, 3]
-            row = [sign, len(inside), len(inside) * volume, z[peak], found.adjusted[peak], *xyz]
-            rows.append((row, _region(regions, inside, peak, labels)))
-    rows.sort(key=lambda row: -abs(row[0][3]))
+    for sign, inside in members(found):
+        peak = inside[np.argmax(np.abs(z[inside]))]
+        ijk = np.unravel_index(brain.voxels[peak], brain.grid.shape)
+        xyz = brain.grid.affine[:3, :3] @ np.asarray(ijk, dtype=float) + brain.grid.affine[:3, 3]
+        row = [sign, len(inside), len(inside) * volume, z[peak], found.adjusted[peak], *xyz]
+        rows.append((row, _region(regions, inside, peak, labels)))
     table = pd.DataFrame([[k, *row] for k, (row, _) in enumerate(rows, start=1)], columns=list(COLUMNS))
     table["sign"] = np.where(table["sign"] > 0, "+", "-")
     if regions is not None:
         table["region"] = [name for _, (name, _) in rows]
         table["share"] = [share for _, (_, share) in rows]
     return table
+
+
+def members(found: Thresholded) -> list[tuple[int, NDArray[np.intp]]]:
+    """The sign and the analysed voxels of each cluster, the strongest first; a joint test has no sides."""
+    contrast = found.contrast
+    brain, z = contrast.fit.brain, contrast.values["z"]
+    clusters = []
+    for sign in (1, -1) if contrast.signed else (1,):
+        side = found.kept & (np.sign(z) == sign) if contrast.signed else found.kept
+        names, count = ndimage.label(brain.unmask(side.astype(float), fill=0.0) > 0, STRUCTURES[found.connectivity])
+        own = names.ravel()[brain.voxels]
+        order = np.argsort(own, kind="stable")
+        starts = np.searchsorted(own[order], np.arange(1, count + 2))
+        clusters += [(sign, order[first:last]) for first, last in pairwise(starts)]
+    return sorted(clusters, key=lambda cluster: -float(np.abs(z[cluster[1]]).max()))
 
 
 def regions_of(brain: Brain, atlas: Any) -> Array:

@@ -13,6 +13,7 @@ from ...errors import Unable
 from ...family import Array
 from ...running.bar import bar
 from ...running.pieces import finished
+from ..lacking import cannot
 
 if TYPE_CHECKING:
     from ...images.stack import Images
@@ -119,6 +120,8 @@ def null_model(fit: MapFit, X: Array, offset: Array, purpose: str) -> NullModel:
     """The null model of a fit with columns X (n, k); Unable where its backend has none."""
     make = getattr(fit.engine, "null", None)
     if make is None:
-        raise Unable(f"{purpose} needs a fit that can fit smaller models in every voxel (`null`); {fit.backend} cannot")
+        raise Unable(
+            f"{purpose} needs a fit that can fit smaller models in every voxel (`null`); {cannot(fit, 'null')}"
+        )
     model: NullModel = make(X, fit.request.weights, offset)
     return model

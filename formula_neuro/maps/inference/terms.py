@@ -118,7 +118,7 @@ def _word(fit: MapFit, test: str | None) -> str:
     model = fit.request.model
     if test is None:
         ratio = fit.request.estimator.word not in BIAS_REDUCED or penalised(fit)
-        return {"lm": "F", "glm": "Chisq" if ratio else "Rao"}.get(model, "Wald")
+        return "Wald" if fit.posterior else {"lm": "F", "glm": "Chisq" if ratio else "Rao"}.get(model, "Wald")
     word = {"LRT": "Chisq"}.get(test, test)
     if word not in TESTS:
         raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")

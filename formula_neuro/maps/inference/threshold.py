@@ -25,6 +25,7 @@ WORDS = {
     "max": "family-wise error (max-T)",
     "cluster": "family-wise error of clusters",
     "tfce": "family-wise error (TFCE)",
+    "joint": "posterior probability that any is on the other side",
 }
 
 
