@@ -12,13 +12,14 @@ from scipy import special
 from formula_neuro_spatial.draws import Moments, Noise
 from formula_neuro_spatial.graph import MaskGraph
 from formula_neuro_spatial.laplace import covariances, laplace, shifted
-from formula_neuro_spatial.likelihood import Likelihood, Tails
+from formula_neuro_spatial.likelihood import Likelihood
 from formula_neuro_spatial.model import Model
 from formula_neuro_spatial.newton import mode
 from formula_neuro_spatial.plain import laplace as plain
 from formula_neuro_spatial.precision import coordinates, fixed_point, matrix_of, wishart
 from formula_neuro_spatial.rows import Rows
 from formula_neuro_spatial.system import System
+from formula_neuro_spatial.tails import Tails
 
 sys.path.insert(0, str(Path(__file__).parent))
 from spatial_lattices import Q, design, lattice

@@ -1,21 +1,46 @@
-"""The probit log-likelihood of masks in all voxels, with its derivatives, streamed by blocks of voxels."""
+"""The probit log-likelihood of masks in all voxels, with its derivatives.
+
+Sums over rows are taken over a few nodes that stand for them (nodes.py), with successes that are counted once. Where a
+voxel's linear predictor leaves their reach, and in designs that no few nodes stand for, masks are read block by block
+and every distinct row is summed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from formula_neuro.family import Array
+from formula_neuro.images.building import available_threads
 
+from .nodes import Nodes, near
 from .rows import Rows
+from .tails import Tails, log_likelihood
 
 READ = 1_000_000  # rows times voxels that are read at once
 AT_ONCE = 50_000  # and worked on: what a processor's cache holds is twice as quick
+HELD = 1 << 30  # bytes of successes at nodes that are kept; more are counted anew at every pass
 Block = Callable[[int, int], NDArray[np.uint8]]  # first, last -> masks (C, n)
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Of C voxels: successes S (C, k) of rows X (k, P) with trials m (k,), and their linear predictors eta (C, k)."""
+
+    S: Array
+    X: Array
+    m: Array
+    eta: Array
+
+
+Question = Callable[..., tuple[Array, ...]]  # of sums and more arrays (C, ...): arrays (C, ...)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,107 +54,142 @@ class Derivatives:
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
-    """Masks that are read block by block, and the rows that they go with."""
+    """Masks that are read block by block, and the rows that they go with, which are all summed unless there are nodes.
+
+    `held` (V, k) are the successes at the nodes, where they are kept. Threads change no number.
+    """
 
     rows: Rows
     masks: Block
     V: int
     at_once: int = field(default=AT_ONCE)
+    nodes: Nodes | None = None
+    held: Array | None = None
+    threads: int = field(default_factory=available_threads)
 
-    def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """Voxels and their successes (C, K)."""
-        step = max(1, self.at_once // len(self.rows.trials))
-        read = step * max(1, READ // (step * len(self.rows.group)))
-        for start in range(0, self.V, read):
-            S = self.rows.successes(self.masks(start, min(start + read, self.V)))
-            for first in range(start, start + len(S), step):
-                at = slice(first, min(first + step, start + len(S)))
-                yield at, S[at.start - start : at.stop - start]
+    @classmethod
+    def of(cls, rows: Rows, masks: Block, V: int) -> Likelihood:
+        """With nodes where they are clearly fewer than the rows."""
+        plain = cls(rows, masks, V)
+        nodes = Nodes.of(rows)
+        if nodes is None or V * len(nodes.X) * 8 > HELD:
+            return replace(plain, nodes=nodes)
+        held = np.empty((V, len(nodes.X)))
+        for at in plain._pieces():
+            held[at] = plain._successes(at) @ nodes.L
+        return replace(plain, nodes=nodes, held=held)
+
+    def part(self, voxels: Indices) -> Likelihood:
+        """The likelihood of these voxels (C,) alone, in ascending order; its first voxel is voxels[0]."""
+
+        def masks(first: int, last: int) -> NDArray[np.uint8]:
+            wanted = voxels[first:last]
+            if not len(wanted):
+                return self.masks(0, 0)
+            near_by = self.masks(int(wanted[0]), int(wanted[-1]) + 1)
+            return np.asarray(near_by[wanted - wanted[0]])
+
+        held = None if self.held is None else self.held[voxels]
+        return replace(self, masks=masks, V=len(voxels), held=held)
 
     def totals(self) -> Array:
         """Successes of every distinct row in all voxels, (K,)."""
-        return np.asarray(sum((S.sum(axis=0) for _, S in self.blocks()), start=np.zeros(len(self.rows.trials))))
+        return np.asarray(sum((self._successes(at).sum(axis=0) for at in self._pieces()), np.zeros(len(self.rows.X))))
 
     def loglik(self, b: Array) -> Array:
         """Log-likelihoods (V,) at b (V, P)."""
-        out = np.empty(self.V)
-        for at, S in self.blocks():
-            out[at] = _loglik(Tails.of(self._eta(b[at])), S, self.rows.trials)
-        return out
+        return self._asked(lambda sums: (log_likelihood(sums.eta, sums.S, sums.m),), b)[0]
 
     def derivatives(self, b: Array) -> Derivatives:
         """All of b (V, P) at once."""
-        X, m, P = self.rows.X, self.rows.trials, b.shape[1]
-        loglik, gradient, A = np.empty(self.V), np.empty((self.V, P)), np.empty((self.V, P, P))
+        P = b.shape[1]
         i, j = np.tril_indices(P)
-        squares = X[:, i] * X[:, j]
-        for at, S in self.blocks():
-            u = Tails.of(self._eta(b[at]))
-            up, down = S * u.r1, (m - S) * u.r0
-            loglik[at] = _loglik(u, S, m)
-            gradient[at] = (up - down) @ X
-            packed = (up * (u.r1 + u.eta) + down * (u.r0 - u.eta)) @ squares
-            A[at, i, j] = packed
-            A[at, j, i] = packed
+        loglik, gradient, packed = self._asked(_derivatives, b)
+        A = np.empty((len(b), P, P))
+        A[:, i, j] = packed
+        A[:, j, i] = packed
         return Derivatives(loglik, gradient, A)
 
     def skewness(self, b: Array, covariance: Array) -> Array:
         """t_s = 1/2 sum_i x_i l'''_i var(eta_i(s)), (V, P), with the covariances (V, P, P) of b."""
-        X, m = self.rows.X, self.rows.trials
-        t = np.empty(b.shape)
-        for at, S in self.blocks():
-            u = Tails.of(self._eta(b[at]))
-            up = u.r1 * ((u.r1 + u.eta) * (2 * u.r1 + u.eta) - 1)
-            down = u.r0 * ((u.r0 - u.eta) * (2 * u.r0 - u.eta) - 1)
-            variance = self._variance(covariance[at])
-            t[at] = 0.5 * ((S * up - (m - S) * down) * variance) @ X
-        return t
+        return self._asked(_skewness, b, covariance)[0]
 
     def incidence(self, b: Array, covariance: Array) -> Array:
         """The posterior mean of the share of images with an event (V,), b normal with these means and covariances."""
-        share = self.rows.trials / self.rows.trials.sum()
-        out = np.empty(self.V)
-        step = max(1, self.at_once // len(share))
+        return self._asked(_incidence, b, covariance)[0]
+
+    def _asked(self, question: Question, b: Array, *more: Array) -> list[Array]:
+        """What a question answers of all voxels (V, ...): at nodes, but at all rows where these do not reach."""
+
+        def answered(piece: slice) -> list[tuple[NDArray[Any], ...]]:
+            S = self._at_nodes(piece)
+            found: list[tuple[NDArray[Any], ...]] = []
+            step = max(1, self.at_once // S.shape[1])
+            for first in range(piece.start, piece.stop, step):
+                at = slice(first, min(first + step, piece.stop))
+                sums = self._sums(S[at.start - piece.start : at.stop - piece.start], b[at])
+                far = np.zeros(len(sums.S), bool) if self.nodes is None else ~near(sums.eta)
+                found.append((far, *question(sums, *(array[at] for array in more))))
+            return found
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            parts = [part for parts in pool.map(answered, self._pieces()) for part in parts]
+        far, *found = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        if far.any():
+            voxels = np.flatnonzero(far)
+            rest = replace(self.part(voxels), nodes=None, held=None)
+            for array, exact in zip(
+                found, rest._asked(question, b[voxels], *(array[voxels] for array in more)), strict=True
+            ):
+                array[voxels] = exact
+        return found
+
+    def _pieces(self) -> Iterator[slice]:
+        """Voxels that are read at once."""
+        width = len(self.rows.group) if self.held is None else self.held.shape[1]
+        step = max(1, READ // width)
         for first in range(0, self.V, step):
-            at = slice(first, min(first + step, self.V))
-            out[at] = special.ndtr(self._eta(b[at]) / np.sqrt(1 + self._variance(covariance[at]))) @ share
-        return out
+            yield slice(first, min(first + step, self.V))
 
-    def _eta(self, b: Array) -> Array:
-        return b @ self.rows.X.T + self.rows.offset
+    def _successes(self, at: slice) -> Array:
+        """Of every distinct row, (C, K)."""
+        return self.rows.successes(self.masks(at.start, at.stop))
 
-    def _variance(self, covariance: Array) -> Array:
-        """Of eta (C, K)."""
-        i, j = np.tril_indices(covariance.shape[1])
-        X = self.rows.X
-        squares = X[:, i] * X[:, j] * np.where(i == j, 1.0, 2.0)
-        return covariance[:, i, j] @ squares.T
+    def _at_nodes(self, at: slice) -> Array:
+        """Successes of the rows that sums are taken over, (C, k)."""
+        if self.held is not None:
+            return self.held[at]
+        return self._successes(at) if self.nodes is None else self._successes(at) @ self.nodes.L
 
-
-@dataclass(frozen=True, eq=False)
-class Tails:
-    """phi/Phi of eta (r1) and of -eta (r0), and the logarithms of Phi(eta) and Phi(-eta), exact far into both tails."""
-
-    eta: Array
-    r1: Array
-    r0: Array
-    log1: Array
-    log0: Array
-
-    @classmethod
-    def of(cls, eta: Array) -> Tails:
-        """With E = erfcx(|eta| / sqrt(2)): phi/Phi(-|eta|) = sqrt(2/pi) / E, phi/Phi(|eta|) has 2 exp(eta^2/2) - E."""
-        half = eta**2 / 2
-        E, c = special.erfcx(np.sqrt(half)), np.sqrt(2 / np.pi)
-        with np.errstate(over="ignore"):
-            near, far = c / (2 * np.exp(half) - E), c / E  # an infinite exponential makes 0 of the ratio
-        log_near, log_far = np.log1p(-0.5 * E * np.exp(-half)), np.log(E / 2) - half
-        up = eta > 0
-        return cls(
-            eta, np.where(up, near, far), np.where(up, far, near), np.where(up, log_near, log_far),
-            np.where(up, log_far, log_near),
-        )  # fmt: skip
+    def _sums(self, S: Array, b: Array) -> Sums:
+        rows = self.rows if self.nodes is None else self.nodes
+        return Sums(S, rows.X, rows.trials, b @ rows.X.T + rows.offset)
 
 
-def _loglik(u: Tails, S: Array, m: Array) -> Array:
-    return np.asarray((S * u.log1 + (m - S) * u.log0).sum(axis=1))
+def _derivatives(sums: Sums) -> tuple[Array, ...]:
+    """Log-likelihood (C,), gradient (C, P), and minus the Hessian's lower triangle (C, P (P + 1) / 2)."""
+    S, X, m, u = sums.S, sums.X, sums.m, Tails.of(sums.eta)
+    i, j = np.tril_indices(X.shape[1])
+    others = m - S
+    up, down = S * u.r1, others * u.r0
+    loglik = (S * u.log1 + others * u.log0).sum(axis=1)
+    return loglik, (up - down) @ X, (up * (u.r1 + u.eta) + down * (u.r0 - u.eta)) @ (X[:, i] * X[:, j])
+
+
+def _skewness(sums: Sums, covariance: Array) -> tuple[Array, ...]:
+    u = Tails.of(sums.eta)
+    up = u.r1 * ((u.r1 + u.eta) * (2 * u.r1 + u.eta) - 1)
+    down = u.r0 * ((u.r0 - u.eta) * (2 * u.r0 - u.eta) - 1)
+    third = sums.S * up - (sums.m - sums.S) * down
+    return (0.5 * (third * _variance(covariance, sums.X)) @ sums.X,)
+
+
+def _incidence(sums: Sums, covariance: Array) -> tuple[Array, ...]:
+    return (special.ndtr(sums.eta / np.sqrt(1 + _variance(covariance, sums.X))) @ sums.m / sums.m.sum(),)
+
+
+def _variance(covariance: Array, X: Array) -> Array:
+    """Of eta (C, k)."""
+    i, j = np.tril_indices(covariance.shape[1])
+    squares = X[:, i] * X[:, j] * np.where(i == j, 1.0, 2.0)
+    return np.asarray(covariance[:, i, j] @ squares.T)
