@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .design import model_matrix
     from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal, Spatial, Splines
     from .fitting import fit
+    from .foci.reading import read_foci
+    from .foci.simulate import simulate_foci
     from .images.reading import read_images
     from .inference.bootstrap.bootstrap_test import bootstrap_test
     from .inference.bootstrap.distributions import Bootstrap
@@ -65,10 +67,12 @@ _PUBLIC = {
     "lesion_reference": "lesions.reference",
     "lesion_study": "lesions.study",
     "lesion_summaries": "lesions.summaries",
+    "simulate_foci": "foci.simulate",
     "simulate_lesions": "lesions.simulate",
     "tune_ell": "lesions.tuning",
     "excursions": "maps.inference.excursions",
     "permutation_test": "maps.inference.permutation",
+    "read_foci": "foci.reading",
     "read_images": "images.reading",
     "refit": "refitting",
     "crosscheck": "agreement",
@@ -127,10 +131,12 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "lesion_summaries",
     "model_matrix",
     "permutation_test",
+    "simulate_foci",
     "simulate_lesions",
     "tune_ell",
     "r2",
     "ranova",
+    "read_foci",
     "read_images",
     "refit",
     "tasks",

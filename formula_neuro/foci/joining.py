@@ -1,0 +1,91 @@
+"""Analyses and the covariates that a second table has of them."""
+
+from __future__ import annotations
+
+import difflib
+
+import pandas as pd
+
+from ..errors import DataError
+from .ids import KEY, pairs, some
+
+
+def joined(analyses: pd.DataFrame, table: pd.DataFrame, source: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The analyses with the columns of a table that has a row a study, or a row an analysis; and what there is to say.
+
+    Studies of the table without any analysis yet are added: that a study found nothing is information. Raises
+    DataError for studies that the table has twice, or not at all.
+    """
+    table, said = unique(table, source)
+    both = [name for name in analyses.columns if name in table.columns and name not in KEY]
+    if both:
+        said.append(f"{some(both)}: taken from {source}")
+        analyses = analyses.drop(columns=both)
+    if "analysis" not in table.columns:
+        return _by_study(analyses, table, source, said)
+    return _by_analysis(analyses, table, source, said)
+
+
+def unique(table: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[str]]:
+    """The table with one row a key, equal rows dropped; raises DataError where rows of one key differ."""
+    keys = [name for name in KEY if name in table.columns]
+    empty = [i + 1 for i, row in enumerate(table[keys].to_numpy()) if not all(row)]
+    if empty:
+        raise DataError(f"{source}: no {' or '.join(keys)} in row {some(empty)}; every row names its study")
+    first = table[~table.astype(str).duplicated()]
+    said = [] if len(first) == len(table) else [f"{source}: {len(table) - len(first)} repeated rows are left out"]
+    twice = first[first.duplicated(keys, keep=False)]
+    if len(twice):
+        names = [" / ".join(key) for key in twice[keys].drop_duplicates().to_numpy()]
+        one = twice[(twice[keys] == twice[keys].iloc[0]).all(axis=1)].astype(str)
+        differ = [str(name) for name in one.columns if one[name].nunique() > 1]
+        raise DataError(
+            f"{source} has several rows for {some(names)}, which differ in {some(differ)}; give each study one row, or "
+            "each of its analyses one, told apart by a column analysis"
+        )
+    return first.reset_index(drop=True), said
+
+
+def _by_study(
+    analyses: pd.DataFrame, table: pd.DataFrame, source: str, said: list[str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    known = set(analyses["study"])
+    _check_known([study for study in analyses["study"].unique() if study not in set(table["study"])], table, source)
+    out = analyses.merge(table, on="study", how="left", validate="many_to_one")
+    new = table[~table["study"].isin(known)].assign(analysis="1")
+    return _with_new(out, new, source, said)
+
+
+def _by_analysis(
+    analyses: pd.DataFrame, table: pd.DataFrame, source: str, said: list[str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    unknown = [" / ".join(key) for key in pairs(analyses) if key not in set(pairs(table))]
+    _check_known(unknown, table, source)
+    out = analyses.merge(table, on=KEY, how="left", validate="one_to_one")
+    known = set(pairs(analyses))
+    new = table[[key not in known for key in pairs(table)]]
+    return _with_new(out, new, source, said)
+
+
+def _check_known(unknown: list[str], table: pd.DataFrame, source: str) -> None:
+    """Raises DataError where studies with foci are not in the table."""
+    if not unknown:
+        return
+    keys = [name for name in KEY if name in table.columns]
+    names = [" / ".join(key) for key in table[keys].to_numpy()]
+    near = difflib.get_close_matches(unknown[0].lower(), [name.lower() for name in names], n=1)
+    match = next((name for name in names if near and name.lower() == near[0]), None)
+    hint = f" (is {unknown[0]!r} the table's {match!r}?)" if match else ""
+    raise DataError(
+        f"{source} lacks {len(unknown)} {'analyses' if len(keys) > 1 else 'studies'} that have foci: "
+        f"{some(unknown)}{hint}; give them a row, whose covariates may be missing, or leave their foci out"
+    )
+
+
+def _with_new(
+    out: pd.DataFrame, new: pd.DataFrame, source: str, said: list[str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    if len(new):
+        out = pd.concat([out, new], ignore_index=True)
+    front = out[[*KEY, *(name for name in out.columns if name not in KEY)]]
+    return front, tuple(said)
