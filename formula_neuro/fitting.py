@@ -11,7 +11,8 @@ from . import registry
 from .design import Design, model_matrix
 from .errors import DataError, FormulaError
 from .estimator import BIAS_REDUCED, GEE, Estimator, as_estimator
-from .family import Array, Binomial, Family, as_family
+from .family import Array, Binomial, Family, FociFamily, as_family, as_foci_family
+from .foci.given import is_foci, names_foci
 from .inflation import inflation_design
 from .maps.asking import Asked, is_images, map_request, names_images
 from .maps.request import Running
@@ -22,15 +23,36 @@ from .table import as_table
 from .values import LOGICAL
 
 if TYPE_CHECKING:
+    from .foci.fit import FociFit
+    from .foci.table import Foci
     from .maps.fit import MapFit
 
 
 @overload
 def fit(
     formula: str,
+    data: Foci,
+    *,
+    family: str | FociFamily | Family | None = ...,
+    estimator: str | Estimator | None = ...,
+    backend: str | None = ...,
+    weights: None = None,
+    offset: Any = ...,
+    subset: Any = ...,
+    contrasts: Mapping[str, Any] | None = ...,
+    na_action: str = ...,
+    mask: Any = ...,
+    device: str = ...,
+    workers: Any = ...,
+    seed: int = ...,
+    progress: bool | None = ...,
+) -> FociFit: ...
+@overload
+def fit(
+    formula: str,
     data: Any,
     *,
-    family: str | Family = ...,
+    family: str | Family | None = ...,
     estimator: str | Estimator | None = ...,
     backend: str | None = ...,
     weights: Any = ...,
@@ -49,7 +71,7 @@ def fit(
     formula: str,
     data: Any,
     *,
-    family: str | Family = ...,
+    family: str | Family | None = ...,
     estimator: str | Estimator | None = ...,
     backend: str | None = ...,
     weights: Any = ...,
@@ -67,7 +89,7 @@ def fit(
     formula: str,
     data: Any,
     *,
-    family: str | Family = "gaussian",
+    family: str | FociFamily | Family | None = None,
     estimator: str | Estimator | None = None,
     backend: str | None = None,
     weights: Any = None,
@@ -80,21 +102,24 @@ def fit(
     workers: Any = None,
     seed: int = 1,
     progress: bool | None = None,
-) -> Fit | MapFit:
+) -> Fit | MapFit | FociFit:
     """Fit the model that an R formula describes and return the complete result.
 
     Where the response names a column of images (paths of NIfTI files), or the data are what `fn.read_images` gave, the
-    model is fitted in every voxel and the result is a MapFit: maps instead of numbers.
+    model is fitted in every voxel and the result is a MapFit: maps instead of numbers. Where the data are foci, as
+    `fn.read_foci` reads them, the terms in s(...) have a map of their own and the result is a FociFit.
 
     formula: R's syntax with lme4's bars, "lick ~ dff + (1|mouseID)"; random effects with a covariance structure are
         diag(0 + f|g), cs(0 + f|g) and ar1(0 + time|g), with hom = TRUE for one variance, FALSE for one a column.
-    data: a DataFrame (or what pandas takes), or the path of a csv, tsv, txt or parquet file; images.
-    family: gaussian, binomial, poisson, Gamma, inverse.gaussian, nbinom2 (theta estimated, as glm.nb) and R's quasi
-        families, the link in brackets: "binomial(probit)", "quasi(log, mu^2)", "nbinom2(log, theta=2)";
-        of mixed models also nbinom1, beta and betabinomial.
+    data: a DataFrame (or what pandas takes), or the path of a csv, tsv, txt or parquet file; images; foci, or of a
+        formula "foci ~ s(...)" the path of a file that `fn.read_foci` reads.
+    family: gaussian (default), binomial, poisson, Gamma, inverse.gaussian, nbinom2 (theta estimated, as glm.nb) and R's
+        quasi families, the link in brackets: "binomial(probit)", "quasi(log, mu^2)", "nbinom2(log, theta=2)";
+        of mixed models also nbinom1, beta and betabinomial; of foci poisson (default), quasipoisson, negative_binomial
+        and clustered_negative_binomial.
     estimator: "ml", "reml" (default of linear mixed models), "laplace" (of generalized ones), AGQ(10), "mean_br",
         "median_br", "jeffreys", GEE(cluster="mouseID"), REML(residual=VarIdent("treatment")); of masks also
-        "spatial".
+        "spatial"; of foci Splines(spacing="20 mm").
     backend: a name of `fn.backends()`; the best that can fit is chosen otherwise. A name never falls back.
     weights: prior weights: a column's name or one number a row; the trials, for a binomial share.
     offset: a column's name, an expression of columns, or one number a row, added to the linear predictor.
@@ -103,7 +128,8 @@ def fit(
         level, as [[1, 0], [0, 1], [-1, -1]], a DataFrame, or columns by name, {"group": {"b-a": [-1, 1, 0], ...}}; its
         columns are taken as they are, while one list of numbers, [1, 0, -1], is completed to k - 1 columns as in R.
     na_action: "omit" drops rows with a missing value and says how many; "fail" refuses them.
-    mask: of images: where to fit, a path, an image or an array; `fn.read_images` says what stands in for it.
+    mask: of images: where to fit, a path, an image or an array; `fn.read_images` says what stands in for it. Of foci:
+        a path or an image; nilearn's MNI152 brain mask of 2 mm otherwise.
     device, workers, progress: of images: "cpu" or "cuda"; a number of processes or a dask client; a progress bar.
     seed: of models that draw random numbers ("spatial"); the same seed gives the same numbers.
 
@@ -114,8 +140,26 @@ def fit(
     >>> m.backend, m.nobs, list(m.coef.index)
     ('native-glmm', 512, ['(Intercept)', 'dff'])
     """
-    chosen_family = as_family(family)
     how = None if estimator is None else as_estimator(estimator)
+    running = Running(device, workers, progress, seed)
+    if is_foci(data) or names_foci(formula):
+        from .foci.asking import AskedOfFoci, foci_of, foci_request
+
+        about = AskedOfFoci(
+            formula,
+            foci_of(data, weights),
+            as_foci_family(family),
+            how,
+            offset=offset,
+            subset=subset,
+            contrasts=contrasts,
+            na_action=na_action,
+            mask=mask,
+            running=running,
+        )
+        of_foci = foci_request(about)
+        return registry.run(registry.installed().choose(of_foci, backend), of_foci)
+    chosen_family = as_family("gaussian" if family is None else family)
     table = data if is_images(data) else as_table(data)
     if mask is not None or is_images(data) or names_images(formula, table):
         asked = Asked(
@@ -130,7 +174,7 @@ def fit(
             na_action=na_action,
             mask=mask,
             backend=backend,
-            running=Running(device, workers, progress, seed),
+            running=running,
         )
         in_voxels = map_request(asked)
         return registry.run(registry.installed().choose(in_voxels, backend), in_voxels)

@@ -21,7 +21,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from .errors import NoBackend
 from .plugin_loading import load_plugins
@@ -30,10 +30,14 @@ from .plugin_records import API, GROUP, Backend, Hooks, Plugin, Task, hookimpl, 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .foci.fit import FociFit
+    from .foci.request import FociRequest
     from .maps.fit import MapFit
     from .maps.request import MapRequest
     from .request import Request
     from .result import Fit
+
+    AnyRequest: TypeAlias = Request | MapRequest | FociRequest
 
 __all__ = [
     "API", "GROUP", "Backend", "Hooks", "Plugin", "Registry", "Task",
@@ -59,7 +63,9 @@ class Registry:
     def failures(self) -> tuple[Plugin, ...]:
         return tuple(plugin for plugin in self.plugins if plugin.failure)
 
-    def choose(self, request: Request | MapRequest, name: str | None = None, language: str | None = None) -> Backend:
+    def choose(
+        self, request: Request | MapRequest | FociRequest, name: str | None = None, language: str | None = None
+    ) -> Backend:
         """The backend that takes the request; an explicit name never falls back to another.
 
         Raises NoBackend with one line a backend when none can, or with the reason when the named one cannot.
@@ -69,22 +75,27 @@ class Registry:
         kind = (request.of_images, getattr(request, "of_foci", False))
         able = [b for b in self.backends if language in (None, b.language) and (b.images, b.foci) == kind]
         for b in sorted(able, key=lambda b: (-b.rank, b.name)):
-            if b.refuses(request) is None:
+            if _refusal(b, request) is None:
                 return b
-        lines = [f"  {b.name}: {b.refuses(request)}" for b in able]
+        lines = [f"  {b.name}: {_refusal(b, request)}" for b in able]
         lines += [f"  {p.name}: could not be loaded: {p.failure}" for p in self.failures]
         raise NoBackend("\n".join([f"no backend can fit {request.describe()}", *(lines or ["  none is installed"])]))
 
-    def _named(self, name: str, request: Request | MapRequest) -> Backend:
+    def _named(self, name: str, request: AnyRequest) -> Backend:
         for backend in self.backends:
             if backend.name == name:
-                reason = backend.refuses(request)
+                reason = _refusal(backend, request)
                 if reason is not None:
                     raise NoBackend(f"backend={name!r} cannot fit {request.describe()}: {reason}")
                 return backend
         about = [f"; {p.name} could not be loaded: {p.failure}" for p in self.failures]
         known = ", ".join(sorted(b.name for b in self.backends))
         raise NoBackend(f"backend={name!r} is not known; there are {known}{''.join(about)}")
+
+
+def _refusal(backend: Backend, request: Any) -> str | None:
+    """Why a backend does not take a request, of whichever kind; records answer for tables, images and foci alike."""
+    return backend.refuses(request)
 
 
 # ---- this process --------------------------------------------------------------------------------
@@ -116,9 +127,11 @@ def resolve(target: str) -> Callable[..., Any]:
 def run(backend: Backend, request: Request) -> Fit: ...
 @overload
 def run(backend: Backend, request: MapRequest) -> MapFit: ...
-def run(backend: Backend, request: Request | MapRequest) -> Fit | MapFit:
+@overload
+def run(backend: Backend, request: FociRequest) -> FociFit: ...
+def run(backend: Backend, request: AnyRequest) -> Fit | MapFit | FociFit:
     """Import the backend's target and fit."""
-    fit: Fit | MapFit = resolve(backend.target)(request)
+    fit: Fit | MapFit | FociFit = resolve(backend.target)(request)
     return fit
 
 

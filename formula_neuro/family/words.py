@@ -9,6 +9,7 @@ from ..links import LINKS
 from .base import Family
 from .continuous import Gamma, Gaussian, InverseGaussian
 from .discrete import Binomial, Poisson
+from .foci import FociFamily
 from .negative_binomial import NBinom2
 from .overdispersed import Beta, BetaBinomial, NBinom1
 from .quasi import Quasi, QuasiBinomial, QuasiPoisson
@@ -27,7 +28,7 @@ _CALL = re.compile(r"\s*([\w.]+)\s*(?:\(((?:[^()]|\([^()]*\))*)\))?\s*")
 _ARGUMENT = re.compile(r"\s*(?:(\w+)\s*=\s*)?(?:\"([^\"']*)\"|'([^\"']*)'|([^,\"'()=]*(?:\([^,\"'()=]*\))?))\s*(?:,|$)")
 
 
-def as_family(given: str | Family) -> Family:
+def as_family(given: str | Family | FociFamily) -> Family:
     """The family that a text such as `"binomial(probit)"` names; a Family passes through.
 
     >>> str(as_family("binomial")), str(as_family("Gamma(link='log')")), str(as_family("nbinom2(log, theta=2)"))

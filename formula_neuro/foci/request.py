@@ -17,6 +17,7 @@ from ..maps.request import Running
 from ..searching import Search
 
 if TYPE_CHECKING:
+    from .spatial_part import Columns
     from .table import Foci
 
 HERE = Running()
@@ -32,6 +33,15 @@ class Located:
     points: Array
     voxel: NDArray[np.intp]
     analysis: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How the columns of maps and of moderators are made for other analyses, and the foci that fit() was given."""
+
+    maps: Columns
+    moderators: Columns
+    source: Foci
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +70,7 @@ class FociRequest:
     brain: Brain
     messages: tuple[str, ...] = ()
     running: Running = HERE
+    layout: Layout | None = None  # None: nothing can be predicted for other analyses
 
     model: ClassVar[str] = "cbmr"
     of_images: ClassVar[bool] = False

@@ -1,0 +1,263 @@
+"""From a formula and foci to the request of a meta-regression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..design import Design, TermColumns, model_matrix
+from ..errors import DataError, FormulaError
+from ..estimator import Estimator, Splines
+from ..family import FociFamily
+from ..formula import Formula, Part, parse
+from ..maps.request import Running
+from ..syntax.expression import Call, Name, Node, label
+from . import remarks
+from .aliasing import independent
+from .default_mask import analysed_brain
+from .locating import located
+from .request import FociRequest, Layout
+from .spatial_part import BASELINE, Columns, SpatialPart, spatial_part
+
+if TYPE_CHECKING:
+    from .table import Foci
+
+HERE = Running()
+OUTSIDE = ("study", "analysis", "study_name", "analysis_name")  # columns that '.' does not stand for
+
+
+@dataclass(frozen=True, eq=False)
+class AskedOfFoci:
+    """What fit() was asked of foci."""
+
+    formula: str
+    foci: Foci
+    family: FociFamily
+    estimator: Estimator | None = None
+    offset: Any = None
+    subset: Any = None
+    contrasts: Mapping[str, Any] | None = None
+    na_action: str = "omit"
+    mask: Any = None
+    running: Running = HERE
+
+
+def foci_of(data: Any, weights: Any = None) -> Foci:
+    """The foci of a value that holds them, or of a file or table that read_foci reads."""
+    if weights is not None:
+        raise DataError("foci take no weights=; how much an analysis could report goes into exposure(n) of the formula")
+    from .reading import read_foci
+    from .table import Foci
+
+    return data if isinstance(data, Foci) else read_foci(data)
+
+
+def foci_request(asked: AskedOfFoci) -> FociRequest:
+    """The request of a meta-regression: its columns of maps and of moderators, and the foci inside the mask.
+
+    Raises FormulaError, DataError and ImageError for what cannot be fitted.
+    """
+    parsed, shared = _read(asked)
+    how = _estimator(asked, shared)
+    table = asked.foci.studies
+    design = _global_design(parsed, asked)
+    maps = spatial_part(parsed, table, design.rows, asked.contrasts)
+    columns, dropped = _moderators(design, maps)
+    _check_columns(asked.family, columns, maps)
+    foci = asked.foci if len(design.rows) == len(table) else asked.foci.select(design.rows)
+    brain, about_mask = analysed_brain(asked.mask)
+    remarks.check_spacing(how, brain)
+    inside, outside = located(foci, brain)
+    group = np.bincount(maps.group[inside.analysis], minlength=len(maps.cells))
+    remarks.check_cells(group, tuple(maps.cells))
+    messages = (
+        *asked.foci.messages,
+        *_dropped_analyses(asked.foci, design),
+        *design.messages,
+        *maps.messages,
+        *dropped,
+        *about_mask,
+        *remarks.about_places(foci, inside, outside),
+        *remarks.about(foci, maps, columns),
+    )
+    return FociRequest(
+        family=asked.family,
+        estimator=how,
+        design=_without(design, columns),
+        L=maps.columns.matrix,
+        maps=maps.columns.names,
+        cells=maps.cells,
+        group=maps.group,
+        cluster=np.asarray(pd.factorize(foci.studies["study"])[0], dtype=np.intp),
+        foci=foci,
+        located=inside,
+        brain=brain,
+        messages=tuple(dict.fromkeys(messages)),
+        running=asked.running,
+        layout=Layout(maps.columns, columns, asked.foci),
+    )
+
+
+# ---- the formula ---------------------------------------------------------------------------------
+def _read(asked: AskedOfFoci) -> tuple[Formula, bool]:
+    """The formula, exposure(n) read as offset(log(n)); and whether (1 | study) stands in it."""
+    text = asked.formula
+    parsed = parse(text, [str(name) for name in asked.foci.studies.columns if name not in OUTSIDE])
+    if parsed.response is not None and parsed.response != Name("foci"):
+        raise FormulaError(
+            f"the response of a model of foci is foci, not {label(parsed.response)}: write 'foci ~ s(1) + ...'", text, 0
+        )
+    if not parsed.spatial:
+        raise FormulaError(
+            "no term has a map: write s(group) for one map a group, or s(1) for one map of all analyses", text, 0
+        )
+    shared = [bar for bar in parsed.bars if bar.name == "study" and not bar.part.terms and bar.part.intercept]
+    other = next((bar for bar in parsed.bars if bar not in shared), None)
+    if other is not None:
+        raise FormulaError(
+            "of random effects foci take (1 | study) alone, a level shared by the analyses of a study, with "
+            "family='clustered_negative_binomial'",
+            text,
+            max(text.find("|"), 0),
+        )
+    return _with_exposure(replace(parsed, response=None, bars=())), bool(shared)
+
+
+def _with_exposure(parsed: Formula) -> Formula:
+    """The terms exposure(n) of the fixed part as offsets log(n)."""
+    exposed = [i for i, node in enumerate(parsed.fixed.variables) if _is_exposure(node)]
+    for part in (*parsed.spatial, Part(parsed.fixed.variables, _joint(parsed.fixed, exposed), True)):
+        bad = next((part.variables[i] for t in part.terms for i in t if _is_exposure(part.variables[i])), None)
+        if bad is not None:
+            raise FormulaError("exposure(n) is added by itself: foci are proportional to n", parsed.text, _at(bad))
+    logs = []
+    for i in exposed:
+        node = parsed.fixed.variables[i]
+        assert isinstance(node, Call)
+        if len(node.arguments) != 1:
+            raise FormulaError("exposure() takes one expression, as exposure(hours)", parsed.text, node.at)
+        logs.append(Call("log", (("", node.arguments[0][1]),), node.at))
+    left = [i for i in range(len(parsed.fixed.variables)) if i not in exposed]
+    terms = tuple(tuple(left.index(i) for i in term) for term in parsed.fixed.terms if not set(term) & set(exposed))
+    fixed = Part(tuple(parsed.fixed.variables[i] for i in left), terms, True)
+    return replace(parsed, fixed=fixed, offsets=(*parsed.offsets, *logs))
+
+
+def _is_exposure(node: Node) -> bool:
+    return isinstance(node, Call) and node.function == "exposure"
+
+
+def _joint(part: Part, exposed: list[int]) -> tuple[tuple[int, ...], ...]:
+    """Terms in which an exposure stands with other variables."""
+    return tuple(term for term in part.terms if len(term) > 1 and set(term) & set(exposed))
+
+
+def _at(node: Node) -> int:
+    return int(getattr(node, "at", 0))
+
+
+def _estimator(asked: AskedOfFoci, shared: bool) -> Splines:
+    how = Splines() if asked.estimator is None else asked.estimator
+    if not isinstance(how, Splines):
+        raise ValueError(f"estimator={how.word!r} is not one of foci, which are fitted by fn.Splines(spacing='20 mm')")
+    clustered = asked.family.name == "clustered_negative_binomial"
+    if (shared or how.cluster) and not clustered:
+        what = "(1 | study)" if shared else f"cluster={how.cluster!r}"
+        raise FormulaError(
+            f"{what} is a random level of studies, which family='clustered_negative_binomial' has, not "
+            f"{asked.family.name!r}; its standard errors take studies as clusters without it",
+            asked.formula,
+            0,
+        )
+    return replace(how, cluster="study") if shared else how
+
+
+# ---- the global part -----------------------------------------------------------------------------
+def _global_design(parsed: Formula, asked: AskedOfFoci) -> Design:
+    """The design of the moderators with R's treatment contrasts, its intercept still in it, on complete rows."""
+    fixed = replace(parsed.fixed, intercept=True)
+    given = {name: kind for name, kind in (asked.contrasts or {}).items() if name in _labels(parsed)}
+    unknown = [name for name in asked.contrasts or {} if name not in given]
+    if unknown:
+        raise DataError(f"contrasts: {', '.join(unknown)} is not a factor of the formula")
+    in_s = {label(node) for part in parsed.spatial for node in part.variables}
+    return model_matrix(
+        replace(parsed, fixed=fixed),
+        asked.foci.studies,
+        offset=asked.offset,
+        subset=asked.subset,
+        contrasts={name: kind for name, kind in given.items() if name not in in_s or name in _fixed(fixed)},
+        na_action=asked.na_action,
+    )
+
+
+def _labels(parsed: Formula) -> set[str]:
+    return _fixed(parsed.fixed) | {label(node) for part in parsed.spatial for node in part.variables}
+
+
+def _fixed(part: Part) -> set[str]:
+    return {label(node) for node in part.variables}
+
+
+def _moderators(design: Design, maps: SpatialPart) -> tuple[Columns, tuple[str, ...]]:
+    """The global columns that are no combinations of the maps' levels and of each other, and what was left out."""
+    names = design.names
+    places = [j for j, name in enumerate(names) if name != BASELINE]
+    Z = design.matrix[:, places]
+    free = [places[j] for j in independent(Z, maps.columns.matrix)]
+    lost = [j for j in places if j not in free]
+    constant = [names[j] for j in lost if np.ptp(design.matrix[:, j]) == 0]
+    alone = [places[j] for j in independent(Z, np.ones((len(Z), 1)))]
+    absorbed = [names[j] for j in lost if j in alone and names[j] not in constant]
+    collinear = [names[j] for j in lost if names[j] not in constant and names[j] not in absorbed]
+    said = []
+    if constant:
+        said.append(
+            f"{', '.join(constant)}: constant in the analyses used, so that it has no effect to estimate; left out"
+        )
+    if absorbed:
+        said.append(f"{', '.join(absorbed)}: already in the levels of the maps of s(...), which absorb it; left out")
+    if collinear:
+        said.append(f"{', '.join(collinear)}: a combination of other columns; left out")
+    return Columns(design, tuple(free), tuple(names[j] for j in free)), tuple(said)
+
+
+def _without(design: Design, columns: Columns) -> Design:
+    """The design with the columns that are estimated alone."""
+    terms, start = [], 0
+    for term in design.terms:
+        width = sum(term.start <= j < term.stop for j in columns.kept)
+        if width:
+            terms.append(TermColumns(term.name, term.variables, start, start + width))
+            start += width
+    return replace(design, matrix=columns.matrix, names=columns.names, terms=tuple(terms))
+
+
+def _check_columns(family: FociFamily, columns: Columns, maps: SpatialPart) -> None:
+    analyses, q = columns.matrix.shape
+    if family.name == "negative_binomial" and q:
+        raise DataError(
+            f"family='negative_binomial' describes totals of voxels, in which {', '.join(columns.names)} cannot be "
+            "told from the level of the maps; family='clustered_negative_binomial' describes totals of analyses"
+        )
+    if analyses <= q + len(maps.cells):
+        raise DataError(
+            f"{analyses} analyses cannot determine {q} global coefficients beside {len(maps.cells)} maps; leave terms "
+            "out, or add analyses"
+        )
+
+
+def _dropped_analyses(foci: Foci, design: Design) -> tuple[str, ...]:
+    """Which analyses are left out, and their foci."""
+    n = len(foci.studies)
+    if len(design.rows) == n:
+        return ()
+    gone = np.setdiff1d(np.arange(n), design.rows)
+    names = [str(name) for name in dict.fromkeys(foci.studies["study"].iloc[gone])]
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    lost = int(foci.counts[gone].sum())
+    return (f"{len(gone)} of {n} analyses left out, with {lost:,} foci, of {len(names)} studies ({shown})",)
