@@ -22,8 +22,11 @@ class Engine(Protocol):
     b (C, P) are the coefficients of the maps, gamma (q,) those of the global columns, X (V, P) the basis.
     """
 
-    b: Array
-    gamma: Array
+    @property
+    def b(self) -> Array: ...
+
+    @property
+    def gamma(self) -> Array: ...
 
     def expand(self, coefficients: Array) -> Array:
         """X times coefficients (m, P): (m, V)."""

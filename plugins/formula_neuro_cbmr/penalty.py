@@ -1,4 +1,4 @@
-"""Roughness of a map: squared second differences of neighbouring coefficients along the three axes (Eilers & Marx 1996)."""
+"""Roughness of a map: squared second differences of neighbouring coefficients (Eilers & Marx 1996), three axes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,112 @@
+"""The backend "cbmr": from a request of foci to its fit."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from formula_neuro.family import Array
+from formula_neuro.foci.convergence import Convergence
+from formula_neuro.foci.fit import FociFit
+from formula_neuro.foci.request import FociRequest
+
+from . import quasi
+from .clustered import clustered_level
+from .poisson import Splined
+from .problem import Problem, problem
+from .scale import log_factorials
+from .separation import unsupported, vanished
+from .shapes import Shapes, shapes
+from .split import SplitEngine
+from .totals import Level, Totals, frailty_units, poisson_level
+
+
+def fit(request: FociRequest) -> FociFit:
+    """The maximum likelihood fit of the request's family, penalised as its estimator says."""
+    return _fit(request, None)
+
+
+def refit(before: Problem, request: FociRequest) -> FociFit:
+    """As fit(), the splines of an earlier problem taken over where brain and estimator are the same."""
+    same = request.brain is before.request.brain and request.estimator == before.request.estimator
+    return _fit(request, before.splined if same else None)
+
+
+def _fit(request: FociRequest, splined: Splined | None) -> FociFit:
+    started = time.perf_counter()
+    asked = problem(request, splined)
+    return _split(asked, started)
+
+
+def _split(asked: Problem, started: float) -> FociFit:
+    request = asked.request
+    found = shapes(asked, np.bincount(asked.pattern).astype(np.float64))
+    totals = totals_of(asked)
+    poisson = poisson_level(totals)
+    clustered = request.family.name == "clustered_negative_binomial"
+    level = clustered_level(totals) if clustered else poisson
+    engine = SplitEngine(asked, found, totals, level)
+    phi, about = _dispersion(totals, poisson)
+    names = asked.names
+    return FociFit(
+        request,
+        "cbmr",
+        engine,
+        loglik=_loglik(asked, found, level),
+        n_parameters=float(found.edf.sum()) + len(level.gamma) + level.dispersions,
+        fitted=level.means,
+        phi=phi,
+        alpha=dict(zip(names, level.alpha.tolist(), strict=True)) if clustered else {},
+        log_alpha_se=dict(zip(names, level.alpha_se.tolist(), strict=True)) if clustered else {},
+        convergence=(*_searches(names, found), _search_of_totals(level)),
+        edf=dict(zip(names, found.edf.tolist(), strict=True)),
+        penalty=found.smoothing,
+        unsupported=unsupported(asked),
+        messages=(*request.messages, *found.messages, *vanished(names, found.found), *level.messages, *about),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def totals_of(asked: Problem) -> Totals:
+    """The totals of a problem, what shares a frailty being what the estimator says."""
+    request = asked.request
+    unit = frailty_units(asked.pattern, request.cluster, asked.splines.cluster == "study")
+    Z, offset = request.design.matrix, request.design.offset
+    names = (*asked.names, *request.design.names)
+    return Totals(request.totals.astype(np.float64), asked.pattern, Z, offset, request.cluster, unit, names)
+
+
+def _dispersion(totals: Totals, poisson: Level) -> tuple[float, tuple[str, ...]]:
+    columns = len(totals.names)
+    if len(totals.t) <= columns:
+        return float("nan"), ()
+    found = quasi.dispersion(totals.t, poisson.means, columns)
+    return found.phi, quasi.about(found)
+
+
+def _loglik(asked: Problem, found: Shapes, level: Level) -> float:
+    """On the scale of counts by analysis and voxel; NaN where the family is no distribution."""
+    if not asked.request.family.likelihood:
+        return float("nan")
+    places = sum(
+        float(r @ one.b) - foci * _log_sum(one.eta)
+        for r, one, foci in zip(asked.pattern_rows, found.found, asked.pattern_foci, strict=True)
+    )
+    return float(places) + level.loglik - log_factorials(asked.request.located, asked.splined.basis.V)
+
+
+def _log_sum(eta: Array) -> float:
+    top = float(eta.max())
+    return top + float(np.log(np.exp(eta - top).sum()))
+
+
+def _searches(names: tuple[str, ...], found: Shapes) -> tuple[Convergence, ...]:
+    return tuple(
+        Convergence(name, one.steps, one.decrement, one.gradient, one.converged)
+        for name, one in zip(names, found.found, strict=True)
+    )
+
+
+def _search_of_totals(level: Level) -> Convergence:
+    return Convergence("totals", level.steps, level.decrement, float("nan"), level.converged)

@@ -1,0 +1,57 @@
+"""Splines that no focus supports: their maximum likelihood lies at minus infinity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from formula_neuro.errors import DataError
+
+from .poisson import Found
+from .problem import Problem
+
+VANISHED = 1e-12  # of a map's mean intensity: what no data could tell from 0
+
+
+def unsupported(problem: Problem) -> Mapping[str, int]:
+    """How many splines hold no focus, by pattern."""
+    counts = (problem.pattern_rows == 0).sum(axis=1)
+    return {name: int(n) for name, n in zip(problem.names, counts, strict=True)}
+
+
+def check_supported(problem: Problem) -> None:
+    """Raise DataError, naming the maps, where an unpenalised fit has splines without foci."""
+    lacking = {name: n for name, n in unsupported(problem).items() if n}
+    if lacking:
+        shown = ", ".join(f"{n:,} in {name}" for name, n in list(lacking.items())[:5])
+        more = ", ..." if len(lacking) > 5 else ""
+        raise DataError(
+            f"splines without a focus ({shown}{more}, of {problem.splined.basis.P:,}) have no finite estimate: "
+            f"smooth them (smooth='reml'), or take a spacing wider than {problem.splines.spacing!r}"
+        )
+
+
+def check_foci(problem: Problem) -> None:
+    """Raise DataError, naming the cells, where a map has no focus at all."""
+    if not problem.saturated:
+        return
+    empty = [name for name, foci in zip(problem.names, problem.pattern_foci, strict=True) if not foci]
+    if empty:
+        raise DataError(
+            f"no focus of {', '.join(empty)} lies inside the mask, so that the intensity there is 0 and its logarithm "
+            "has no estimate: join levels, or leave these analyses out (subset=)"
+        )
+
+
+def vanished(names: tuple[str, ...], found: tuple[Found, ...]) -> tuple[str, ...]:
+    """A message for every map that practically is 0 in some voxels, as its splines there ran towards minus infinity."""
+    said = []
+    for name, one in zip(names, found, strict=True):
+        voxels = int((one.mu < VANISHED * float(np.mean(one.mu))).sum())
+        if voxels:
+            said.append(
+                f"{name}: the intensity is as good as 0 in {voxels:,} voxels, whose splines hold next to no focus: "
+                "standard errors mean nothing there; smooth='reml' keeps them finite"
+            )
+    return tuple(said)
