@@ -49,7 +49,9 @@ def fit(
     formula: Annotated[str, typer.Argument(help="As in R and lme4: 'lick ~ dff + (1|mouseID)'.")],
     data: Annotated[Path, typer.Argument(help="A csv, tsv, txt or parquet file; of images also a BIDS folder.")],
     family: Annotated[str, typer.Option(help="gaussian, binomial, poisson, ...; the link in brackets.")] = "gaussian",
-    estimator: Annotated[str | None, typer.Option(help="ml, reml, laplace, AGQ(10); default: the model's.")] = None,
+    estimator: Annotated[
+        str | None, typer.Option(help="ml, reml, laplace, AGQ(10), 'spatial(gibbs, draws=2000)'; default: the model's.")
+    ] = None,
     backend: Annotated[str | None, typer.Option(help="A name from `formula-neuro backends`.")] = None,
     weights: Annotated[str | None, typer.Option(metavar="COLUMN", help="Prior weights; trials, for shares.")] = None,
     offset: Annotated[str | None, typer.Option(metavar="COLUMN", help="Added to the linear predictor.")] = None,
@@ -63,6 +65,7 @@ def fit(
     layout: Annotated[str, typer.Option(help="Of maps in --out: bids, fsl or spm.")] = "bids",
     voxels: Annotated[int, typer.Option(help="Of maps: voxels that --crosscheck refits.")] = 200,
     workers: Annotated[int | None, typer.Option(help="Of images: processes.")] = None,
+    seed: Annotated[int, typer.Option(help="Of models that draw random numbers, as spatial.")] = 1,
     device: Annotated[str, typer.Option(help="Of images: cpu or cuda.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +74,7 @@ def fit(
 
     images = commands.ImageOptions(mask, threshold, min_count, resample, layout, voxels, workers, device)
     request = commands.FitOptions(
-        formula, data, family, estimator, backend, weights, offset, out, report, crosscheck, images
+        formula, data, family, estimator, backend, weights, offset, out, report, crosscheck, images, seed
     )
     with commands.answering(context, backend):
         commands.fit(request, as_json)

@@ -64,6 +64,7 @@ class FitOptions:
     report: Path | None
     crosscheck: bool
     images: ImageOptions = ImageOptions()
+    seed: int = 1
 
 
 # ---- errors --------------------------------------------------------------------------------------
@@ -141,6 +142,7 @@ def fit(options: FitOptions, as_json: bool) -> None:
         mask=None if images.of_reading else images.mask,
         workers=images.workers,
         device=images.device,
+        seed=options.seed,
     )
     _finish(m, options, as_json)
 

@@ -1,4 +1,4 @@
-"""The estimator that a word stands for: `"reml"`, `"AGQ(7)"`, `"gee(mouseID, ar1)"`."""
+"""The estimator that a word stands for: `"reml"`, `"AGQ(7)"`, `"gee(mouseID, ar1)"`, `"spatial(draws=64)"`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def as_estimator(given: str | Estimator | None, model: str = "") -> Estimator:
     GEE(cluster='mouseID', corr='ar1', order='trial', bias='md', denominators='n')
     >>> as_estimator("splines(15 mm)").spacing
     '15 mm'
+    >>> as_estimator("spatial(gibbs, chains=2)")
+    Spatial(method='gibbs', chains=2)
     """
     if given is None:
         return DEFAULTS[model]()
@@ -47,7 +49,10 @@ def as_estimator(given: str | Estimator | None, model: str = "") -> Estimator:
     of_clusters = re.fullmatch(r"\s*gee\s*\((.*)\)\s*", given, re.IGNORECASE) if isinstance(given, str) else None
     if of_clusters is not None and 1 <= len(parts := [part.strip() for part in of_clusters[1].split(",")]) <= 3:
         return GEE(*parts)
+    of_fields = re.fullmatch(r"\s*spatial\s*\((.*)\)\s*", given, re.IGNORECASE) if isinstance(given, str) else None
+    if of_fields is not None:
+        return Spatial.of(of_fields[1])
     raise ValueError(
         f"estimator={given!r} is not known; there are {', '.join(_WORDS)}, AGQ(nodes), jeffreys(power), "
-        "gee(cluster, corr, order) and splines(spacing)"
+        "gee(cluster, corr, order), splines(spacing) and spatial(method, draws=...)"
     )

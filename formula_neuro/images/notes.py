@@ -48,9 +48,7 @@ def about_mask(
     inside = int(mask.sum())
     said = [f"mask: {inside} of {held.store.grid.size} voxels, {how}"]
     if analysed < inside:
-        fewer = f"fewer than {min_count} images" if min_count > 1 else "no image"
-        why = f"are 1 in {fewer}" if held.store.binary else f"lack a value in some image, or have one in {fewer},"
-        said.append(f"{inside - analysed} of these {why} and are left out; {analysed} are analysed")
+        said.append(left_out(inside, analysed, min_count, held.store.binary))
     if not held.store.binary:
         return said
     events = held.images["events"].to_numpy()
@@ -67,6 +65,17 @@ def about_mask(
     if len(full):
         said.append(f"{len(full)} images are 1 in the whole mask ({_some(names, full)}); are they lesions?")
     return said
+
+
+def left_out(inside: int, analysed: int, min_count: int, binary: bool) -> str:
+    """That voxels of the mask are not analysed, and why.
+
+    >>> left_out(10, 8, 1, True)
+    '2 of these are 1 in no image and are left out; 8 are analysed'
+    """
+    fewer = f"fewer than {min_count} images" if min_count > 1 else "no image"
+    why = f"are 1 in {fewer}" if binary else f"lack a value in some image, or have one in {fewer},"
+    return f"{inside - analysed} of these {why} and are left out; {analysed} are analysed"
 
 
 def events_outside(store: Store, mask: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from formula_neuro.errors import DataError
 from formula_neuro.estimator import Spatial
-from formula_neuro.images.stack import Images, analysed
 from formula_neuro.maps.fit import MapFit
 from formula_neuro.maps.request import MapRequest
 
+from .anchored import Anchored
 from .answer import Answer, values
 from .engine import engine
 from .gibbs.chains import Plan, gibbs
@@ -18,32 +17,38 @@ from .graph import MaskGraph
 from .laplace import laplace
 from .likelihood import Likelihood
 from .model import Model
+from .pieces import about_voxels, chosen, whole_mask
 from .rows import Rows
 
 
 def fit(request: MapRequest) -> MapFit:
-    """Fit the spatial model in the largest component of the request's mask, voxels without an event included."""
+    """Fit the spatial model in the mask of the request, voxels without an event included."""
     started = time.perf_counter()
     how = request.estimator
     assert isinstance(how, Spatial)
     if request.running.device != "cpu":
         raise ValueError(f"estimator='spatial' runs on the cpu, not on device={request.running.device!r}: leave it out")
-    images, graph, notes = in_one_piece(request.images)
-    request = replace(request, images=images)
     rows = Rows.of(request.design.matrix, request.design.offset, request.design.names)
-    prior_df = rows.shape[1] + 1.0 if how.prior_df is None else how.prior_df
-    model = Model(Likelihood.of(rows, images.block, graph.size), graph, prior_df)
+    images, graph, notes = chosen(whole_mask(request.images), rows, how.components)
+    read = about_voxels(request.images, images)
+    own = (message for message in request.messages if message not in request.images.messages)
+    request = replace(request, images=images)
+    model = model_of(request, how, rows, graph)
     answer = answered(model, how, request)
-    scale = (
-        f"the precision between neighbours has the prior Wishart({prior_df:g}, I) for standardised covariates; "
-        "fit.engine.sigma and fit.engine.level have the posterior of Sigma and of the means over voxels"
-    )
-    messages = (*request.messages, *notes, *answer.notes, scale)
+    messages = (*read, *own, *notes, *answer.notes, _about_prior(model.prior_df))
     found = values(answer, rows.T, model.likelihood.loglik(answer.mean))
     tables = engine(answer, rows.T, request.design.names)
-    return MapFit(
-        request, "spatial", found, messages=messages, seconds=time.perf_counter() - started, engine=tables
-    )  # fmt: skip
+    seconds = time.perf_counter() - started
+    return MapFit(request, "spatial", found, messages=messages, seconds=seconds, engine=tables)
+
+
+def model_of(request: MapRequest, how: Spatial, rows: Rows, graph: MaskGraph) -> Model:
+    """The model of the images of a request."""
+    likelihood = Likelihood.of(rows, request.images.block, graph.size)
+    if how.components == "all" and len(graph.components) > 1:
+        likelihood = Anchored.to(likelihood, graph)
+    prior_df = rows.shape[1] + 1.0 if how.prior_df is None else how.prior_df
+    return Model(likelihood, graph, prior_df)
 
 
 def answered(model: Model, how: Spatial, request: MapRequest) -> Answer:
@@ -56,23 +61,8 @@ def answered(model: Model, how: Spatial, request: MapRequest) -> Answer:
     return gibbs(model, plan, seed, request.running.progress)
 
 
-def in_one_piece(images: Images) -> tuple[Images, MaskGraph, tuple[str, ...]]:
-    """The images in all voxels of the mask's largest component, its graph, and what was left out."""
-    voxels, counts = analysed(images.store, images.mask, images.rows, 0)
-    graph = MaskGraph.of(voxels, images.grid.shape)
-    sizes = graph.components
-    kept = graph.component == 0
-    if kept.sum() < 2:
-        raise DataError(
-            f"no two of the {len(voxels):,} voxels of the mask share a face, so that the prior has no neighbours to "
-            "smooth over; give mask= a mask of the brain"
-        )
-    within = replace(images, voxels=voxels[kept], counts=counts[kept], min_count=0)
-    if len(sizes) == 1:
-        return within, graph, ()
-    lost = len(voxels) - int(kept.sum())
-    note = (
-        f"the mask has {len(sizes):,} components: the largest was analysed ({sizes[0]:,} voxels), and {lost:,} voxels "
-        f"of the others were left out, as the level of every component would be fitted from its own data alone"
+def _about_prior(prior_df: float) -> str:
+    return (
+        f"the precision between neighbours has the prior Wishart({prior_df:g}, I) for standardised covariates; "
+        "fit.engine.sigma and fit.engine.level have the posterior of Sigma and of the means over voxels"
     )
-    return within, MaskGraph.of(within.voxels, images.grid.shape), (note,)
