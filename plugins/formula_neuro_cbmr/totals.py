@@ -131,7 +131,7 @@ def poisson_level(totals: Totals) -> Level:
     """Maximum likelihood of Poisson totals; raises FitError where a coefficient is infinite."""
     check_finite(totals)
     basis = totals.basis
-    found = irls(basis.Q, totals.t, np.ones(len(totals.t)), totals.offset, POISSON)
+    found = irls(basis.Q, totals.t, np.ones(len(totals.t)), totals.offset, POISSON, tolerance=1e-26)
     information = basis.Q.T @ (found.mu[:, None] * basis.Q)
     covariance = basis.covariance(np.asarray(np.linalg.inv(information), dtype=np.float64))
     groups = totals.groups
