@@ -21,20 +21,17 @@ ENOUGH = 20  # foci: fewer may all lie in one octant by chance
 
 def checked(found: Found, space: str | None) -> Foci:
     """The foci in MNI with what there is to say of them; raises DataError where they cannot be meant."""
-    found, empty = _without_empty_rows(found)
-    _check_ids(found)
+    found = _without_empty_rows(found)
+    if not len(found.foci):
+        raise DataError(f"{found.source}: none of {len(found.studies)} analyses has foci; x, y, z in mm are expected")
     stated = _numbers(found)
-    said = [*found.messages, *empty]
-    said += _about_size(stated, found, space)
+    said = [*found.messages, *_about_size(stated, found, space)]
     words = found.foci["space"] if "space" in found.foci.columns else [None] * len(stated)
     points, moved = to_mni(stated, list(words), space)
     said += [*moved, *_about_zeros(stated, found), *_about_copies(stated, found), *_about_cases(found)]
     foci = found.foci.assign(**dict(zip(AXES, points.T, strict=True))).rename(columns={"space": "stated_space"})
     studies = found.studies.reset_index(drop=True)
     out = Foci(foci.reset_index(drop=True), studies, tuple(said))
-    if (out.rows < 0).any():
-        lost = sorted({" / ".join(key) for key in pairs(foci[out.rows < 0])})
-        raise DataError(f"{found.source}: foci of analyses that are not listed: {some(lost)}")
     none = int((out.counts == 0).sum())
     if none:
         told = f"{none} of {len(out)} analyses have no foci; they are kept, for that nothing was found is information"
@@ -42,36 +39,33 @@ def checked(found: Found, space: str | None) -> Foci:
     return out
 
 
-def _without_empty_rows(found: Found) -> tuple[Found, list[str]]:
+def _without_empty_rows(found: Found) -> Found:
     """Rows without any coordinate that are the only ones of their analysis stand for an analysis without foci."""
     empty = _blank(found.foci[AXES]).all(axis=1)
     if not empty.any():
-        return found, []
+        return found
     alone = ~pairs(found.foci).duplicated(keep=False)
     drop = empty & alone
     kept = found.foci[~drop]
     places = [place for place, gone in zip(found.places, drop, strict=True) if not gone]
-    return Found(found.source, kept.reset_index(drop=True), found.studies, places, found.messages), []
+    return Found(found.source, kept.reset_index(drop=True), found.studies, places, found.messages)
 
 
 def _blank(table: pd.DataFrame) -> Array:
     return np.asarray(table.isna() | (table.astype(str).apply(lambda column: column.str.strip()) == ""))
 
 
-def _check_ids(found: Found) -> None:
+def check_ids(found: Found) -> None:
+    """Raises DataError for foci without a study or an analysis, and where there are no analyses."""
     for name in KEY:
         missing = np.flatnonzero(~found.foci[name].astype(bool).to_numpy())
         if len(missing):
             raise DataError(
-                f"{found.source}: {len(missing)} foci without a {name} ({_where(found, missing)}); every focus "
+                f"{found.source}: {len(missing)} foci lack their {name} ({_where(found, missing)}); every focus "
                 f"names the {name} that reported it"
             )
     if not len(found.studies):
         raise DataError(f"{found.source} holds no analyses; studies with lists of foci are expected")
-    if not len(found.foci):
-        raise DataError(
-            f"{found.source}: none of its {len(found.studies)} analyses has foci; x, y and z in mm are expected"
-        )
 
 
 def _numbers(found: Found) -> Array:

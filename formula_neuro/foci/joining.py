@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+import numpy as np
 import pandas as pd
 
 from ..errors import DataError
@@ -24,6 +25,14 @@ def joined(analyses: pd.DataFrame, table: pd.DataFrame, source: str) -> tuple[pd
     if "analysis" not in table.columns:
         return _by_study(analyses, table, source, said)
     return _by_analysis(analyses, table, source, said)
+
+
+def ordered(analyses: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The analyses in the order of a table that has all of their studies, or all of them."""
+    keys = [name for name in KEY if name in table.columns]
+    places = {key: i for i, key in reversed(list(enumerate(table[keys].itertuples(index=False, name=None))))}
+    rank = [places[key] for key in analyses[keys].itertuples(index=False, name=None)]
+    return analyses.iloc[np.argsort(rank, kind="stable")].reset_index(drop=True)
 
 
 def unique(table: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[str]]:
@@ -49,8 +58,8 @@ def unique(table: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[str]]:
 def _by_study(
     analyses: pd.DataFrame, table: pd.DataFrame, source: str, said: list[str]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    known = set(analyses["study"])
-    _check_known([study for study in analyses["study"].unique() if study not in set(table["study"])], table, source)
+    listed, known = set(table["study"]), set(analyses["study"])
+    _check_known([study for study in analyses["study"].unique() if study not in listed], table, source)
     out = analyses.merge(table, on="study", how="left", validate="many_to_one")
     new = table[~table["study"].isin(known)].assign(analysis="1")
     return _with_new(out, new, source, said)
@@ -59,10 +68,10 @@ def _by_study(
 def _by_analysis(
     analyses: pd.DataFrame, table: pd.DataFrame, source: str, said: list[str]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    unknown = [" / ".join(key) for key in pairs(analyses) if key not in set(pairs(table))]
+    listed, known = set(pairs(table)), set(pairs(analyses))
+    unknown = [" / ".join(key) for key in pairs(analyses) if key not in listed]
     _check_known(unknown, table, source)
     out = analyses.merge(table, on=KEY, how="left", validate="one_to_one")
-    known = set(pairs(analyses))
     new = table[[key not in known for key in pairs(table)]]
     return _with_new(out, new, source, said)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .checks import checked
+from .checks import check_ids, checked
 from .found import Found
 from .ids import with_ids
-from .joining import joined
+from .joining import joined, ordered
 from .table import Foci
 from .tables import from_table, load
 
@@ -43,10 +43,12 @@ def read_foci(data: Any, studies: Any = None, *, space: str | None = None) -> Fo
     if isinstance(data, Foci):
         raise DataError("read_foci reads files and tables; this is Foci already: use .with_studies(table) to add to it")
     found = _found(data, studies)
+    check_ids(found)
     if studies is not None and not _is_json(studies):
         name = Path(studies).name if isinstance(studies, (str, os.PathLike)) else "studies="
-        table, said = joined(found.studies, with_ids(load(studies), name), name)
-        found = replace(found, studies=table, messages=(*found.messages, *said))
+        table = with_ids(load(studies), name)
+        both, said = joined(found.studies, table, name)
+        found = replace(found, studies=ordered(both, table), messages=(*found.messages, *said))
     return checked(found, space)
 
 

@@ -24,7 +24,7 @@ PEAKS, TABLE, STUDY = 1, 2, 0  # streams of random numbers
 
 
 def simulate_foci(
-    n: int = 100,
+    n: int | None = None,
     *,
     table: Any = None,
     groups: str | list[str] | None = None,
@@ -43,11 +43,11 @@ def simulate_foci(
     mask: Any = None,
     seed: int = 1,
 ) -> Foci:
-    """Foci of n studies, as data for fit(); `.truth` holds what they follow.
+    """Foci of n studies (100 if nothing says how many), as data for fit(); `.truth` holds what they follow.
 
     Every focus lies about one of the peaks by a Gaussian inside the mask, or anywhere in it (noise).
 
-    table: covariates, a row a study (n is then its length; a column study names them); sample_size is added where it
+    table: covariates, a row a study, whose number is n; a column study names them; sample_size is added where it
         is missing.
     groups: columns of the table whose levels, joined by ":", have peaks of their own.
     peaks: how many are drawn from the mask, or places (K, 3) in mm; or a dict of either, one a group.
@@ -93,11 +93,13 @@ def simulate_foci(
     return _joined(studies, foci, many, message, truth)
 
 
-def _studies(n: int, table: Any, sample_size: tuple[int, int], seed: int) -> pd.DataFrame:
+def _studies(n: int | None, table: Any, sample_size: tuple[int, int], seed: int) -> pd.DataFrame:
     """A row a study: study, the table's columns, sample_size."""
-    if not isinstance(n, (int, np.integer)) or n < 1:
+    if n is not None and (not isinstance(n, (int, np.integer)) or n < 1):
         raise ValueError(f"n is a number of studies, 1 or more; got {n!r}")
-    given = pd.DataFrame(index=range(n)) if table is None else pd.DataFrame(table).reset_index(drop=True)
+    given = pd.DataFrame(index=range(n or 100)) if table is None else pd.DataFrame(table).reset_index(drop=True)
+    if n is not None and n != len(given):
+        raise ValueError(f"n={n}, but the table has {len(given)} rows, one a study; leave out n")
     n = len(given)
     names = given["study"].map(as_text) if "study" in given else [f"study-{i + 1:0{len(str(n))}d}" for i in range(n)]
     out = given.drop(columns="study", errors="ignore")

@@ -75,7 +75,7 @@ def _with_axes(table: pd.DataFrame, source: str) -> pd.DataFrame:
 
 def _split(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The columns of the foci, and those of the analyses in a row each."""
-    own = [*KEY, *AXES, "space"]
+    own = [*KEY, *AXES, "space", "stated_space"]
     others = [name for name in table.columns if name not in own]
     groups = table[others].groupby([table[key] for key in KEY], sort=False)
     constant = [name for name in others if groups[name].nunique(dropna=False).max() <= 1]
