@@ -12,7 +12,6 @@ from formula_neuro.maps.request import MapRequest
 from .anchored import Anchored
 from .answer import Answer, values
 from .engine import engine
-from .gibbs.chains import Plan, gibbs
 from .graph import MaskGraph
 from .laplace import laplace
 from .likelihood import Likelihood
@@ -26,8 +25,11 @@ def fit(request: MapRequest) -> MapFit:
     started = time.perf_counter()
     how = request.estimator
     assert isinstance(how, Spatial)
-    if request.running.device != "cpu":
-        raise ValueError(f"estimator='spatial' runs on the cpu, not on device={request.running.device!r}: leave it out")
+    if request.running.device != "cpu" and how.method != "gibbs":
+        raise ValueError(
+            f"Spatial(method='laplace') runs on the cpu, not on device={request.running.device!r}: leave device= out, or "
+            "take method='gibbs'"
+        )
     rows = Rows.of(request.design.matrix, request.design.offset, request.design.names)
     images, graph, notes = chosen(whole_mask(request.images), rows, how.components)
     read = about_voxels(request.images, images)
@@ -56,9 +58,11 @@ def answered(model: Model, how: Spatial, request: MapRequest) -> Answer:
     seed = request.running.seed
     if how.method == "laplace":
         return laplace(model, how.draws or 32, seed)
+    from .gibbs.chains import Plan, gibbs  # which needs torch
+
     given = {name: getattr(how, name) for name in ("draws", "chains", "burn_in", "thin")}
     plan = Plan(**{name: number for name, number in given.items() if number is not None})
-    return gibbs(model, plan, seed, request.running.progress)
+    return gibbs(model, plan, request.running, folder(request))
 
 
 def _about_prior(prior_df: float) -> str:
