@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..family import Array, FociFamily
 from ..images.brain import Brain
+from ..result import Summary
 from .convergence import Convergence
 from .engine import Engine
 from .maps import FociMaps
@@ -101,7 +103,71 @@ class FociFit:
         """With the logarithm of the number of studies, which are the independent units."""
         return float(-2 * self.loglik + np.log(self.n_studies) * self.n_parameters)
 
+    # ---- tables and words ------------------------------------------------------------------------
+    @property
+    def terms(self) -> pd.DataFrame:
+        """One row a map and a global column: name, kind ("map", "global"), question, coefficients."""
+        from .display.tables import terms
+
+        return terms(self)
+
+    @property
+    def cell_table(self) -> pd.DataFrame:
+        """One row a cell: analyses, studies, foci, foci_per_analysis, expected, edf, foci_per_edf, highest, x, y, z.
+
+        `expected` are foci of an analysis whose moderators are 0; `highest` is the largest intensity over the mean one,
+        at x, y, z (mm); `edf` are effective coefficients.
+        """
+        from .display.tables import cells
+
+        return cells(self)
+
+    def tidy(
+        self, *, covariance: str | None = None, conf_level: float = 0.95, exponentiate: bool = False
+    ) -> pd.DataFrame:
+        """One row a global moderator: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
+
+        Estimates are log ratios of the number of foci in the whole brain (ratios with exponentiate=True).
+        covariance: "quasi" (Poisson's times the dispersion of the totals), "robust" (studies as clusters), "fisher" or
+        "observed"; by default "quasi" for poisson, "robust" where studies have several analyses, "fisher" otherwise.
+        """
+        from .display.tables import moderators
+
+        return moderators(self, covariance, conf_level, exponentiate)
+
+    def glance(self) -> pd.DataFrame:
+        """One row on the whole: family, analyses, studies, foci, voxels, splines, phi, loglik, aic, converged, ..."""
+        from .display.tables import overall
+
+        return overall(self)
+
+    def summary(self) -> str:
+        """The fit in words: where foci are, what changes their number, overdispersion, convergence, messages."""
+        from .display.words import summary
+
+        return Summary(summary(self))
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        from .display.words import short_html
+
+        return short_html(self)
+
     # ---- maps ------------------------------------------------------------------------------------
+    @property
+    def finite_df(self) -> bool:
+        """Whether statistics of maps are t; they are normal."""
+        return False
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What made its maps, for the sidecars of files."""
+        from .provenance import provenance
+
+        return provenance(self)
+
     @property
     def maps(self) -> FociMaps:
         """The maps as images: maps["intensity", "a"], maps["log_intensity", "a"], maps["se", "a"], maps["effect", "x"].
