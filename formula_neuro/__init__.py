@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .design import model_matrix
     from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal, Spatial, Splines
     from .fitting import fit
+    from .foci.inference.homogeneity import homogeneity
     from .foci.reading import read_foci
     from .foci.simulate import simulate_foci
     from .images.reading import read_images
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .inference.contrast import contrast
     from .inference.intervals.confint import confint
     from .inference.marginal.emmeans import emmeans
+    from .inference.permutation import permutation_test
     from .inference.terms.anova import anova
     from .inference.terms.drop1 import drop1
     from .inference.variances.r_squared import icc, r2
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from .lesions.summaries import lesion_summaries
     from .lesions.tuning import tune_ell
     from .maps.inference.excursions import excursions
-    from .maps.inference.permutation import permutation_test
     from .other_searches import all_fit
     from .refitting import refit
     from .registry import backends, tasks
@@ -61,6 +62,7 @@ _PUBLIC = {
     "contrast": "inference.contrast",
     "drop1": "inference.terms.drop1",
     "emmeans": "inference.marginal.emmeans",
+    "homogeneity": "foci.inference.homogeneity",
     "icc": "inference.variances.r_squared",
     "r2": "inference.variances.r_squared",
     "ranova": "inference.variances.ranova",
@@ -71,7 +73,7 @@ _PUBLIC = {
     "simulate_lesions": "lesions.simulate",
     "tune_ell": "lesions.tuning",
     "excursions": "maps.inference.excursions",
-    "permutation_test": "maps.inference.permutation",
+    "permutation_test": "inference.permutation",
     "read_foci": "foci.reading",
     "read_images": "images.reading",
     "refit": "refitting",
@@ -125,6 +127,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "excursions",
     "fit",
     "from_nlme",
+    "homogeneity",
     "icc",
     "lesion_reference",
     "lesion_study",

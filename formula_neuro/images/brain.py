@@ -30,6 +30,12 @@ class Brain:
         inside[self.voxels] = True
         return _unpickled, (self.grid, np.packbits(self.mask), np.packbits(inside), self.space)
 
+    @property
+    def world(self) -> Array:
+        """Coordinates of the analysed voxels, (V, 3) mm."""
+        ijk = np.stack(np.unravel_index(self.voxels, self.grid.shape), axis=1)
+        return np.asarray(ijk @ self.grid.affine[:3, :3].T + self.grid.affine[:3, 3])
+
     def unmask(self, values: Array, fill: float = np.nan) -> Array:
         """Values (V,) of the analysed voxels as an array (x, y, z), `fill` elsewhere."""
         out = np.full(self.grid.size, fill)

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
-import pandas as pd
 
 from ..errors import DataError, Unable
 from ..family import Array
+from ..foci.fit import FociFit
+from ..foci.inference.contrast import Contrasts, FociContrast, contrast_foci
 from ..maps.fit import MapFit
 from ..maps.inference.contrast import MapContrast, contrast_maps
 from ..result import Fit
 from .coefficients import check_level, wald
-from .hypothesis import as_rows
+from .hypothesis import as_rows, check_consistent
 from .infinite import about_infinite
 from .intervals.likelihood_tests import check_test, jointly, retested
 from .precision import precision, with_df
 from .rows.robust import Robust, chosen
 from .sides import TWO, as_side
+from .tested import Contrast
 
-
-@dataclass(frozen=True, eq=False)
-class Contrast:
-    """Hypotheses matrix @ coef = value: `table` has one row each, `joint` tests all rows together.
-
-    The table's columns are those of tidy(); estimates are of matrix @ coef, p values against `value`. `joint`
-    has statistic ("F" with df and df_resid, or "chi-squared" with df), and p_value.
-    """
-
-    matrix: Array  # (q, p)
-    value: Array  # (q,)
-    table: pd.DataFrame
-    joint: pd.DataFrame
-    messages: tuple[str, ...] = ()
-
-    def to_frame(self) -> pd.DataFrame:
-        return self.table
-
-    def __repr__(self) -> str:
-        shown = self.table.to_string(index=False)
-        if len(self.table) > 1:
-            shown += f"\n\njointly\n{self.joint.to_string(index=False)}"
-        return "\n\n".join([shown, *self.messages])
+UNASKED = (None, 0.95, None, "two.sided", "intensity", None, None)  # of contrast(): what maps have no use for
 
 
 @overload
@@ -53,22 +33,36 @@ def contrast(
     *,
     df: str | None = ...,
     conf_level: float = ...,
-    test: str = ...,
+    test: str | None = ...,
     vcov: Any = ...,
     alternative: str = ...,
 ) -> Contrast: ...
 @overload
-def contrast(fit: MapFit, hypothesis: Any, *, test: str = ...) -> MapContrast: ...
+def contrast(fit: MapFit, hypothesis: Any, *, test: str | None = ...) -> MapContrast: ...
+@overload
 def contrast(
-    fit: Fit | MapFit,
+    fit: FociFit,
+    hypothesis: Any,
+    *,
+    conf_level: float = ...,
+    test: str | None = ...,
+    what: str = ...,
+    covariance: str | None = ...,
+    reference: str | None = ...,
+) -> FociContrast | Contrast | Contrasts: ...
+def contrast(
+    fit: Fit | MapFit | FociFit,
     hypothesis: Any,
     *,
     df: str | None = None,
     conf_level: float = 0.95,
-    test: str = "wald",
+    test: str | None = None,
     vcov: Any = None,
     alternative: str = "two.sided",
-) -> Contrast | MapContrast:
+    what: str = "intensity",
+    covariance: str | None = None,
+    reference: str | None = None,
+) -> Contrast | MapContrast | FociContrast | Contrasts:
     """Test one or several linear hypotheses about the coefficients; of maps, in every voxel, where test= is all.
 
     hypothesis: "treatment2 - treatment3 = 0", a list of such texts (also tested jointly), a mapping from
@@ -76,6 +70,16 @@ def contrast(
     with the combinations held at their values, row by row and all together.
     alternative: "two.sided", "greater" or "less" than the value, of each row's Wald test and interval; the joint test
     has no sides.
+
+    Of foci: hypotheses about cells of s(...), about maps of numbers in s(...), or about global moderators, by the names
+    of levels; numbers count the cells. A mapping from names to hypotheses answers several tests by name, as do the
+    families "pairwise", "reference" (all cells with `reference`, by default the first), "consecutive" and "zero" (each
+    effect and moderator by itself). Maps answer z, p and logp = -log10 p in every voxel.
+    what: "intensity" (level and place) or "shape" (where, not how many).
+    covariance: "robust" (scores summed over studies), "fisher" or "observed"; of moderators "quasi" too.
+    test: "wald", or "score" of comparisons of cells: the null model fitted once, and Welch's statistic of what each
+    study adds to its map, which holds its level with few studies; it is the default below 200 studies unless a
+    covariance is named.
     Raises FormulaError, ValueError, and DataError where an aliased coefficient is named.
 
     >>> import formula_neuro as fn
@@ -84,9 +88,18 @@ def contrast(
     [2.2]
     """
     if isinstance(fit, MapFit):
-        if (df, conf_level, vcov, alternative) != (None, 0.95, None, "two.sided"):
+        if (df, conf_level, vcov, alternative, what, covariance, reference) != UNASKED:
             raise Unable("contrasts of maps take test= alone; sides are those of .threshold(tail=...)")
-        return contrast_maps(fit, hypothesis, test)
+        return contrast_maps(fit, hypothesis, test or "wald")
+    if isinstance(fit, FociFit):
+        if (df, vcov, alternative) != (None, None, "two.sided"):
+            raise Unable("contrasts of foci take covariance= and test=; sides are those of .threshold(tail=...)")
+        return contrast_foci(
+            fit, hypothesis, what=what, covariance=covariance, test=test, reference=reference, conf_level=conf_level
+        )
+    if (what, covariance, reference) != ("intensity", None, None):
+        raise Unable("what=, covariance= and reference= are of foci; of a table the covariance is vcov=")
+    test = test or "wald"
     check_level(conf_level)
     check_test(test)
     side = _side(alternative, test)
@@ -100,7 +113,7 @@ def contrast(
     if touched:
         raise DataError(f"{', '.join(touched)} is aliased (a combination of earlier columns), so it cannot be tested")
     estimate = L @ np.nan_to_num(fit.beta)
-    _check_consistent(L, value)
+    check_consistent(L, value)
     robust = chosen(fit, vcov, test)
     said = about_infinite(fit, L)
     if robust is not None:
@@ -119,17 +132,6 @@ def _side(alternative: str, test: str) -> int:
     if side != TWO and test != "wald":
         raise ValueError(f"alternative={alternative!r} is of Wald tests; test={test!r} has no sides")
     return side
-
-
-def _check_consistent(L: Array, value: Array) -> None:
-    """Rows that are combinations of others must have the same combination of values."""
-    U, d, _ = np.linalg.svd(L)
-    rank = int((d > d[0] * 1e-10).sum())
-    gap = U[:, rank:].T @ value
-    if (np.abs(gap) > 1e-8 * np.abs(value).max(initial=0.0)).any():
-        raise ValueError(
-            "the hypotheses contradict one another, so they cannot be tested together; test them one by one"
-        )
 
 
 def _robustly(

@@ -41,6 +41,17 @@ def as_rows(given: Any, names: Sequence[str]) -> tuple[Array, Array, list[str]]:
     return L, np.zeros(len(L)), labels
 
 
+def check_consistent(L: Array, value: Array) -> None:
+    """Rows that are combinations of others must have the same combination of values."""
+    U, d, _ = np.linalg.svd(L)
+    rank = int((d > d[0] * 1e-10).sum())
+    gap = U[:, rank:].T @ value
+    if (np.abs(gap) > 1e-8 * np.abs(value).max(initial=0.0)).any():
+        raise ValueError(
+            "the hypotheses contradict one another, so they cannot be tested together; test them one by one"
+        )
+
+
 def _weights(given: Mapping[str, float], names: Sequence[str]) -> Array:
     unknown = [name for name in given if name not in names]
     if unknown or not given:

@@ -77,20 +77,14 @@ def over(brain: Brain, own: Array, words: str) -> Canvas:
 
 def heights(brain: Brain) -> tuple[float, ...]:
     """Of which slices (mm) most of the analysed voxels are seen: evenly from the 4th to the 96th percentile."""
-    low, high = np.percentile(world(brain)[:, 2], [4, 96])
+    low, high = np.percentile(brain.world[:, 2], [4, 96])
     return tuple(float(z) for z in np.unique(np.round(np.linspace(low, high, ACROSS * DOWN), 1)))
-
-
-def world(brain: Brain) -> Array:
-    """Coordinates of the analysed voxels, (V, 3) mm."""
-    ijk = np.stack(np.unravel_index(brain.voxels, brain.grid.shape), axis=1)
-    return np.asarray(ijk @ brain.grid.affine[:3, :3].T + brain.grid.affine[:3, 3])
 
 
 def at_voxels(brain: Brain, other: Any) -> Array:
     """The values of another image at the analysed voxels, of its nearest voxel, (V,); 0 outside it."""
     inverse, data = np.linalg.inv(other.affine), np.asarray(other.dataobj)
-    there = np.round(world(brain) @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    there = np.round(brain.world @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
     inside = ((there >= 0) & (there < data.shape)).all(axis=1)
     found = np.zeros(len(there))
     found[inside] = data[tuple(there[inside].T)]
@@ -104,15 +98,15 @@ def slices(on: Canvas, values: Array, colours: Colours, title: str = "") -> Figu
 
     def draw(figure: Figure) -> None:
         for number, cuts in enumerate(rows):
-            _row(figure, (0.0, 1 - (number + 1) / len(rows), 0.88, 1 / len(rows)), cuts, on, values, colours)
-        _scale(figure, colours)
+            row_of_slices(figure, (0.0, 1 - (number + 1) / len(rows), 0.88, 1 / len(rows)), cuts, on, values, colours)
+        scale(figure, colours)
         if title:
             figure.text(0.005, 0.995, title, va="top", ha="left", weight="bold")
 
     return drawn((WIDTH, HEIGHT * len(rows) / DOWN), draw, arranged=False)
 
 
-def _row(
+def row_of_slices(
     figure: Figure,
     place: tuple[float, float, float, float],
     cuts: tuple[float, ...],
@@ -120,6 +114,7 @@ def _row(
     values: Array,
     colours: Colours,
 ) -> None:
+    """Axial slices at the heights `cuts`, side by side at a place of the figure."""
     from nilearn import plotting
 
     limit = colours.limit
@@ -153,7 +148,7 @@ def _colour_map(colours: Colours) -> tuple[Any, float]:
     return (colormaps["RdBu_r"], -colours.limit) if colours.signed else (colormaps["inferno"], 0.0)
 
 
-def _scale(figure: Figure, colours: Colours) -> None:
+def scale(figure: Figure, colours: Colours) -> None:
     """The bar of colours, grey where values are not shown; or the names of kinds."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize

@@ -75,8 +75,6 @@ def write(fit: Mapped, folder: str | os.PathLike[str], maps: Iterable[Written], 
 
 def provenance(fit: MapFit) -> dict[str, Any]:
     """What made the maps: formula, family, estimator, versions, counts."""
-    from ... import __version__
-
     request = fit.request
     return {
         "Formula": str(request.design.formula),
@@ -84,7 +82,7 @@ def provenance(fit: MapFit) -> dict[str, Any]:
         "Family": str(request.family),
         "Estimator": repr(request.estimator),
         "Backend": fit.backend,
-        "Software": _versions(__version__),
+        "Software": versions(),
         "Images": fit.nobs,
         "Voxels": fit.n_voxels,
         "Counts": {k: v for k, v in _counts(fit).items() if v},
@@ -93,14 +91,17 @@ def provenance(fit: MapFit) -> dict[str, Any]:
     }
 
 
-def _versions(own: str) -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of this package, Python, and the libraries that decide numbers and files."""
     import platform
 
     import nibabel
     import scipy
 
+    from ... import __version__
+
     others = {"numpy": np.__version__, "scipy": scipy.__version__, "nibabel": nibabel.__version__}
-    return {"formula_neuro": own, "python": platform.python_version(), **others}
+    return {"formula_neuro": __version__, "python": platform.python_version(), **others}
 
 
 def _counts(fit: MapFit) -> dict[str, int]:

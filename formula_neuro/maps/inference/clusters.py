@@ -37,12 +37,10 @@ def cluster_table(found: Thresholded, atlas: Any = None, labels: Any = None) -> 
     if isinstance(labels, pd.DataFrame):
         labels = _of_table(labels)
     rows = []
-    volume = float(abs(np.linalg.det(brain.grid.affine[:3, :3])))
+    world, volume = brain.world, float(abs(np.linalg.det(brain.grid.affine[:3, :3])))
     for sign, inside in members(found):
         peak = inside[np.argmax(np.abs(z[inside]))]
-        ijk = np.unravel_index(brain.voxels[peak], brain.grid.shape)
-        xyz = brain.grid.affine[:3, :3] @ np.asarray(ijk, dtype=float) + brain.grid.affine[:3, 3]
-        row = [sign, len(inside), len(inside) * volume, z[peak], found.adjusted[peak], *xyz]
+        row = [sign, len(inside), len(inside) * volume, z[peak], found.adjusted[peak], *world[peak]]
         rows.append((row, _region(regions, inside, peak, labels)))
     table = pd.DataFrame([[k, *row] for k, (row, _) in enumerate(rows, start=1)], columns=list(COLUMNS))
     table["sign"] = np.where(table["sign"] > 0, "+", "-")
@@ -80,12 +78,10 @@ def regions_of(brain: Brain, atlas: Any) -> Array:
             f"an atlas is one image of whole numbers, a region each; this one has shape {numbers.shape}"
             + ("" if numbers.ndim != 3 else " and other values (a probabilistic atlas? take its maximum first)")
         )
-    ijk = np.stack(np.unravel_index(brain.voxels, brain.grid.shape), axis=1)
-    world = ijk @ brain.grid.affine[:3, :3].T + brain.grid.affine[:3, 3]
     inverse = np.linalg.inv(loaded.affine)
-    there = np.round(world @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    there = np.round(brain.world @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
     inside = ((there >= 0) & (there < numbers.shape)).all(axis=1)
-    found = np.zeros(len(ijk))
+    found = np.zeros(len(brain.voxels))
     found[inside] = numbers[tuple(there[inside].T)]
     return found
 

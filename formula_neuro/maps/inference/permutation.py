@@ -1,4 +1,4 @@
-"""permutation_test(): family-wise error over the brain by permuting a covariate over the images."""
+"""Family-wise error over the brain by permuting a covariate over the images."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class PermutationTest:
         return "\n".join([*lines, *self.messages])
 
 
-def permutation_test(
+def permuted_maps(
     fit: MapFit,
     hypothesis: Any,
     n: int = 1000,
@@ -124,33 +124,10 @@ def permutation_test(
     workers: Any = None,
     progress: bool | None = None,
 ) -> PermutationTest:
-    """Test a hypothesis in all voxels at once, the family-wise error controlled by permuting the tested covariate.
-
-    hypothesis: a coefficient or combination, as in contrast(); a list of rows is tested jointly, without direction.
-    n: permutations beside the data's own, which counts as one. seed: permutation i has a stream of its own, so that
-        neither workers nor n change it.
-    statistic: "max" (of the voxels' z), "cluster" (the largest cluster above `cluster_threshold`, a z value) or "tfce"
-        (Smith and Nichols 2009, with E = 0.5 and H = 2).
-    tail: "both", "greater" or "less"; of both tails one distribution is made, of the larger of the two.
-    connectivity: a voxel has 6, 18 or 26 neighbours.
-    within: a column of the table (or values, one an image): only images of the same value change places, as of a site.
-    workers: a number of processes or a dask client.
-
-    Binomial and poisson models: score statistics of null models fitted once a voxel by maximum likelihood (whatever the
-    fit's own estimator; they are finite where estimates are not). The test is exact where the other columns are the
-    intercept alone; else approximate, as permuted covariates are made independent of the others only in the mean
-    (Potter 2005). Gaussian models: t of Freedman and Lane (1983).
-
-    >>> import formula_neuro as fn
-    >>> s = fn.simulate_lesions(60, reference=fn.lesion_reference(spacing=12), seed=1)
-    >>> v = fn.fit("lesion ~ age", s.images, family="binomial(probit)", estimator="mean_br")
-    >>> test = fn.permutation_test(v, "age", n=99, seed=1)
-    >>> test.draws.shape, bool(np.nanmin(test.p) >= 0.01)
-    ((100,), True)
-    """
+    """Test a hypothesis about images in all voxels at once; see permutation_test()."""
     began = time.perf_counter()
     L, value, labels = as_rows(hypothesis, fit.names)
-    _check(n, statistic, tail, connectivity, cluster_threshold, len(L))
+    check(n, statistic, tail, connectivity, cluster_threshold, len(L))
     parts = split(fit, L, value)
     model = null_model(fit, parts.Z, parts.offset, "a permutation test")
     images = fit.request.images
@@ -162,7 +139,7 @@ def permutation_test(
     found = resampled(how, n, workers, progress)
     values = _values(fit, found.observed, parts.x.shape[1])
     contrast = MapContrast(fit, " & ".join(labels), L, value, values, tuple(labels), "score")
-    p = _corrected(found, values["z"])
+    p = corrected(found, values["z"])
     messages = (*_words(fit, exact, nulls, found.observed), *words)
     return PermutationTest(
         contrast, statistic, tail, n, seed, p, found.exceeded, found.enhanced, found.draws, cluster_threshold,
@@ -170,7 +147,8 @@ def permutation_test(
     )  # fmt: skip
 
 
-def _check(n: int, statistic: str, tail: str, connectivity: int, height: float, rows: int) -> None:
+def check(n: int, statistic: str, tail: str, connectivity: int, height: float, rows: int) -> None:
+    """Raise ValueError for what a permutation test cannot be asked."""
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n is a number of permutations, 1 or more; got {n!r}")
     if statistic not in STATISTICS:
@@ -227,7 +205,7 @@ def _values(fit: MapFit, observed: Array, q: int) -> dict[str, Array]:
     return values_of(observed, q, fit.df_resid if fit.family.name == "gaussian" else float("inf"))
 
 
-def _corrected(found: Extremes, z: Array) -> Array:
+def corrected(found: Extremes, z: Array) -> Array:
     """(V,) shares of the draws that are at least a voxel's own value; 1 where nothing was enhanced, NaN untested."""
     ordered = np.sort(found.draws)
     beyond = len(ordered) - np.searchsorted(ordered, is_extreme(found.enhanced), side="left")

@@ -1,0 +1,62 @@
+"""homogeneity(): where a cell has more foci than chance, the foci of an even brain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..engine import KINDS
+from .contrast import Contrasts, FociContrast
+from .hypotheses import Hypothesis, spatial_names
+from .wald import combined, single
+
+if TYPE_CHECKING:
+    from ..fit import FociFit
+
+TESTS = ("shape", "intensity")
+
+
+def homogeneity(
+    fit: FociFit, cells: str | Sequence[str] | None = None, test: str = "shape", covariance: str = "robust"
+) -> Contrasts:
+    """Where each cell of s(...) has more foci than chance, in every voxel: a test by cell, one-sided.
+
+    "estimate" is the log ratio of the intensity to that of an even brain, z its Wald statistic, p and logp = -log10 p
+    of its upper tail.
+
+    cells: names of cells, all by default.
+    test: "shape" divides the intensity by its own sum: moderators and the spread of totals cannot shift it;
+        "intensity" compares with the foci observed per voxel and analysis, as NiMARE does: it moves with what the
+        moderators call 0.
+    covariance: "robust" sums scores over studies, whose foci clump; "fisher" or "observed" trust the model.
+    """
+    if test not in TESTS:
+        raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")
+    if covariance not in KINDS:
+        raise ValueError(f"covariance={covariance!r} is not known; maps have {', '.join(KINDS)}")
+    asked = fit.cells if cells is None else (cells,) if isinstance(cells, str) else tuple(cells)
+    unknown = [name for name in asked if name not in fit.cells]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no cell of s(...); there are {', '.join(fit.cells)}")
+    return Contrasts({name: of_cell(fit, name, test, covariance) for name in asked})
+
+
+def of_cell(fit: FociFit, cell: str, test: str = "shape", covariance: str = "robust") -> FociContrast:
+    """The test of one cell."""
+    names = spatial_names(fit)
+    matrix = (np.asarray(names) == cell).astype(np.float64)[None]
+    chance = -np.log(len(fit.brain.voxels)) if test == "shape" else _even(fit, cell)
+    asked = Hypothesis(cell, names, matrix, np.array([chance]), (f"{cell} - chance",), True)
+    estimate, variance = combined(fit, asked, test, covariance)
+    values = single(estimate[:, 0] - chance, variance[:, 0, 0], 0.0, sided=True)
+    return FociContrast(
+        fit, cell, matrix, asked.value, values, asked.labels, "wald", (), names, test, covariance, "greater"
+    )
+
+
+def _even(fit: FociFit, cell: str) -> float:
+    """The log of the foci of a cell's analyses per voxel and analysis."""
+    mine = fit.request.group == fit.cells.index(cell)
+    return float(np.log(fit.request.totals[mine].sum() / (mine.sum() * len(fit.brain.voxels))))

@@ -1,0 +1,65 @@
+"""How well the global moderators are known: a covariance by name, with degrees of freedom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import Unable
+from ...family import Array
+
+if TYPE_CHECKING:
+    from ..fit import FociFit
+
+SAME = 1e-8  # of the dispersion of the totals: rounding
+WORDS = {
+    "quasi": "Poisson's, times the dispersion of the totals",
+    "fisher": "expected information",
+    "observed": "observed information",
+    "robust": "of the studies' scores (sandwich, CR1)",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ModeratorPrecision:
+    """The covariance (q, q) of the moderators, `word` of WORDS, and degrees of freedom of t (inf: normal)."""
+
+    covariance: Array
+    df: float
+    word: str
+
+
+def moderator_precision(fit: FociFit, covariance: str | None = None) -> ModeratorPrecision:
+    """The covariance of the moderators that a word names, or the fit's default.
+
+    covariance: "quasi" (t on analyses less columns), "robust" (t on studies less columns), "fisher" or "observed"
+    (normal). By default poisson and quasipoisson have "quasi", and "robust" where studies have several analyses; other
+    families, whose variance is their own, "fisher", and "robust" where studies have several analyses.
+    """
+    word = default(fit) if covariance is None else covariance
+    if word not in WORDS:
+        raise ValueError(f"covariance={word!r} is not known; there are {', '.join(WORDS)}")
+    if word == "quasi" and fit.family.name not in ("poisson", "quasipoisson"):
+        raise ValueError(
+            f"covariance='quasi' scales Poisson's variance, and {fit.family} has one of its own; there are fisher, "
+            "observed, robust"
+        )
+    if word == "quasi":
+        if fit.df_resid < 1 or not np.isfinite(fit.phi):
+            raise Unable(
+                f"{fit.nobs} analyses leave no degree of freedom for a dispersion beside the cells and "
+                f"{len(fit.names)} moderators; take covariance='fisher'"
+            )
+        return ModeratorPrecision(fit.phi * fit.engine.moderator_covariance("fisher"), float(fit.df_resid), word)
+    df = float(max(fit.n_studies - (fit.nobs - fit.df_resid), 1)) if word == "robust" else np.inf
+    return ModeratorPrecision(fit.engine.moderator_covariance(word), df, word)
+
+
+def default(fit: FociFit) -> str:
+    """The word of the covariance of moderators that is reported unless another is asked for."""
+    if fit.n_studies < fit.nobs:
+        return "robust"
+    vary = not fit.phi < SAME  # totals that are all as fitted have no dispersion to scale by
+    return "quasi" if fit.family.name in ("poisson", "quasipoisson") and vary else "fisher"

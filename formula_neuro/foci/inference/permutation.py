@@ -1,0 +1,203 @@
+"""Family-wise error over the brain for foci: studies' labels permuted, or their scores' signs drawn.
+
+Comparisons: the null model is fitted once, and labels move by study (welch.py). Homogeneity: the scores of the fitted
+model are drawn with random signs, study by study (a wild bootstrap; Liu 1988), as nothing can be permuted.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from ...errors import DataError, Unable
+from ...family import Array
+from ...maps.inference.permutation import PermutationTest, check, corrected
+from ...maps.inference.resampling import Resampling, permutations, resampled
+from .contrast import FociContrast, tested
+from .homogeneity import of_cell
+from .hypotheses import Hypothesis, check_comparison, hypotheses
+from .influence import influences
+from .scores import NullScores, centred, comparable, null_scores, values_of
+from .welch import Compared, welch_of_permuted
+
+if TYPE_CHECKING:
+    from ..fit import FociFit
+
+BLOCK = 8192  # voxels at a time
+SMALL = 20_000_000  # numbers of L, above which they are kept in single precision
+
+
+@dataclass(frozen=True, eq=False)
+class OfStudies(Resampling):
+    """Labels of studies permuted: L (J, V) of contributions, and those that change places with one another."""
+
+    L: NDArray[Any]
+    by: Compared
+    cell: NDArray[np.intp]
+    x: Array  # (J,) of an effect; else empty
+    groups: tuple[NDArray[np.intp], ...]
+
+    def statistics(self, first: int, last: int) -> Array:
+        orders = permutations(len(self.by.T), self.groups, self.seed, first, last)
+        if len(self.x):
+            D = np.array([centred(self.x[order], self.by.T, self.cell) for order in orders])
+        else:
+            D = self.by.D[orders]
+        found = np.empty((self.voxels, last - first))
+        for start in range(0, self.voxels, BLOCK):
+            part = np.asarray(self.L[:, start : start + BLOCK], dtype=np.float64)
+            found[start : start + BLOCK] = welch_of_permuted(part, self.by, D)
+        return found
+
+    @property
+    def joint(self) -> bool:
+        return len(self.by.W) > 1
+
+
+@dataclass(frozen=True, eq=False)
+class OfSigns(Resampling):
+    """Signs of the studies' influences L (K, V) drawn; draw 0 are the data, z (V,)."""
+
+    L: NDArray[Any]
+    z: Array
+
+    def statistics(self, first: int, last: int) -> Array:
+        K = len(self.L)
+        signs = np.array([np.random.default_rng([self.seed, i]).choice((-1.0, 1.0), K) for i in range(first, last)])
+        found = np.empty((self.voxels, last - first))
+        for start in range(0, self.voxels, BLOCK):
+            part = np.asarray(self.L[:, start : start + BLOCK], dtype=np.float64)
+            sums = part.T @ signs.T
+            spread = (part**2).sum(axis=0)[:, None] - sums**2 / K
+            found[start : start + BLOCK] = sums / np.sqrt(np.maximum(spread, 1e-300) * K / (K - 1))
+        if first == 0:
+            found[:, 0] = self.z
+        return found
+
+    @property
+    def joint(self) -> bool:
+        return False
+
+
+def permuted_foci(
+    fit: FociFit,
+    hypothesis: Any,
+    n: int = 1000,
+    seed: int = 1,
+    *,
+    statistic: str = "max",
+    tail: str | None = None,
+    cluster_threshold: float = 3.1,
+    connectivity: int = 26,
+    within: Any = None,
+    what: str | None = None,
+    workers: Any = None,
+    progress: bool | None = None,
+) -> PermutationTest:
+    """Test a hypothesis about foci in all voxels at once; see permutation_test()."""
+    began = time.perf_counter()
+    asked, shown, signs = _asked(fit, hypothesis, what)
+    side = tail or ("greater" if signs else "both")
+    check(n, statistic, side, connectivity, cluster_threshold, len(asked.matrix))
+    height = _height(cluster_threshold, int(np.linalg.matrix_rank(asked.matrix)))
+    compared = (fit.brain, seed, statistic, side, height, connectivity)
+    how: Resampling
+    if signs:
+        if within is not None:
+            raise ValueError("within= is of permutations; homogeneity is tested by random signs of the studies' scores")
+        contrast, words = of_cell(fit, asked.label, shown), _about_signs(fit)
+        how = OfSigns(*compared, _held(influences(contrast)), contrast.values["z"])
+    else:
+        found = null_scores(fit, asked, shown)
+        groups, words = _exchangeable(fit, found, within)
+        how = OfStudies(*compared, _held(found.maps()), found.by, found.cell, found.x, groups)
+        contrast = tested(fit, asked, shown, "robust", "wald")
+    extremes = resampled(how, n, workers, progress)
+    if not signs:
+        own = values_of(extremes.observed, len(found.by.W))
+        wald = {k: v for k, v in contrast.values.items() if k in ("estimate", "se")}
+        contrast = FociContrast(
+            fit, asked.label, asked.matrix, asked.value, wald | own, asked.labels, "score", (), asked.names, shown
+        )
+    return PermutationTest(
+        contrast, statistic, side, n, seed, corrected(extremes, contrast.values["z"]), extremes.exceeded,
+        extremes.enhanced, extremes.draws, cluster_threshold, connectivity, words, time.perf_counter() - began,
+    )  # fmt: skip
+
+
+def _asked(fit: FociFit, given: Any, what: str | None) -> tuple[Hypothesis, str, bool]:
+    """The hypothesis, what of intensities it is about, and whether it is one of homogeneity."""
+    if isinstance(given, FociContrast):
+        asked, shown, signs = given.hypothesis, what or given.what, given.tail == "greater"
+    elif isinstance(given, str) and given in fit.cells:
+        return of_cell(fit, given).hypothesis, what or "shape", True
+    else:
+        read = hypotheses(fit, given)
+        if not isinstance(read, Hypothesis):
+            raise ValueError("a permutation test is of one hypothesis; test those of a family one by one")
+        asked, shown, signs = read, what or "intensity", False
+    if not asked.spatial:
+        raise ValueError(f"{asked.label} acts on the whole brain, so that it has no map to permute; use fn.contrast")
+    if not signs:
+        check_comparison(fit, asked)
+        reason = comparable(fit, asked)
+        if reason:
+            raise Unable(f"{asked.label} cannot be permuted: {reason}")
+    return asked, shown, signs
+
+
+def _exchangeable(fit: FociFit, found: NullScores, within: Any) -> tuple[tuple[NDArray[np.intp], ...], tuple[str, ...]]:
+    """The contributions whose labels may change places, and what to say of it.
+
+    Those of studies with one: among all such (of an effect, within a cell). Those of a study with several: among
+    themselves. Both within the values of `within`.
+    """
+    study, cell = found.by.study, found.cell if len(found.x) else np.zeros_like(found.cell)
+    several = np.bincount(study)[study] > 1
+    strata, note = _within(fit, found, within)
+    codes = pd.factorize(
+        pd.Series(list(zip(np.where(several, study, -1).tolist(), cell.tolist(), strata.tolist(), strict=True)))
+    )[0]
+    groups = tuple(np.flatnonzero(codes == code) for code in range(codes.max() + 1))
+    if all(len(group) < 2 for group in groups):
+        raise DataError("no study can change places with another: every one is a group of its own")
+    paired = len(np.unique(study[several]))
+    words = ["studies keep their foci and change places: the null model is fitted once (score permutation)", *note]
+    if paired:
+        words.append(f"{paired:,} studies in several cells exchange their own analyses alone")
+    if len(fit.names):
+        words.append("approximate, as moderators were taken out of the scores before")
+    return groups, tuple(words)
+
+
+def _within(fit: FociFit, found: NullScores, within: Any) -> tuple[Array, tuple[str, ...]]:
+    """A number (J,) for the stratum of each contribution."""
+    if within is None:
+        return np.zeros(len(found.cell)), ()
+    table = fit.request.foci.studies
+    if not isinstance(within, str) or within not in table.columns:
+        raise DataError(f"within={within!r} is no column of the studies; there are {', '.join(map(str, table))}")
+    codes = pd.factorize(table[within])[0][found.rows]
+    if (codes < 0).any():
+        raise DataError(f"within={within!r} is missing for {int((codes < 0).sum())} studies, which belong nowhere")
+    return codes.astype(float), (f"permuted within {len(np.unique(codes))} groups of {within}",)
+
+
+def _about_signs(fit: FociFit) -> tuple[str, ...]:
+    return (f"random signs of the scores of {fit.n_studies:,} studies (wild bootstrap): approximate",)
+
+
+def _held(L: Array) -> NDArray[Any]:
+    """L in memory, in half of it where it is large."""
+    return L.astype(np.float32) if L.size > SMALL else L
+
+
+def _height(z: float, q: int) -> float:
+    """The cluster-forming z on the scale of a chi-squared of q rows."""
+    return z if q == 1 else float(stats.chi2.isf(stats.norm.sf(z), q))

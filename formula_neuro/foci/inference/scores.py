@@ -1,0 +1,210 @@
+"""Score tests of comparisons: the null model fitted once, and what every study adds to its maps.
+
+L_j(v) = x_v' A^-1 u_j, of the null model's scores u_j and information A. Covariates of the null model are projected
+out by A^-1, which holds them too. The shape of a map is free of the level of its scores: L_j less its mean over the
+brain, weighted by intensity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from ...errors import DataError
+from ...family import Array
+from ..maps import effects
+from .hypotheses import Hypothesis
+from .wald import of_chi2, of_z
+from .welch import Compared, welch
+
+if TYPE_CHECKING:
+    from ..fit import FociFit
+    from ..request import FociRequest
+
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class NullScores:
+    """Contributions to the null model's maps: coefficients (J, P) of L = X coefficients', and how they are compared.
+
+    `cell` (J,) is each contribution's cell of the fit, `rows` (J,) one of its analyses; `x` (J,) the covariate of a
+    tested effect, else empty; `center` (m, V) the weights of the mean that a shape leaves out, by the `pattern` (J,) of
+    a contribution; else none.
+    """
+
+    null: FociFit
+    coefficients: Array
+    by: Compared
+    cell: Index
+    rows: Index
+    x: Array
+    pattern: Index
+    center: Array
+
+    def maps(self) -> Array:
+        """L (J, V)."""
+        L = self.null.engine.expand(self.coefficients)
+        for number, weights in enumerate(self.center):
+            own = self.pattern == number
+            L[own] -= (L[own] @ weights)[:, None]
+        return L
+
+
+def comparable(fit: FociFit, asked: Hypothesis) -> str:
+    """Why a hypothesis has no score test, or "" where it has one."""
+    if fit.family.name == "negative_binomial":
+        return "the family negative_binomial is of totals over analyses, so that studies have no scores of their own"
+    if asked.value.any():
+        return "values other than 0 have no null model of the same kind"
+    cells = len(fit.cells)
+    if asked.matrix[:, :cells].any() and asked.matrix[:, cells:].any():
+        return "cells and effects are mixed"
+    if asked.matrix[:, cells:].any():
+        if len(asked.matrix) > 1 or np.count_nonzero(asked.matrix) > 1:
+            return "several effects are not permuted together; test them one by one"
+        name = asked.names[int(np.flatnonzero(asked.matrix[0])[0])]
+        others = [other for other in effects(fit) if other != name]
+        if others:
+            return f"s(...) has other effects beside it ({', '.join(others)})"
+        column = fit.request.L[:, fit.request.maps.index(name)]
+        return f"{name} is a difference of factors in s(a) + s(b); write s(a:b)" if _binary_beside(fit, column) else ""
+    if np.abs(asked.matrix.sum(axis=1)).max() > 1e-9:
+        return "the weights do not sum to 0"
+    if not indicators(fit.request):
+        return "maps are not those of the cells (s(a:b) has a map a cell)"
+    used = np.atleast_1d(asked.matrix.any(axis=0))
+    few = [name for name, mine in zip(fit.cells, used, strict=False) if mine and _studies(fit, name) < 2]
+    return f"{', '.join(few)} has one study, so that nothing varies" if few else ""
+
+
+def indicators(request: FociRequest) -> bool:
+    """Whether the cells have a map each, and there are no others."""
+    rows = np.array([np.asarray(row) for row in request.cells.values()])
+    return rows.shape[0] == rows.shape[1] and bool(
+        (np.sort(rows, axis=1)[:, :-1] == 0).all() and (rows.max(1) == 1).all()
+    )
+
+
+def _binary_beside(fit: FociFit, column: Array) -> bool:
+    """Whether a map's column is a difference of factors: 0 and 1, and part of a cell."""
+    return bool(np.isin(column, (0.0, 1.0)).all()) and len(effects(fit)) > 0 and len(fit.cells) > 1
+
+
+def _studies(fit: FociFit, cell: str) -> int:
+    return len(np.unique(fit.request.cluster[fit.request.group == fit.cells.index(cell)]))
+
+
+def score_values(fit: FociFit, asked: Hypothesis, what: str) -> dict[str, Array]:
+    """z, p and logp of the score test of a hypothesis; of several rows "statistic" besides."""
+    found = null_scores(fit, asked, what)
+    return values_of(welch(found.maps(), found.by), len(found.by.W))
+
+
+def values_of(statistic: Array, q: int) -> dict[str, Array]:
+    """The maps of z of one row, or of chi-squared of q."""
+    return of_z(statistic) if q == 1 else of_chi2(statistic, q)
+
+
+def null_scores(fit: FociFit, asked: Hypothesis, what: str) -> NullScores:
+    """What every study adds to the maps of the null model that a hypothesis makes."""
+    cells = len(fit.cells)
+    effect = bool(asked.matrix[:, cells:].any())
+    null = fit.engine.refit(_without_effect(fit, asked) if effect else _pooled(fit, asked))
+    request = fit.request
+    if effect:
+        x = request.L[:, request.maps.index(asked.names[int(np.flatnonzero(asked.matrix[0])[0])])]
+        taken = np.ones(len(x), dtype=bool)
+    else:
+        x = np.zeros(len(request.L))
+        taken = np.isin(request.group, np.flatnonzero(asked.matrix.any(axis=0)))
+    keys = np.column_stack([request.cluster, request.group, x])
+    first, code = np.unique(keys[taken], axis=0, return_index=True, return_inverse=True)[1:]
+    J, chosen = len(first), np.flatnonzero(taken)[first]
+    every = np.full(len(taken), J)
+    every[taken] = code.reshape(-1)
+    coefficients = _influences(null, every, J, chosen)
+    rows, pattern = np.unique(null.request.L[chosen], axis=0, return_inverse=True)
+    center = special.softmax(null.engine.expand(rows @ null.engine.b), axis=1) if what == "shape" else np.empty((0, 0))
+    size = request.totals.astype(float) if what == "shape" else _exposure(null)
+    T = np.asarray(np.bincount(every[taken], size[taken], J), dtype=np.float64)
+    if what == "shape" and not T.any():
+        raise DataError("there is no focus in the cells compared, so that there is no shape to compare")
+    study = np.unique(request.cluster[chosen], return_inverse=True)[1].reshape(-1)
+    cell = request.group[chosen]
+    if effect:
+        D, W = centred(x[chosen], T, cell), np.ones((1, 1))
+    else:
+        used = np.flatnonzero(asked.matrix.any(axis=0))
+        D, W = (cell[:, None] == used).astype(float), _independent(asked.matrix[:, used])
+    return NullScores(
+        null,
+        coefficients,
+        Compared(T, D, study, W),
+        cell,
+        chosen,
+        x[chosen] if effect else np.empty(0),
+        pattern.reshape(-1),
+        center,
+    )
+
+
+def centred(x: Array, T: Array, cell: Index) -> Array:
+    """A covariate less its mean in each cell, weighted by T, as a column (J, 1)."""
+    total = np.bincount(cell, T)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(cell, T * x) / total
+    return (x - mean[cell])[:, None]
+
+
+def _influences(null: FociFit, code: Index, J: int, rows: Index) -> Array:
+    """(J, P): A^-1 u_j on the map of the analyses that contribution j is of; `rows` are analyses of each."""
+    engine, (_, C, _) = null.engine, null.request.shape
+    u = engine.scores(code)[:J]
+    solved = engine.solve(np.ascontiguousarray(u.T)).T  # (J, C P + q)
+    P = engine.b.shape[1]
+    return np.einsum("jc,jcp->jp", null.request.L[rows], solved[:, : C * P].reshape(J, C, P))
+
+
+def _exposure(null: FociFit) -> Array:
+    """exp(offset + z'gamma) of every analysis, (M,)."""
+    design = null.request.design
+    offset = np.zeros(len(null.request.L)) if design.offset is None else design.offset
+    return np.exp(offset + design.matrix @ null.engine.gamma)
+
+
+def _pooled(fit: FociFit, asked: Hypothesis) -> FociRequest:
+    """The request in which the cells that are compared have one map."""
+    request = fit.request
+    used = asked.matrix[:, : len(fit.cells)].any(axis=0)
+    kept = np.flatnonzero(~used)
+    pooled = (request.L @ _columns(fit)[used].T).sum(axis=1)
+    L = np.column_stack([pooled, request.L @ _columns(fit)[kept].T])
+    names = (" + ".join(np.asarray(fit.cells)[used]), *(fit.cells[j] for j in kept))
+    number = np.zeros(len(fit.cells), dtype=np.intp)
+    number[kept] = np.arange(1, len(kept) + 1)
+    cells = dict(zip(names, np.eye(len(names)), strict=True))
+    return replace(request, L=L, maps=names, cells=cells, group=number[request.group])
+
+
+def _columns(fit: FociFit) -> Array:
+    return np.array([np.asarray(row, dtype=float) for row in fit.request.cells.values()])
+
+
+def _without_effect(fit: FociFit, asked: Hypothesis) -> FociRequest:
+    """The request without the map of an effect."""
+    request = fit.request
+    gone = request.maps.index(asked.names[int(np.flatnonzero(asked.matrix[0])[0])])
+    left = [j for j in range(len(request.maps)) if j != gone]
+    cells = {name: np.asarray(row)[left] for name, row in request.cells.items()}
+    return replace(request, L=request.L[:, left], maps=tuple(request.maps[j] for j in left), cells=cells)
+
+
+def _independent(W: Array) -> Array:
+    from ...inference.intervals.restrict import independent_rows
+
+    return independent_rows(W, np.zeros(len(W)))[0]

@@ -1,0 +1,69 @@
+"""permutation_test(): family-wise error over the brain, of models in every voxel and of foci."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import Unable
+from ..foci.fit import FociFit
+from ..foci.inference.permutation import permuted_foci
+from ..maps.fit import MapFit
+from ..maps.inference.permutation import PermutationTest, permuted_maps
+
+
+def permutation_test(
+    fit: MapFit | FociFit,
+    hypothesis: Any,
+    n: int = 1000,
+    seed: int = 1,
+    *,
+    statistic: str = "max",
+    tail: str | None = None,
+    cluster_threshold: float = 3.1,
+    connectivity: int = 26,
+    within: Any = None,
+    what: str | None = None,
+    workers: Any = None,
+    progress: bool | None = None,
+) -> PermutationTest:
+    """Test a hypothesis in all voxels at once, the family-wise error controlled by permuting the tested covariate.
+
+    hypothesis: a coefficient or combination, as in contrast(); a list of rows is tested jointly, without direction.
+    n: permutations beside the data's own, which counts as one. seed: permutation i has a stream of its own, so that
+        neither workers nor n change it.
+    statistic: "max" (of the voxels' z), "cluster" (the largest cluster above `cluster_threshold`, a z value) or "tfce"
+        (Smith and Nichols 2009, with E = 0.5 and H = 2).
+    tail: "both" (the default), "greater" or "less"; of both tails one distribution is made, of the larger of the two.
+    connectivity: a voxel has 6, 18 or 26 neighbours.
+    within: a column of the table (or values, one an image): only images of the same value change places, as of a site.
+    workers: a number of processes or a dask client.
+
+    Binomial and poisson models: score statistics of null models fitted once a voxel by maximum likelihood (whatever the
+    fit's own estimator; they are finite where estimates are not). The test is exact where the other columns are the
+    intercept alone; else approximate, as permuted covariates are made independent of the others only in the mean
+    (Potter 2005). Gaussian models: t of Freedman and Lane (1983).
+
+    Foci: what differs between cells of s(...), "a - b" or a list of such; the effect of a number in s(x); or a cell by
+    itself, "a" or fn.homogeneity(c)["a"], tested against chance with tail "greater". what: "intensity" (the default; of
+    a cell by itself "shape") or "shape" (where, not how many). Comparisons permute the labels of studies: Welch's
+    statistic of what each study adds to the map of a null model, fitted once (exact where there are no moderators and
+    studies have one analysis each). A cell by itself: random signs of the studies' scores (approximate).
+
+    >>> import formula_neuro as fn
+    >>> s = fn.simulate_lesions(60, reference=fn.lesion_reference(spacing=12), seed=1)
+    >>> v = fn.fit("lesion ~ age", s.images, family="binomial(probit)", estimator="mean_br")
+    >>> test = fn.permutation_test(v, "age", n=99, seed=1)
+    >>> test.draws.shape, bool(test.p.min() >= 0.01)
+    ((100,), True)
+    """
+    if isinstance(fit, FociFit):
+        return permuted_foci(
+            fit, hypothesis, n, seed, statistic=statistic, tail=tail, cluster_threshold=cluster_threshold,
+            connectivity=connectivity, within=within, what=what, workers=workers, progress=progress,
+        )  # fmt: skip
+    if what is not None:
+        raise Unable("what= is of foci; a hypothesis about images is about their coefficients")
+    return permuted_maps(
+        fit, hypothesis, n, seed, statistic=statistic, tail=tail or "both", cluster_threshold=cluster_threshold,
+        connectivity=connectivity, within=within, workers=workers, progress=progress,
+    )  # fmt: skip
