@@ -136,23 +136,6 @@ def test_places_and_level_add_up_to_the_likelihood_of_all_counts():
     assert np.isclose((y * np.log(pi)).sum() + level.loglik - gammaln(y + 1).sum(), whole, rtol=1e-12)
 
 
-def test_voxel_totals_reach_the_common_scale():
-    rng = np.random.default_rng(8)
-    weights, u = rng.uniform(0.5, 2, 5), rng.uniform(0.1, 2, 8)
-    y = rng.poisson(weights[:, None] * u)
-    Y, t = y.sum(axis=0), y.sum(axis=1).astype(float)
-    analysis, voxel = (np.repeat(index, y.ravel()) for index in np.indices(y.shape).reshape(2, -1))
-    located = Located(np.zeros((len(voxel), 3)), voxel, analysis)
-    pooled = poisson.logpmf(Y, weights.sum() * u).sum()
-    whole = poisson.logpmf(y, weights[:, None] * u).sum()
-    change = scale.from_voxel_totals(located, Y, np.log(weights / weights.sum()), t, 8)
-    assert np.isclose(pooled + change, whole, rtol=1e-12)
-
-
-def test_bic_counts_studies():
-    assert np.isclose(scale.bic(-100.0, 5, 40) - scale.aic(-100.0, 5), 5 * (np.log(40) - 2))
-
-
 def test_moderators_do_not_depend_on_the_unit_of_the_offset():
     d = table(9)
     one, other = totals(d), replace(totals(d), offset=d["offset"] + 5.0)
