@@ -108,7 +108,7 @@ def test_blocks_of_voxels_change_nothing_but_rounding(small) -> None:
 def test_conjugate_gradients_solve_the_dense_system(small) -> None:
     model, Y = small
     A = model.likelihood.derivatives(np.zeros((len(Y), 2))).A
-    system = System(A, Q, model.graph.n_s, model.adjacency)
+    system = System(A, Q, model.halves)
     r = np.random.default_rng(3).standard_normal((len(Y), 2, 3))
     H = plain.precision(A, laplacian(model), Q)
     exact = np.linalg.solve(H, r.reshape(-1, 3)).reshape(r.shape)
@@ -125,7 +125,7 @@ def test_the_mode_is_that_of_dense_newton_steps(small) -> None:
 def test_perturbations_have_the_covariance_of_the_precision(small) -> None:
     model, Y = small
     A = model.likelihood.derivatives(np.zeros((len(Y), 2))).A
-    system = System(A, Q, model.graph.n_s, model.adjacency)
+    system = System(A, Q, model.halves)
     H = plain.precision(A, laplacian(model), Q)
     r = Noise.of(model.graph, 2, range(4000), 5).perturbation(system).reshape(len(H), -1)
     scale = np.sqrt(np.outer(np.diag(H), np.diag(H)))
@@ -136,7 +136,7 @@ def test_perturbations_have_the_covariance_of_the_precision(small) -> None:
 def test_standard_deviations_from_16_draws_are_within_a_tenth_of_the_exact_ones(small) -> None:
     model, Y = small
     A = model.likelihood.derivatives(np.zeros((len(Y), 2))).A
-    system = System(A, Q, model.graph.n_s, model.adjacency)
+    system = System(A, Q, model.halves)
     C = np.linalg.inv(plain.precision(A, laplacian(model), Q)).reshape(len(Y), 2, len(Y), 2)
     exact = np.sqrt(np.einsum("vpvp->vp", C))
     ours = np.sqrt(np.diagonal(covariances(model, system, 16, 1), axis1=1, axis2=2))

@@ -16,7 +16,7 @@ import numpy as np
 from formula_neuro.family import Array
 
 from .graph import MaskGraph
-from .system import System, times
+from .system import System
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Noise:
     def perturbation(self, system: System) -> Array:
         """r (V, P, K) with covariance H."""
         C = np.linalg.cholesky(system.Q)
-        return times(_roots(system.A), self.e) + np.einsum("pq,vqk->vpk", C, self.g)
+        return np.asarray(_roots(system.A) @ self.e + C @ self.g)
 
 
 def _roots(A: Array) -> Array:
@@ -67,9 +67,9 @@ class Moments:
     def of(cls, system: System, delta: Array) -> Moments:
         """Of draws delta (V, P, K)."""
         V, P, K = delta.shape
-        m = times(system.local, system.pull(delta))
+        m = system.local @ system.pull(delta)
         flat = delta.reshape(V, P * K)
-        lap = (system.n_s[:, None] * flat - system.adjacency @ flat).reshape(V, P, K)
+        lap = (system.halves.n_s[:, None] * flat - system.halves.adjacency @ flat).reshape(V, P, K)
         edges = np.einsum("vpk,vqk->pq", delta, lap)
         return cls(np.einsum("vpk,vqk->vpq", m, m), (edges + edges.T) / 2, K)
 

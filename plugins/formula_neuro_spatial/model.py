@@ -12,11 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from scipy import sparse
 
 from formula_neuro.family import Array
 
 from .graph import MaskGraph
+from .halves import Halves
 from .likelihood import Likelihood
 
 
@@ -39,12 +41,16 @@ class Model:
         return float(self.prior_df + self.graph.size - len(self.graph.components))
 
     @cached_property
+    def halves(self) -> Halves:
+        return Halves.of(self.graph, self.shape[1])
+
+    @property
     def adjacency(self) -> sparse.csr_array:
-        return self.graph.adjacency
+        return self.halves.adjacency
 
     def laplacian(self, b: Array) -> Array:
         """L b of b (V, P)."""
-        return self.graph.n_s[:, None] * b - self.adjacency @ b
+        return np.asarray(self.graph.n_s[:, None] * b - self.adjacency @ b)
 
     def scatter(self, b: Array) -> Array:
         """The sum over edges of D D' with D = b(s) - b(t), (P, P)."""

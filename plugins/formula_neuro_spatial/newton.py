@@ -33,7 +33,7 @@ def mode(model: Model, Q: Array, start: Array, tolerance: float) -> Mode:
     b, at = start, model.likelihood.derivatives(start)
     value = _value(model, Q, b, at)
     for _ in range(STEPS):
-        system = System(at.A, Q, model.graph.n_s, model.adjacency)
+        system = System(at.A, Q, model.halves)
         gradient = at.gradient - model.laplacian(b) @ Q
         way = system.solve(gradient[:, :, None], tolerance=LOOSE)[:, :, 0]
         gain = float((way * gradient).sum())
