@@ -13,13 +13,17 @@ from formula_neuro.foci.request import FociRequest
 
 from . import quasi
 from .clustered import clustered_level
+from .joint import joint
+from .joint_engine import JointEngine
 from .poisson import Splined
 from .problem import Problem, problem
 from .scale import log_factorials
-from .separation import unsupported, vanished
+from .separation import unsupported, vanished, vanished_somewhere
 from .shapes import Shapes, shapes
+from .smoothed_joint import joint_maps
 from .split import SplitEngine
 from .totals import Level, Totals, frailty_units, poisson_level
+from .voxel_fitting import voxel_fit
 
 
 def fit(request: FociRequest) -> FociFit:
@@ -36,7 +40,9 @@ def refit(before: Problem, request: FociRequest) -> FociFit:
 def _fit(request: FociRequest, splined: Splined | None) -> FociFit:
     started = time.perf_counter()
     asked = problem(request, splined)
-    return _split(asked, started)
+    if request.family.name == "negative_binomial":
+        return voxel_fit(asked, started)
+    return _split(asked, started) if asked.splits else _joint(asked, started)
 
 
 def _split(asked: Problem, started: float) -> FociFit:
@@ -47,7 +53,7 @@ def _split(asked: Problem, started: float) -> FociFit:
     clustered = request.family.name == "clustered_negative_binomial"
     level = clustered_level(totals) if clustered else poisson
     engine = SplitEngine(asked, found, totals, level)
-    phi, about = _dispersion(totals, poisson)
+    phi, about = _dispersion(totals.t, poisson.means, len(totals.names))
     names = asked.names
     return FociFit(
         request,
@@ -68,6 +74,30 @@ def _split(asked: Problem, started: float) -> FociFit:
     )
 
 
+def _joint(asked: Problem, started: float) -> FociFit:
+    request = asked.request
+    maps = joint_maps(joint(asked))
+    found = maps.found
+    columns = len(asked.request.cells) + len(found.gamma)
+    phi, about = _dispersion(request.totals.astype(np.float64), found.fitted, columns)
+    loglik = found.loglik - log_factorials(request.located, asked.splined.basis.V)
+    return FociFit(
+        request,
+        "cbmr",
+        JointEngine(maps.model, found),
+        loglik=loglik if request.family.likelihood else float("nan"),
+        n_parameters=float(maps.edf.sum()) + len(found.gamma),
+        fitted=found.fitted,
+        phi=phi,
+        convergence=(Convergence("all", found.steps, found.decrement, found.gradient, found.converged),),
+        edf=dict(zip(request.maps, maps.edf.tolist(), strict=True)),
+        penalty=maps.smoothing,
+        unsupported=unsupported(asked),
+        messages=(*request.messages, *maps.messages, *vanished_somewhere(found.least), *about),
+        seconds=time.perf_counter() - started,
+    )
+
+
 def totals_of(asked: Problem) -> Totals:
     """The totals of a problem, what shares a frailty being what the estimator says."""
     request = asked.request
@@ -77,11 +107,10 @@ def totals_of(asked: Problem) -> Totals:
     return Totals(request.totals.astype(np.float64), asked.pattern, Z, offset, request.cluster, unit, names)
 
 
-def _dispersion(totals: Totals, poisson: Level) -> tuple[float, tuple[str, ...]]:
-    columns = len(totals.names)
-    if len(totals.t) <= columns:
+def _dispersion(t: Array, means: Array, columns: int) -> tuple[float, tuple[str, ...]]:
+    if len(t) <= columns:
         return float("nan"), ()
-    found = quasi.dispersion(totals.t, poisson.means, columns)
+    found = quasi.dispersion(t, means, columns)
     return found.phi, quasi.about(found)
 
 

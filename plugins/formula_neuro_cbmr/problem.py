@@ -95,13 +95,21 @@ class Problem:
             return smooth not in ("none", 0, 0.0)
         sizes = self.request.brain.grid.voxel_size
         closest = min(step * size for step, size in zip(self.splines.steps(tuple(sizes)), sizes, strict=True))
-        few = bool((self.pattern_foci < 10 * self.splined.basis.P).any())
-        return closest < 20 - 1e-6 or few or bool((self.pattern_rows == 0).any())
+        few = bool((self.support.sum(axis=1) < 10 * self.splined.basis.P).any())
+        return closest < 20 - 1e-6 or few or bool((self.support == 0).any())
 
     @property
     def splines(self) -> Splines:
         assert isinstance(self.request.estimator, Splines)
         return self.request.estimator
+
+    @cached_property
+    def support(self) -> Array:
+        """X'y of the analyses that each map is told by, (C, P): of the patterns where these have maps of their own."""
+        if self.saturated:
+            return self.pattern_rows
+        told = sparse.csr_array((self.request.L != 0).T.astype(np.float64))
+        return np.asarray((told @ self.analysis_rows).toarray())
 
     @cached_property
     def pattern_rows(self) -> Array:

@@ -7,17 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 
 from formula_neuro.errors import DataError
+from formula_neuro.family import Array
 
 from .poisson import Found
 from .problem import Problem
 
 VANISHED = 1e-12  # of a map's mean intensity: what no data could tell from 0
+REMEDY = "whose splines hold next to no focus: standard errors mean nothing there; smooth='reml' keeps them finite"
 
 
 def unsupported(problem: Problem) -> Mapping[str, int]:
-    """How many splines hold no focus, by pattern."""
-    counts = (problem.pattern_rows == 0).sum(axis=1)
-    return {name: int(n) for name, n in zip(problem.names, counts, strict=True)}
+    """How many splines hold no focus, by cell, or by map where cells share maps."""
+    names = problem.names if problem.saturated else problem.request.maps
+    counts = (problem.support == 0).sum(axis=1)
+    return {name: int(n) for name, n in zip(names, counts, strict=True)}
 
 
 def check_supported(problem: Problem) -> None:
@@ -50,8 +53,11 @@ def vanished(names: tuple[str, ...], found: tuple[Found, ...]) -> tuple[str, ...
     for name, one in zip(names, found, strict=True):
         voxels = int((one.mu < VANISHED * float(np.mean(one.mu))).sum())
         if voxels:
-            said.append(
-                f"{name}: the intensity is as good as 0 in {voxels:,} voxels, whose splines hold next to no focus: "
-                "standard errors mean nothing there; smooth='reml' keeps them finite"
-            )
+            said.append(f"{name}: the intensity is as good as 0 in {voxels:,} voxels, {REMEDY}")
     return tuple(said)
+
+
+def vanished_somewhere(least: Array) -> tuple[str, ...]:
+    """The same of maps of many patterns, from the least intensity over the mean of each (G,)."""
+    analyses = int((least < VANISHED).sum())
+    return (f"intensities are as good as 0 in some voxels, {REMEDY}",) if analyses else ()

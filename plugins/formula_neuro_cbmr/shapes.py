@@ -14,6 +14,7 @@ from .separation import check_foci, check_supported
 from .smoothing import Smoothed, first_guess, search, trace
 
 LOOSE = 1e-6  # of the decrement while lambda is being chosen
+FLAT = "REML smooths the maps without bound: beyond straight lines in space the foci say nothing of where"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +66,8 @@ def _by_reml(cells: list[Cell], splined: Splined) -> Shapes:
     chosen, _, bounded = search(at, first_guess(weights, splined.penalty))
     found = tuple(newton(cell, splined, chosen.smoothing, latest[cell.name].b, TOLERANCE) for cell in cells)
     found = tuple(replace(f, steps=f.steps + steps[cell.name]) for f, cell in zip(found, cells, strict=True))
-    flat = "REML smooths the maps without bound: beyond straight lines in space the foci say nothing of where"
     return Shapes(
-        found, chosen.smoothing, _edf(found, splined, chosen.smoothing), () if bounded else (flat,)
+        found, chosen.smoothing, _edf(found, splined, chosen.smoothing), () if bounded else (FLAT,)
     )  # fmt: skip
 
 

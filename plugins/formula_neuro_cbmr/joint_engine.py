@@ -1,0 +1,127 @@
+"""What inference asks of maps and global coefficients that were searched together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from formula_neuro.errors import DataError
+from formula_neuro.family import Array
+from formula_neuro.foci.engine import KINDS
+from formula_neuro.foci.fit import FociFit
+from formula_neuro.foci.request import FociRequest
+
+from .gram import Gram
+from .joint import Joint, JointFound
+from .problem import Index, Problem, added
+from .totals import small_sample
+from .variance import variance
+
+AT_ONCE = 64  # patterns whose intensities are held at a time
+
+
+@dataclass(frozen=True, eq=False)
+class JointEngine:
+    """Maps b (C, P) and global coefficients of a joint search."""
+
+    model: Joint
+    found: JointFound
+
+    @property
+    def problem(self) -> Problem:
+        return self.model.problem
+
+    @property
+    def gram(self) -> Gram:
+        return self.problem.splined.gram
+
+    @cached_property
+    def b(self) -> Array:
+        return np.asarray(self.model.to_maps @ self.found.beta)
+
+    @property
+    def gamma(self) -> Array:
+        return self.found.gamma
+
+    def expand(self, coefficients: Array) -> Array:
+        """X times coefficients (m, P): (m, V)."""
+        return self.gram.basis.expand(np.asarray(coefficients, dtype=np.float64))
+
+    # ---- covariances -------------------------------------------------------------------------------
+    def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
+        """Covariances of the maps R b, R (k, C), in every voxel: (V, k, k)."""
+        return variance(self, R, kind, what)
+
+    def covariance(self, r: Array, s: Array, kind: str) -> Array:
+        """Of the coefficients r b and s b, (P, P)."""
+        if kind == "robust":
+            left, right = self.influence(r), self.influence(s)
+            return np.asarray(small_sample(left.shape[1]) * (left @ right.T))
+        _check_kind(kind)
+        return self.found.information.covariance(r @ self.model.to_maps, s @ self.model.to_maps)
+
+    def moderator_covariance(self, kind: str) -> Array:
+        """Of gamma, (q, q)."""
+        if kind != "robust":
+            _check_kind(kind)
+            return self.found.information.corner
+        influences = self._influences[self.b.size :]
+        return np.asarray(small_sample(influences.shape[1]) * (influences @ influences.T))
+
+    def influence(self, r: Array) -> Array:
+        """How far each study moves the coefficients r b, to first order, (P, K)."""
+        C, P = self.b.shape
+        return np.tensordot(r, self._influences[: C * P].reshape(C, P, -1), axes=1)
+
+    @cached_property
+    def _influences(self) -> Array:
+        return self.solve(self.scores().T)
+
+    # ---- scores ------------------------------------------------------------------------------------
+    @cached_property
+    def expected(self) -> Array:
+        """X'e_p of every pattern, (G, P)."""
+        basis, M = self.gram.basis, self.model.M
+        maps = basis.expand(self.found.beta)
+        parts = [basis.project(np.exp(M[at : at + AT_ONCE] @ maps)) for at in range(0, len(M), AT_ONCE)]
+        return np.concatenate(parts)
+
+    def scores(self, by: Index | None = None) -> Array:
+        """Sums of scores over the analyses of every study, (K, C P + q), or by the numbers `by` (M,)."""
+        problem = self.problem
+        request = problem.request
+        number = request.cluster if by is None else by
+        size = int(number.max(initial=-1)) + 1
+        w = self.model.weights(self.gamma)
+        parts = []
+        for column in request.L.T:
+            on = np.flatnonzero(column)
+            rest = problem.analysis_rows[on].multiply(column[on][:, None]).tocsr()
+            observed = added(rest, number[on], size).toarray()
+            weights = np.zeros((size, len(self.model.M)))
+            np.add.at(weights, (number[on], problem.pattern[on]), column[on] * w[on])
+            parts.append(observed - weights @ self.expected)
+        levels = np.zeros((size, len(self.gamma)))
+        np.add.at(levels, number, (request.totals - self.found.fitted)[:, None] * request.design.matrix)
+        return np.hstack([*parts, levels])
+
+    def solve(self, right: Array) -> Array:
+        """(Penalised) information^-1 times right (C P + q, m)."""
+        (C, P), m, W = self.b.shape, right.shape[1], self.model.to_maps
+        inner = np.tensordot(W.T, right[: C * P].reshape(C, P, m), axes=1).reshape(C * P, m)
+        found = self.found.information.solve(np.vstack([inner, right[C * P :]]))
+        maps = np.tensordot(W, found[: C * P].reshape(C, P, m), axes=1).reshape(C * P, m)
+        return np.vstack([maps, found[C * P :]])
+
+    def refit(self, request: FociRequest) -> FociFit:
+        """Another model of the same foci; the splines are made again only where the brain or the estimator differ."""
+        from .fitting import refit
+
+        return refit(self.problem, request)
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise DataError(f"covariance={kind!r} is not known; there are {', '.join(KINDS)}")
