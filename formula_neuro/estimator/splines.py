@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
 
@@ -14,7 +14,7 @@ BASES, SNAPS = ("renormalised", "nimare"), ("exact", "voxel")
 _SPACING = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(mm|voxels?)?\s*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Splines(Estimator):
     """Log intensities of foci as tensor products of cubic B-splines (Yu et al. 2024); "splines" is the word.
 
@@ -58,6 +58,10 @@ class Splines(Estimator):
         number = _is_number(smooth) and 0 <= float(smooth) < float("inf")
         if not number and smooth not in ("auto", "reml", "none"):
             raise ValueError(f"Splines: smooth= is 'auto', 'reml', 'none' or a number, 0 or more; got {smooth!r}")
+
+    def __repr__(self) -> str:
+        given = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"Splines({', '.join(f'{name}={value!r}' for name, value in given)})"
 
     def steps(self, sizes: tuple[float, float, float]) -> tuple[float, float, float]:
         """Distance of the knots along each axis, in voxels of these sizes (mm)."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,11 @@ from .convergence import Convergence
 from .engine import Engine
 from .maps import FociMaps
 from .request import FociRequest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .agreement import FociAgreement
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +152,38 @@ class FociFit:
         from .display.words import summary
 
         return Summary(summary(self))
+
+    def plot(self, statistic: str = "intensity", name: str | None = None) -> Figure:
+        """Axial slices over a brain; a figure that a notebook shows.
+
+        c.plot() draws the intensities of all cells, a row each; c.plot("relative") their shapes; c.plot("effect", "x")
+        and c.plot("z", "x") the map of a number in s(...); c.plot("glass") the foci in a glass brain. Needs the extra
+        "plot".
+        """
+        from .display.plot import plot
+
+        return plot(self, statistic, name)
+
+    def to_nifti(self, folder: str | os.PathLike[str], layout: str = "bids", dtype: str = "float64") -> list[str]:
+        """Write the maps and tables to a folder; the paths written.
+
+        layout: "bids" (cell-depressed_stat-intensity_statmap.nii.gz, contrast-age_stat-z_statmap.nii.gz), or "nimare"
+        (spatialIntensity_group-Depressed.nii.gz). Each map has a JSON sidecar. dtype: "float64", or "float32" for half
+        the size.
+        """
+        from .files import to_nifti
+
+        return to_nifti(self, folder, layout, dtype)
+
+    def report(self, path: str | os.PathLike[str], *, crosscheck: FociAgreement | None = None) -> str:
+        """Write one self-contained HTML page on the fit (no request leaves it); its path. Needs the extra "plot".
+
+        It holds the maps, where every cell has more foci than chance, the moderators, overdispersion, convergence and
+        the code in Python and R. `crosscheck`, the answer of fn.crosscheck(c), adds R's verdict.
+        """
+        from .display.report import report
+
+        return report(self, path, crosscheck=crosscheck)
 
     def __repr__(self) -> str:
         return self.summary()

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from ...family import Array
-from ...images.brain import Brain
 from ..inference.moderators import moderator_precision
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ def cells(fit: FociFit) -> pd.DataFrame:
     """One row a cell: what its map rests on, and where it is highest; see FociFit.cell_table."""
     request, rows = fit.request, []
     totals, study = request.totals, request.cluster
-    at = centres(fit.brain)
+    at = fit.brain.world
     for g, name in enumerate(fit.cells):
         mine = request.group == g
         intensity = fit.maps.at_voxels(("intensity", name))
@@ -89,12 +87,6 @@ def cells(fit: FociFit) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def centres(brain: Brain) -> Array:
-    """Coordinates of the voxels, (V, 3) mm."""
-    ijk = np.stack(np.unravel_index(brain.voxels, brain.grid.shape), axis=1)
-    return np.asarray(ijk @ brain.grid.affine[:3, :3].T + brain.grid.affine[:3, 3])
 
 
 def overall(fit: FociFit) -> pd.DataFrame:
