@@ -15,7 +15,7 @@ import typer
 
 from . import registry
 from .display.json_words import agreement_record, fit_record, map_record, plain
-from .errors import FormulaError, NoBackend, RMissing
+from .errors import FormulaError, NoBackend, RMissing, Unable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,7 +204,7 @@ def _finish(m: Fitted, options: FitOptions, as_json: bool) -> None:
         typer.echo(body)
     if found:
         say(found)
-    check, missing = _checked(m, options.images.voxels) if options.crosscheck else (None, "")
+    check, missing, failed = _checked(m, options.images.voxels) if options.crosscheck else (None, "", 0)
     if check is not None and not as_json:
         typer.echo(f"\n{check}")
     written = _write(m, options, check)
@@ -216,7 +216,7 @@ def _finish(m: Fitted, options: FitOptions, as_json: bool) -> None:
         typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
     if missing:
         say(f"formula-neuro: {missing}")
-        raise typer.Exit(R_MISSING)
+        raise typer.Exit(failed)
     if check is not None and check.ok is False:  # None: R did not finish
         raise typer.Exit(DISAGREES)
 
@@ -232,14 +232,16 @@ def _words(m: Fitted) -> tuple[str, str]:
     return summary.body(m), summary.ending(m)
 
 
-def _checked(m: Fitted, voxels: int | None = None) -> tuple[Agreement | MapAgreement | None, str]:
-    """R's agreement, or what is missing for it."""
+def _checked(m: Fitted, voxels: int | None = None) -> tuple[Agreement | MapAgreement | None, str, int]:
+    """R's agreement, or what is missing for it and the exit status of that."""
     from .agreement import crosscheck
 
     try:
-        return crosscheck(m, voxels=voxels) if m.request.of_images else crosscheck(m), ""
+        return crosscheck(m, voxels=voxels) if m.request.of_images else crosscheck(m), "", 0
     except RMissing as error:
-        return None, words(error, terminal=False)
+        return None, words(error, terminal=False), R_MISSING
+    except Unable as error:
+        return None, words(error, terminal=False), FAILED
 
 
 def _write(m: Fitted, options: FitOptions, check: Agreement | MapAgreement | None) -> list[str]:
@@ -290,7 +292,7 @@ def demo(out: Path, as_json: bool) -> None:
     if not as_json:
         typer.echo(f"\n{m.summary()}\n")
         typer.echo("\n".join(sentences(m)))
-    check, missing = _checked(m)
+    check, missing, _ = _checked(m)
     path = m.report(out, crosscheck=check)
     if as_json:
         record = fit_record(m) | {

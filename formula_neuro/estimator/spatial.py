@@ -8,7 +8,7 @@ from typing import Any
 from .base import Estimator
 
 METHODS = ("laplace", "gibbs")
-COMPONENTS = ("largest", "overlapping", "all")
+COMPONENTS = ("largest", "overlapping")
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,8 +37,8 @@ class Spatial(Estimator):
     chains, burn_in, thin: of gibbs: chains (4), sweeps left out first (1000), and of how many one is kept (1).
     prior_df: P + 1 by default, the smallest whole number with a proper prior; see above.
     components: of a mask in several pieces that share no face: "largest", that piece alone, as every piece has a level
-        of its own, which is free; "overlapping", all whose data taken together have finite estimates (maximum
-        likelihood of the piece as one voxel); "all", with a weak normal prior of each piece's level, N(0, 10^2).
+        of its own, which is free; or "overlapping", all whose data determine it: the voxels of the piece taken
+        together have finite maximum-likelihood estimates.
 
     >>> Spatial(draws=64)
     Spatial(method='laplace', draws=64)

@@ -20,6 +20,8 @@ from .resampling import resampled
 from .sources import Source, is_image
 from .values import REMEDY, WORDS, look
 
+WITH_EVENTS = "those that are 1 in any image"  # where no mask was given
+
 
 @dataclass(frozen=True, eq=False)
 class GivenMask:
@@ -105,7 +107,7 @@ def derived(held: Kept) -> tuple[NDArray[np.bool_], str]:
     """The mask without mask=, and how it came about."""
     store = held.store
     if store.binary:
-        used, how = store.counts > 0, "those that are 1 in any image"
+        used, how = store.counts > 0, WITH_EVENTS
     elif held.images["kind"].isin(["labels", "whole", "mask"]).all():  # 0 is one of the counts, not a background
         used, how = store.complete, "those that are other than 0 in any image and missing in none"
     else:

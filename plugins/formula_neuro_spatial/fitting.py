@@ -9,7 +9,6 @@ from formula_neuro.estimator import Spatial
 from formula_neuro.maps.fit import MapFit
 from formula_neuro.maps.request import MapRequest
 
-from .anchored import Anchored
 from .answer import Answer, values
 from .engine import engine
 from .graph import MaskGraph
@@ -47,8 +46,6 @@ def fit(request: MapRequest) -> MapFit:
 def model_of(request: MapRequest, how: Spatial, rows: Rows, graph: MaskGraph) -> Model:
     """The model of the images of a request."""
     likelihood = Likelihood.of(rows, request.images.block, graph.size)
-    if how.components == "all" and len(graph.components) > 1:
-        likelihood = Anchored.to(likelihood, graph)
     prior_df = rows.shape[1] + 1.0 if how.prior_df is None else how.prior_df
     return Model(likelihood, graph, prior_df)
 

@@ -68,20 +68,19 @@ def level(model: Model) -> Array:
     """
     rows = model.likelihood.rows
     S, m = model.likelihood.totals(), rows.trials * model.shape[0]
-    anchor = getattr(model.likelihood, "anchor", None)
-    cone = recession_cone(rows.X, (m == S).astype(float) - (S == 0)) if anchor is None else None
+    cone = recession_cone(rows.X, (m == S).astype(float) - (S == 0))
     if cone is not None:
         raise DataError(
             f"the {model.shape[0]:,} voxels taken together are separated (for one, {int(S.sum()):,} events in "
             f"{int(m.sum()):,} values): the prior leaves their level free, so that it would run to infinity; leave out "
             "the covariate, or level, in which there are no events, or take a larger mask"
         )
-    a, weak = np.zeros(rows.shape[1]), 0.0 if anchor is None else float(anchor.sum())
+    a = np.zeros(rows.shape[1])
     for _ in range(STEPS):
         u = Tails.of(rows.X @ a + rows.offset)
         up, down = S * u.r1, (m - S) * u.r0
-        A = (rows.X.T * (up * (u.r1 + u.eta) + down * (u.r0 - u.eta))) @ rows.X + weak * np.eye(len(a))
-        way = np.linalg.solve(A, rows.X.T @ (up - down) - weak * a)
+        A = (rows.X.T * (up * (u.r1 + u.eta) + down * (u.r0 - u.eta))) @ rows.X
+        way = np.linalg.solve(A, rows.X.T @ (up - down))
         a = a + way * min(1.0, 1.0 / max(float(np.abs(way).max()), 1e-300))
         if np.abs(way).max() < 1e-8:
             return a

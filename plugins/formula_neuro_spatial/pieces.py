@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
+from formula_neuro.images.masks import WITH_EVENTS
 from formula_neuro.images.notes import left_out
 from formula_neuro.images.stack import Images, analysed
 from formula_neuro.kernels.cone import recession_cone
@@ -34,13 +35,13 @@ def chosen(images: Images, rows: Rows, components: str) -> tuple[Images, MaskGra
             f"no two of the {len(images.voxels):,} voxels of the mask share a face, so that the prior has no "
             "neighbours to smooth over; give mask= a mask of the brain"
         )
-    if len(sizes) == 1 or components == "all":
-        return images, graph, _kept_all(sizes) if len(sizes) > 1 else ()
+    if len(sizes) == 1:
+        return images, graph, ()
     fine = np.arange(len(sizes)) == 0 if components == "largest" else overlapping(images, rows, graph)
     if not fine.any():
         raise DataError(
             f"in none of the mask's {len(sizes):,} pieces do the data, taken together, have finite estimates; leave "
-            "out the covariate, or level, in which there are no events, or take components='all'"
+            "out the covariate, or level, in which there are no events"
         )
     kept = fine[graph.component]
     within = replace(images, voxels=images.voxels[kept], counts=images.counts[kept])
@@ -60,13 +61,6 @@ def overlapping(images: Images, rows: Rows, graph: MaskGraph) -> NDArray[np.bool
 
 def _overlaps(X: Array, S: Array, m: Array) -> bool:
     return bool(S.any()) and recession_cone(X, (m == S).astype(float) - (S == 0)) is None
-
-
-def _kept_all(sizes: NDArray[np.int64]) -> tuple[str, ...]:
-    return (
-        f"the mask has {len(sizes):,} components, of {sizes[0]:,} to {sizes[-1]:,} voxels, whose levels have the prior "
-        "N(0, 10^2)",
-    )
 
 
 def _told(sizes: NDArray[np.int64], fine: NDArray[np.bool_], components: str) -> str:
@@ -94,9 +88,9 @@ def about_voxels(source: Images, within: Images) -> tuple[str, ...]:
     if few:
         fewer = f"fewer than {source.min_count} events" if source.min_count > 1 else "no event"
         said.append(f"{few:,} of the voxels have {fewer} and are analysed too: they borrow from their neighbours")
-    else:
+    if any(message.endswith(WITH_EVENTS) for message in said):
         said.append(
-            "every voxel of the mask has an event: if no mask of the brain was given (mask=), voxels without one are "
-            "missing, and with them what they say of their neighbours"
+            "no mask was given: the voxels without an event in any image are missing, and with them what they say of "
+            "their neighbours; give mask= a mask of the brain"
         )
     return tuple(said)

@@ -29,6 +29,8 @@ class Rows:
     @classmethod
     def of(cls, matrix: Array, offset: Array, names: Sequence[str]) -> Rows:
         """The rows of a design (n, P); raises DataError where a column is a combination of others."""
+        if not matrix.shape[1]:
+            raise DataError("the formula has no column: a spatial model needs one at least, as the intercept (~ 1)")
         kept = independent_columns(matrix)
         if len(kept) < matrix.shape[1]:
             (told,) = aliased(names, kept)
