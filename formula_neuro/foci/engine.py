@@ -51,3 +51,6 @@ class Engine(Protocol):
 
     def refit(self, request: FociRequest) -> FociFit:
         """Another model of the same foci, as permutation tests and bootstraps need."""
+
+    def simulate(self, rng: np.random.Generator) -> FociRequest:
+        """The request with foci drawn from the fit, at voxel centres; Unable where the family is no distribution."""

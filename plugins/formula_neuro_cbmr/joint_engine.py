@@ -16,6 +16,7 @@ from formula_neuro.foci.request import FociRequest
 from .gram import Gram
 from .joint import Joint, JointFound
 from .problem import Index, Problem, added
+from .simulation import check_family, placed
 from .totals import small_sample
 from .variance import variance
 
@@ -114,6 +115,14 @@ class JointEngine:
         found = self.found.information.solve(np.vstack([inner, right[C * P :]]))
         maps = np.tensordot(W, found[: C * P].reshape(C, P, m), axes=1).reshape(C * P, m)
         return np.vstack([maps, found[C * P :]])
+
+    def simulate(self, rng: np.random.Generator) -> FociRequest:
+        """The request with foci drawn from the fit; raises Unable where the family is no distribution."""
+        request = self.problem.request
+        check_family(request.family)
+        t = np.asarray(rng.poisson(self.found.fitted), dtype=np.intp)
+        maps, M = self.expand(self.found.beta), self.model.M
+        return placed(request, self.problem.pattern, lambda p: M[p] @ maps, t, rng)
 
     def refit(self, request: FociRequest) -> FociFit:
         """Another model of the same foci; the splines are made again only where the brain or the estimator differ."""

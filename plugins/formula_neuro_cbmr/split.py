@@ -23,6 +23,7 @@ from . import totals as level_scores
 from .gram import Gram
 from .problem import Index, Problem, added
 from .shapes import Shapes
+from .simulation import check_family, drawn_totals, placed
 from .totals import Level, Totals
 from .variance import variance
 
@@ -151,6 +152,14 @@ class SplitEngine:
             cells[g] = one.A.solve(rest) + level[g]
         maps = np.tensordot(self.to_maps, cells, axes=1).reshape(C * P, m)
         return np.vstack([maps, level[len(cells) :]])
+
+    def simulate(self, rng: np.random.Generator) -> FociRequest:
+        """The request with foci drawn from the fit; raises Unable where the family is no distribution."""
+        request, totals = self.problem.request, self.totals
+        check_family(request.family)
+        t = drawn_totals(self.level.means, self.level.alpha[totals.unit_group], totals.unit, rng)
+        maps = [one.eta for one in self.shapes.found]
+        return placed(request, self.problem.pattern, maps.__getitem__, t, rng)
 
     def refit(self, request: FociRequest) -> FociFit:
         """Another model of the same foci; the splines are made again only where the brain or the estimator differ."""

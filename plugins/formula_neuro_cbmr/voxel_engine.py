@@ -16,6 +16,7 @@ from formula_neuro.foci.request import FociRequest
 
 from .gram import Gram
 from .problem import Index, Problem, added
+from .simulation import drawn_in_voxels, with_foci
 from .totals import small_sample
 from .variance import variance
 from .voxel_maps import VoxelMaps
@@ -122,6 +123,18 @@ class VoxelEngine:
         cells = np.tensordot(self.to_maps.T, right.reshape(C, P, m), axes=1)
         solved = np.stack([one.A.solve(cell) for one, cell in zip(self.maps.found, cells, strict=True)])
         return np.tensordot(self.to_maps, solved, axes=1).reshape(C * P, m)
+
+    def simulate(self, rng: np.random.Generator) -> FociRequest:
+        """The request with foci drawn from the fit."""
+        request, pattern = self.problem.request, self.problem.pattern
+        w = np.exp(request.design.offset)
+        voxels, analyses = [], []
+        for g, one in enumerate(self.maps.found):
+            mine = np.flatnonzero(pattern == g)
+            voxel, analysis = drawn_in_voxels(one.m, one.phi, mine, w[mine], rng)
+            voxels.append(voxel)
+            analyses.append(analysis)
+        return with_foci(request, np.concatenate(voxels), np.concatenate(analyses))
 
     def refit(self, request: FociRequest) -> FociFit:
         """Another model of the same foci; the splines are made again only where the brain or the estimator differ."""
