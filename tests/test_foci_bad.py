@@ -104,6 +104,11 @@ def test_the_same_row_twice_is_left_out_and_said():
     assert len(foci) == 2 and any("1 repeated rows" in message for message in foci.messages)
 
 
+def test_foci_that_name_no_analysis_of_several_are_refused():
+    studies = {"study": ["a", "a", "b"], "analysis": ["words", "faces", "words"], "age": [1, 2, 3]}
+    refused(FOCI, "lacks 1 analyses", "a / 1", studies=studies)
+
+
 def test_a_row_of_studies_without_a_name_is_refused():
     refused(FOCI, "no study in row 2", studies={"study": ["a", None, "b"], "age": [1, 2, 3]})
 

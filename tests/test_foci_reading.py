@@ -122,6 +122,12 @@ def test_covariates_by_analysis_are_joined_on_both_ids():
     }
 
 
+def test_foci_that_name_no_analysis_take_the_only_one_of_their_study():
+    foci = fn.read_foci(FOCI, {"study": ["a", "b"], "analysis": ["words", "faces"], "age": [30, 41]})
+    assert foci.studies.to_numpy().tolist() == [["a", "words", 30], ["b", "faces", 41]]
+    assert foci.counts.tolist() == [3, 1]
+
+
 def test_a_row_without_coordinates_is_an_analysis_without_foci():
     foci = fn.read_foci({"study": ["a", "b"], "x": [1, None], "y": [2, None], "z": [3, None], "n": [20, 30]})
     assert foci.counts.tolist() == [1, 0] and foci.studies["n"].tolist() == [20, 30]

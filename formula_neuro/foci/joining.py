@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from ..errors import DataError
+from .found import Found
 from .ids import KEY, pairs, some
 
 
@@ -25,6 +27,15 @@ def joined(analyses: pd.DataFrame, table: pd.DataFrame, source: str) -> tuple[pd
     if "analysis" not in table.columns:
         return _by_study(analyses, table, source, said)
     return _by_analysis(analyses, table, source, said)
+
+
+def with_names(found: Found, table: pd.DataFrame) -> Found:
+    """Analyses that the foci do not name ("1") under the name that the table has for the only one of their study."""
+    if "analysis" not in table.columns or (found.foci["analysis"] != "1").any():
+        return found
+    only = table[~table["study"].duplicated(keep=False)].set_index("study")["analysis"]
+    foci, studies = (part.assign(analysis=part["study"].map(only).fillna("1")) for part in (found.foci, found.studies))
+    return replace(found, foci=foci, studies=studies)
 
 
 def ordered(analyses: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:

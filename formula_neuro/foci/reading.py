@@ -12,7 +12,7 @@ from ..errors import DataError
 from .checks import check_ids, checked
 from .found import Found
 from .ids import with_ids
-from .joining import joined, ordered
+from .joining import joined, ordered, with_names
 from .table import Foci
 from .tables import from_table, load
 
@@ -47,6 +47,7 @@ def read_foci(data: Any, studies: Any = None, *, space: str | None = None) -> Fo
     if studies is not None and not _is_json(studies):
         name = Path(studies).name if isinstance(studies, (str, os.PathLike)) else "studies="
         table = with_ids(load(studies), name)
+        found = with_names(found, table)
         both, said = joined(found.studies, table, name)
         found = replace(found, studies=ordered(both, table), messages=(*found.messages, *said))
     return checked(found, space)
@@ -54,6 +55,8 @@ def read_foci(data: Any, studies: Any = None, *, space: str | None = None) -> Fo
 
 def _found(data: Any, studies: Any) -> Found:
     """What the reader for this kind of data finds."""
+    if isinstance(data, (list, tuple)) and len(data) == 1:
+        data = data[0]
     if isinstance(data, (list, tuple)) and data and all(isinstance(one, (str, os.PathLike)) for one in data):
         return _of_files([Path(one).expanduser() for one in data])
     if isinstance(data, (str, os.PathLike)):
@@ -97,7 +100,7 @@ def _of_files(paths: list[Path]) -> Found:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path}: there is no such file (looked in {path.absolute().parent})")
-        if len(paths) > 1 and not _is_sleuth(path):
+        if not _is_sleuth(path):
             raise DataError(f"{path} is no Sleuth text; only Sleuth texts (//Reference=MNI) are read several at a time")
     return from_sleuth(paths)
 

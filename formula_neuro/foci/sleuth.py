@@ -96,7 +96,7 @@ def _check_headers(headers: list[Line], path: Path) -> None:
 
 
 def _is_subjects(header: Line) -> bool:
-    return re.match(r"Subjects\b", header[1], flags=re.IGNORECASE) is not None
+    return re.match(r"Subjects\s*=", header[1], flags=re.IGNORECASE) is not None
 
 
 def _subjects(header: Line, path: Path) -> float:
