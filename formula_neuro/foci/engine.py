@@ -31,6 +31,9 @@ class Engine(Protocol):
     def expand(self, coefficients: Array) -> Array:
         """X times coefficients (m, P): (m, V)."""
 
+    def project(self, values: Array) -> Array:
+        """X' values (m, V): (m, P)."""
+
     def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
         """Covariances of the k maps R b in every voxel, (V, k, k).
 

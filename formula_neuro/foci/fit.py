@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .agreement import FociAgreement
+    from .prediction import PredictedMaps
+    from .table import Foci
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +154,34 @@ class FociFit:
         from .display.words import summary
 
         return Summary(summary(self))
+
+    def predict(
+        self, newdata: Any = None, type: str = "foci", *, covariance: str = "robust", conf_level: float = 0.95
+    ) -> pd.DataFrame | PredictedMaps:
+        """Expected foci of the analyses of a table, or of those fitted, with standard errors and limits.
+
+        type: "foci", in the whole mask: a table of fitted, log_se, conf_low, conf_high; or "intensity", in every
+            voxel: a value with .intensity, .log_se, .low, .high (n, V) and .image(row, "low").
+        covariance: "robust" (studies as clusters), "fisher" or "observed". Limits are those of means, not of new foci.
+        """
+        from .prediction import predict
+
+        return predict(self, newdata, type, covariance, conf_level)
+
+    def simulate(self, n: int = 1, seed: int | np.random.Generator | None = None) -> list[Foci]:
+        """n data sets drawn from the fit: the same analyses, with new numbers and places of foci (centres of voxels).
+
+        Raises Unable for quasipoisson, which is no distribution.
+        """
+        from .prediction import simulate
+
+        return simulate(self, n, seed)
+
+    def influence(self, study: Any, cell: str) -> Any:
+        """How much the log intensity of a cell would lose without a study, to first order, in every voxel: an image."""
+        from .inference.homogeneity import of_cell
+
+        return of_cell(self, cell, "intensity").influence(study)
 
     def plot(self, statistic: str = "intensity", name: str | None = None) -> Figure:
         """Axial slices over a brain; a figure that a notebook shows.

@@ -38,7 +38,7 @@ class Brain:
 
     def unmask(self, values: Array, fill: float = np.nan) -> Array:
         """Values (V,) of the analysed voxels as an array (x, y, z), `fill` elsewhere."""
-        out = np.full(self.grid.size, fill)
+        out = np.full(self.grid.size, fill, dtype=np.float64)
         out[self.voxels] = values
         return out.reshape(self.grid.shape)
 

@@ -71,6 +71,10 @@ class SplitEngine:
         """X times coefficients (m, P): (m, V)."""
         return self.gram.basis.expand(np.asarray(coefficients, dtype=np.float64))
 
+    def project(self, values: Array) -> Array:
+        """X' values (m, V): (m, P)."""
+        return self.gram.basis.project(np.asarray(values, dtype=np.float64))
+
     # ---- covariances -------------------------------------------------------------------------------
     def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
         """Covariances of the maps R b, R (k, C), in every voxel: (V, k, k)."""

@@ -56,6 +56,10 @@ class VoxelEngine:
         """X times coefficients (m, P): (m, V)."""
         return self.gram.basis.expand(np.asarray(coefficients, dtype=np.float64))
 
+    def project(self, values: Array) -> Array:
+        """X' values (m, V): (m, P)."""
+        return self.gram.basis.project(np.asarray(values, dtype=np.float64))
+
     def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
         """Covariances of the maps R b, R (k, C), in every voxel: (V, k, k)."""
         return variance(self, R, kind, what)
