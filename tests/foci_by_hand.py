@@ -182,17 +182,18 @@ def simulated(
     effect: str | None = None,
     inner: int = 1,
     family: str = "poisson",
+    even: bool = False,
 ) -> FociFit:
     """A fit of foci of analyses (a row of `studies` each: study, and what the formula names), cells by `group`.
 
     per: foci of an analysis; alpha: variance of its gamma frailty; clump: foci that fall within a voxel of another;
     different: by how much log intensity of the second level rises in one half of the brain. effect: a column with a
-    map of its own.
+    map of its own. even: intensities are the same everywhere.
     """
     where, rng = brain(), np.random.default_rng(seed)
     X, M = basis(where, inner), len(studies)
     x = np.stack(np.unravel_index(where.voxels, where.grid.shape), axis=1) @ np.ones(3)
-    base = 0.5 * np.sin(x / 4.0)
+    base = np.zeros(len(x)) if even else 0.5 * np.sin(x / 4.0)
     half = (np.unravel_index(where.voxels, where.grid.shape)[0] >= SHAPE[0] // 2).astype(float)
     levels = ["(Intercept)"] if group is None else sorted(studies[group].unique())
     code = np.zeros(M, dtype=np.intp) if group is None else np.array([levels.index(v) for v in studies[group]])

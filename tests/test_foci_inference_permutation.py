@@ -11,7 +11,7 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, Unable
-from formula_neuro.foci.inference.welch import Compared, welch, welch_of_permuted
+from formula_neuro.foci.inference.welch import Compared, Permuted, welch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from foci_by_hand import simulated, studies
@@ -52,7 +52,7 @@ def test_permuted_statistics_are_those_of_permuted_labels(paired, q) -> None:
     L, by = comparison(3, paired=paired, q=q)
     rng = np.random.default_rng(4)
     D = np.array([by.D[rng.permutation(len(by.D))] for _ in range(6)])
-    found = welch_of_permuted(L, by, D)
+    found = Permuted.of(by, D).statistics(L)
     for b in range(len(D)):
         np.testing.assert_allclose(found[:, b], welch(L, Compared(by.T, D[b], by.study, by.W)), rtol=1e-8)
 

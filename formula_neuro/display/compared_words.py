@@ -108,9 +108,9 @@ def _row(comparison: Comparison, part: str, term: str, row: pd.DataFrame) -> dic
 
 
 def _whole(term: str, values: dict[str, float]) -> dict[str, str]:
-    if term == "nobs":
+    if term in ("nobs", "analyses", "studies", "foci", "maps"):
         return {name: f"{value:.0f}" for name, value in values.items()}
-    if term in ("sigma", "dispersion", "theta"):
+    if term in ("sigma", "dispersion", "theta") or term.startswith("alpha "):
         return {name: f"{value:.4g}" for name, value in values.items()}
     return {name: _number(value, 3 if term in ("r_squared", "adj_r_squared") else 1) for name, value in values.items()}
 
@@ -178,11 +178,15 @@ def _split(cell: str) -> tuple[str, str]:
 
 # ---- words ---------------------------------------------------------------------------------------
 def _legend(comparison: Comparison) -> list[str]:
+    from ..foci.display.words import model as foci_words
+    from ..foci.fit import FociFit
+
     formulas = {str(fit.request.design.formula) for fit in comparison.fits}
     lines = [next(iter(formulas))] if len(formulas) == 1 else []
     for name, fit in zip(comparison.names, comparison.fits, strict=True):
         own = "" if lines and len(formulas) == 1 else f"{fit.request.design.formula}; "
-        lines.append(f"{name}: {own}{model_words(fit.request)}; {fit.backend}")
+        model = foci_words(fit) if isinstance(fit, FociFit) else model_words(fit.request)
+        lines.append(f"{name}: {own}{model}; {fit.backend}")
     return lines
 
 

@@ -12,6 +12,7 @@ from . import digits
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..foci.fit import FociFit
     from ..matrices import RandomTerm
     from ..result import Fit, RandomEffect
 
@@ -149,7 +150,7 @@ def zero_inflation_words(fit: Fit) -> str:
 
 
 # ---- ratios --------------------------------------------------------------------------------------
-def ratio_name(fit: Fit) -> str:
+def ratio_name(fit: Fit | FociFit) -> str:
     """What exp(coefficient) is called: "Odds ratio" for a logit, "Rate ratio" for counts; "" otherwise."""
     family = fit.request.family
     if family.link.name == "logit":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..foci.fit import FociFit
     from ..inference.compare import Comparison
     from ..result import Fit
 
@@ -92,7 +93,7 @@ def _caption(fit: Fit, what: str, scale: Scale, terms: Sequence[str], hidden: in
     return " ".join(words)
 
 
-def unit(fit: Fit) -> str:
+def unit(fit: Fit | FociFit) -> str:
     link = fit.request.family.link.name
     return "on the response's scale" if link == "identity" else f"on the {link} scale"
 

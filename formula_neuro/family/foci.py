@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..links import Link, Log
 from .base import Family
 
 
@@ -14,6 +15,10 @@ class FociFamily:
     name: str
     likelihood: bool = True
     about: str = ""
+
+    @property
+    def link(self) -> Link:
+        return Log()
 
     def __str__(self) -> str:
         return f"{self.name}(log)"

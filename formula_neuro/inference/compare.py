@@ -11,6 +11,9 @@ import pandas as pd
 
 from ..estimator import BIAS_REDUCED
 from ..family import NBinom2
+from ..foci.fit import FociFit
+from ..foci.inference import compared as of_foci
+from ..foci.inference.moderators import moderator_precision
 from ..request import Request
 from ..result import Fit
 from ..syntax.expression import label
@@ -28,7 +31,7 @@ class Comparison:
     """Several fits in one table: print it, or `to_frame()`, `to_markdown()`, `to_latex()`, `plot()`."""
 
     names: tuple[str, ...]
-    fits: tuple[Fit, ...]
+    fits: tuple[Fit | FociFit, ...]
     frame: pd.DataFrame
     notes: tuple[str, ...]
     shown: str
@@ -82,7 +85,7 @@ class Comparison:
 
 
 def compare(
-    *fits: Fit,
+    *fits: Fit | FociFit,
     names: Sequence[str] | None = None,
     stars: bool = False,
     statistic: str | None = None,
@@ -96,6 +99,7 @@ def compare(
     stars: R's marks of significance. statistic: what stands in brackets: "std_error" (the default), "conf_int" (the
     default with exponentiate), "statistic", "p_value" or "none".
     exponentiate: odds or rate ratios. vcov: as tidy's, for all fits, or a list with one for each fit.
+    Fits of foci are compared with one another: their moderators (vcov: a covariance of tidy()) and each as a whole.
     Where the fits differ in rows or response, a note says so. Coefficients that separation makes infinite under
     maximum likelihood are shown as such, not as the number where the iterations stopped.
 
@@ -116,27 +120,41 @@ def compare(
     if len(covariances) != len(fits):
         raise ValueError(f"vcov has {len(covariances)} entries for {len(fits)} fits; give one for each, or one for all")
     heads = tuple(map(str, names)) if names is not None else _names(fits, covariances)
+    tables, foci = _told_apart(fits)
+
+    def whole(fit: Fit | FociFit, how: Any) -> list[pd.DataFrame]:
+        if isinstance(fit, FociFit):
+            return of_foci.parts(fit, how, conf_level, exponentiate)
+        coefficients = _coefficients(fit, _infinite(fit, tables), how, conf_level, exponentiate)
+        return [coefficients, _zeros(fit, conf_level, exponentiate), _random(fit), _whole(fit)]
+
     parts = [
         part.assign(fit=head)
         for fit, head, how in zip(fits, heads, covariances, strict=True)
-        for part in (
-            _coefficients(fit, _infinite(fit, fits), how, conf_level, exponentiate),
-            _zeros(fit, conf_level, exponentiate),
-            _random(fit),
-            _whole(fit),
-        )
+        for part in whole(fit, how)
     ]
     frame = pd.concat([p for p in parts if len(p)], ignore_index=True)
     frame = frame.reindex(columns=["fit", "part", *COLUMNS, "separated"])
     shown = statistic or ("conf_int" if exponentiate else "std_error")
-    return Comparison(heads, fits, frame, _notes(fits, covariances), shown, stars, exponentiate, conf_level)
+    words = [moderator_precision(fit, how).word for fit, how in zip(foci, covariances, strict=False)]
+    notes = of_foci.notes(foci, words) if foci else _notes(tables, covariances)
+    return Comparison(heads, fits, frame, notes, shown, stars, exponentiate, conf_level)
+
+
+def _told_apart(fits: tuple[Fit | FociFit, ...]) -> tuple[tuple[Fit, ...], tuple[FociFit, ...]]:
+    """The fits of tables, and those of foci: all are of one kind."""
+    tables = tuple(fit for fit in fits if isinstance(fit, Fit))
+    foci = tuple(fit for fit in fits if isinstance(fit, FociFit))
+    if tables and foci:
+        raise TypeError("fits of foci are compared with one another, not with fits of a table")
+    return tables, foci
 
 
 # ---- checks and names ----------------------------------------------------------------------------
 def _check(fits: tuple[Any, ...], names: Sequence[str] | None, statistic: str | None) -> None:
     if not fits:
         raise TypeError("compare takes one or more fits, got none")
-    strange = next((fit for fit in fits if not isinstance(fit, Fit)), None)
+    strange = next((fit for fit in fits if not isinstance(fit, (Fit, FociFit))), None)
     if strange is not None:
         raise TypeError(f"compare takes fits, one after the other; got {type(strange).__name__}")
     if statistic is not None and statistic not in SHOWN:
@@ -147,7 +165,7 @@ def _check(fits: tuple[Any, ...], names: Sequence[str] | None, statistic: str | 
         raise ValueError(f"names must differ from one another, got {list(names)}")
 
 
-def _names(fits: tuple[Fit, ...], covariances: list[Any]) -> tuple[str, ...]:
+def _names(fits: tuple[Fit | FociFit, ...], covariances: list[Any]) -> tuple[str, ...]:
     """What tells the fits apart in one word, else (1), (2), ..."""
     candidates = [
         [_estimator(fit) for fit in fits],
@@ -161,7 +179,7 @@ def _names(fits: tuple[Fit, ...], covariances: list[Any]) -> tuple[str, ...]:
     return tuple(f"({i})" for i in range(1, len(fits) + 1))
 
 
-def _estimator(fit: Fit) -> str:
+def _estimator(fit: Fit | FociFit) -> str:
     """ "ml", "jeffreys(0.3)": the word, with its number where that is not the default."""
     how = fit.request.estimator
     chosen = any(getattr(how, name, None) for name in ("prior", "weights", "zero_inflation"))

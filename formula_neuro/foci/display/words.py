@@ -50,6 +50,11 @@ def ending(fit: FociFit) -> str:
     return "\n".join(dict.fromkeys((*fit.messages, *warnings(fit))))
 
 
+def model(fit: FociFit) -> str:
+    """ "Poisson meta-regression of foci"."""
+    return f"{FAMILIES[fit.family.name]} meta-regression of foci"
+
+
 def opening(fit: FociFit) -> list[str]:
     """The formula, the model, the data and the mask."""
     request, grid = fit.request, fit.brain.grid
@@ -59,7 +64,7 @@ def opening(fit: FociFit) -> list[str]:
     foci = int(request.totals.sum())
     return [
         str(request.design.formula),
-        f"{FAMILIES[fit.family.name]} meta-regression of foci; {fit.backend} in {fit.seconds:.1f} s",
+        f"{model(fit)}; {fit.backend} in {fit.seconds:.1f} s",
         f"{foci:,} foci, {fit.nobs:,} analyses, {fit.n_studies:,} studies; {len(fit.brain.voxels):,} voxels of {size}",
         f"{P} cubic splines a map, knots {spacing_words(fit)} apart{penalty}",
     ]

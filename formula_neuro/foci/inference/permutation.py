@@ -24,12 +24,12 @@ from .homogeneity import of_cell
 from .hypotheses import Hypothesis, check_comparison, hypotheses
 from .influence import influences
 from .scores import NullScores, centred, comparable, null_scores, values_of
-from .welch import Compared, welch_of_permuted
+from .welch import Compared, Permuted
 
 if TYPE_CHECKING:
     from ..fit import FociFit
 
-BLOCK = 8192  # voxels at a time
+BLOCK = 1024  # voxels at a time, which a processor's own memory holds
 SMALL = 20_000_000  # numbers of L, above which they are kept in single precision
 
 
@@ -49,10 +49,10 @@ class OfStudies(Resampling):
             D = np.array([centred(self.x[order], self.by.T, self.cell) for order in orders])
         else:
             D = self.by.D[orders]
-        found = np.empty((self.voxels, last - first))
+        found, permuted = np.empty((self.voxels, last - first)), Permuted.of(self.by, D)
         for start in range(0, self.voxels, BLOCK):
             part = np.asarray(self.L[:, start : start + BLOCK], dtype=np.float64)
-            found[start : start + BLOCK] = welch_of_permuted(part, self.by, D)
+            found[start : start + BLOCK] = permuted.statistics(part)
         return found
 
     @property

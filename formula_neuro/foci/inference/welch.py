@@ -68,37 +68,69 @@ def welch(L: Array, by: Compared) -> Array:
     return quadratic(by.W @ theta, np.einsum("rkv,skv->rsv", sums, sums))
 
 
-def welch_of_permuted(L: Array, by: Compared, D: Array) -> Array:
-    """The statistics (V, B) for B other columns D (B, J, C), from products of matrices alone."""
-    B, q = len(D), len(by.W)
-    i, j = by.pairs
-    K = int(by.study.max()) + 1
-    every = [by.weights(columns) for columns in D]
-    N, a = np.array([N for N, _ in every]), np.array([a for _, a in every])  # (B, C), (B, J, q)
-    theta = np.array([L.T @ D[:, :, c].T / N[:, c] for c in range(D.shape[2])])  # (C, V, B)
-    g = np.zeros((K, B, q, D.shape[2]))
-    np.add.at(g, by.study, np.moveaxis(a[:, :, :, None] * (by.T[:, None] * D)[:, :, None, :], 1, 0))
-    g = np.moveaxis(g, 0, 1)
-    own = g[:, by.study]  # (B, J, q, C)
-    V = np.empty((q, q, L.shape[1], B))
-    squares = (L[i] * L[j]).T
-    for r in range(q):
-        for s in range(r + 1):
-            found = squares @ (a[:, i, r] * a[:, j, s]).T
-            for c in range(D.shape[2]):
-                mixed = a[:, :, r] * own[:, :, s, c] + a[:, :, s] * own[:, :, r, c]
-                found -= theta[c] * (L.T @ mixed.T)
-                for k in range(D.shape[2]):
-                    found += theta[c] * theta[k] * np.einsum("bi,bi->b", g[:, :, r, c], g[:, :, s, k])
-            V[r, s] = V[s, r] = found
-    return quadratic(np.einsum("rc,cvb->rvb", by.W, theta), V)
+@dataclass(frozen=True, eq=False)
+class Permuted:
+    """B other columns of the contributions, and all sums over them that no voxel enters."""
+
+    by: Compared
+    means: Array  # (C, B, J): theta_c = means_c L
+    squares: Array  # (q, q, B, pairs)
+    mixed: Array  # (q, q, C, B, J)
+    left: Array  # (q, q, C, C, B)
+
+    @classmethod
+    def of(cls, by: Compared, D: Array) -> Permuted:
+        """Of columns D (B, J, C)."""
+        (B, J, C), q = D.shape, len(by.W)
+        i, j = by.pairs
+        N, a = np.empty((B, C)), np.empty((q, B, J))
+        for b, columns in enumerate(D):
+            N[b], own = by.weights(columns)
+            a[:, b] = own.T
+        g = np.zeros((int(by.study.max()) + 1, q, C, B))  # sums over studies of a T D
+        np.add.at(g, by.study, np.einsum("rbj,j,bjc->jrcb", a, by.T, D))
+        squares = np.einsum("rbp,sbp->rsbp", a[:, :, i], a[:, :, j])
+        once = np.einsum("rbj,jscb->rscbj", a, g[by.study])
+        mixed = once + np.swapaxes(once, 0, 1)
+        left = np.einsum("krcb,ksdb->rscdb", g, g)
+        return cls(by, np.moveaxis(D / N[:, None], 2, 0), squares, mixed, left)
+
+    def statistics(self, L: Array) -> Array:
+        """(V, B) from L (J, V), by products of matrices."""
+        i, j = self.by.pairs
+        C, q = len(self.means), len(self.by.W)
+        theta = np.stack([means @ L for means in self.means])  # (C, B, V)
+        square = L[i] * L[j]
+        variance = np.empty((q, q, *theta.shape[1:]))
+        for r in range(q):
+            for s in range(r + 1):
+                found = self.squares[r, s] @ square
+                for c in range(C):
+                    same = multiple(self.mixed[r, s, c], self.means[c])
+                    rest = -self.mixed[r, s, c] @ L if same is None else -same[:, None] * theta[c]
+                    for d in range(C):
+                        weight = self.left[r, s, c, d][:, None]
+                        if weight.any():
+                            rest += weight * theta[d]
+                    found += theta[c] * rest
+                variance[r, s] = variance[s, r] = found
+        return quadratic(np.einsum("rc,cbv->rbv", self.by.W, theta), variance).T
+
+
+def multiple(rows: Array, of: Array) -> Array | None:
+    """The numbers (B,) that make `of` (B, J) into these rows, or None: of equal weights a product is spared."""
+    there = of != 0
+    if (rows[~there] != 0).any():
+        return None
+    found = np.einsum("bj,bj->b", rows, of) / np.maximum(np.einsum("bj,bj->b", of, of), 1e-300)
+    return found if np.allclose(found[:, None] * of, rows, rtol=1e-12, atol=0) else None
 
 
 def quadratic(d: Array, V: Array) -> Array:
     """d / sqrt(V) of one row, d'V^-1 d of several; d (q, ...), V (q, q, ...); NaN where nothing varies."""
     if len(d) == 1:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(V[0, 0] > 0, d[0] / np.sqrt(V[0, 0]), np.nan)
+            return np.asarray(d[0] / np.sqrt(np.where(V[0, 0] > 0, V[0, 0], np.nan)))
     rows, square = np.moveaxis(d, 0, -1), np.moveaxis(V, (0, 1), (-2, -1))
     fine = np.linalg.matrix_rank(square, hermitian=True) == len(d)
     out = np.full(rows.shape[:-1], np.nan)

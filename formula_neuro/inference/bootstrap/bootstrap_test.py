@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import FitError
+from ...errors import FitError, Unable
 from ...family import Array
+from ...foci.fit import FociFit
+from ...foci.inference.nested import simulated_ratios
 from ...result import Fit
 from .models import about, differ_in_variances, nested_by_ml
 from .ratio import clear_of, corrected, extreme, ratio
@@ -32,7 +34,7 @@ class BootstrapTest:
     small: str
     large: str
     statistic: float  # 2 (log L_large - log L_small), by maximum likelihood
-    df: int  # by how many parameters the models differ
+    df: float  # by how many parameters the models differ
     draws: Array
     reasons: tuple[str, ...]  # of each replicate, why it failed, or ""
     of_variances: bool  # whether the models differ in their random terms
@@ -104,8 +106,8 @@ class BootstrapTest:
 
 
 def bootstrap_test(
-    small: Fit,
-    large: Fit,
+    small: Fit | FociFit,
+    large: Fit | FociFit,
     n: int = 1000,
     seed: int | np.random.Generator | None = None,
     *,
@@ -125,6 +127,8 @@ def bootstrap_test(
     and Pearson lies on one side); the result says so.
     progress: a bar on standard error; None shows one where that is a terminal.
 
+    Fits of the same foci are compared so too, with n, seed, workers and progress; penalties are chosen anew each time.
+
     REML fits are refitted by maximum likelihood, and a message says so. A replicate that cannot be fitted is counted
     in `n_failed` with its reason and stops nothing. Ctrl-C ends the run with what is done.
 
@@ -140,6 +144,10 @@ def bootstrap_test(
     """
     began = time.perf_counter()
     _check(n, stop_alpha)
+    if isinstance(small, FociFit) or isinstance(large, FociFit):
+        if not (isinstance(small, FociFit) and isinstance(large, FociFit)) or resume is not None or stop_alpha:
+            raise Unable("fits of foci are compared with one another, and take n=, seed=, workers= and progress= alone")
+        return _of_foci(small, large, int(n), entropy_of(seed), workers, progress)
     small, large, messages = nested_by_ml(small, large)
     statistic = _observed(small, large)
     entropy = entropy_of(seed) if resume is None else resume.seed
@@ -165,6 +173,18 @@ def bootstrap_test(
         seconds=time.perf_counter() - began + (resume.seconds if resume is not None else 0.0),
         messages=(*messages, *about(small, large), *_halted(done.halted, len(draws), int(n))),
     )
+
+
+def _of_foci(
+    small: FociFit, large: FociFit, n: int, entropy: int, workers: Any, progress: bool | None
+) -> BootstrapTest:
+    statistic, df, draws, reasons, notes, seconds = simulated_ratios(small, large, n, entropy, workers, progress)
+    if np.isnan(draws).all():
+        first = Counter(reasons).most_common(1)[0][0]
+        raise FitError(f"none of {n} replicates could be fitted; the reason most often: {first}")
+    first, second = (str(fit.request.design.formula) for fit in (small, large))
+    of_variances = bool(small.alpha) != bool(large.alpha)
+    return BootstrapTest(first, second, statistic, df, draws, reasons, of_variances, n, entropy, seconds, notes)
 
 
 def _check(n: Any, stop_alpha: Any) -> None:

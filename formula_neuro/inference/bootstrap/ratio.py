@@ -24,7 +24,7 @@ def extreme(draws: Array, statistic: float) -> NDArray[np.bool_]:
     return np.asarray(draws >= statistic - TIES * max(1.0, statistic))
 
 
-def corrected(T: float, df: int, draws: Array) -> list[tuple[str, float, float, float, float]]:
+def corrected(T: float, df: float, draws: Array) -> list[tuple[str, float, float, float, float]]:
     """The rows of the table that follow from the moments of the draws."""
     mean, variance = float(draws.mean()), float(draws.var(ddof=1)) if len(draws) > 1 else np.nan
     nan = float("nan")

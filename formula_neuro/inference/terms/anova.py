@@ -12,6 +12,8 @@ from scipy import stats
 
 from ...errors import DataError, Unable
 from ...estimator import AGQ, BIAS_REDUCED, REML
+from ...foci.fit import FociFit
+from ...foci.inference.nested import nested_foci
 from ...maps.fit import MapFit
 from ...maps.inference.terms import MapAnova, anova_maps
 from ...request import Request
@@ -26,11 +28,13 @@ from .wald_anova import wald_anova
 @overload
 def anova(fit: MapFit, /, *, test: str | None = ..., type: str | None = ...) -> MapAnova: ...
 @overload
+def anova(*fits: FociFit, test: str | None = ...) -> pd.DataFrame: ...
+@overload
 def anova(
     *fits: Fit, test: str | None = ..., type: str | None = ..., df: str | None = ..., refit: bool | None = ...
 ) -> pd.DataFrame: ...
 def anova(
-    *fits: Fit | MapFit,
+    *fits: Fit | MapFit | FociFit,
     test: str | None = None,
     type: str | None = None,
     df: str | None = None,
@@ -67,6 +71,10 @@ def anova(
     generalized ones, where bias-reduced estimators without a penalised likelihood have "Rao" by default; mixed ones
     have "Wald". Smaller models are fitted once a voxel.
 
+    Fits of the same foci: likelihood-ratio tests, degrees of freedom by effective coefficients where maps are
+    penalised; a dispersion more is tested by a mixture of chi-squareds, as it cannot be negative. One fit of foci:
+    Wald's tests of its global terms.
+
     Estimating equations (GEE): Wald's tests, F or test="Chisq", of the terms or of what a smaller model lacks.
 
     Raises DataError when the fits differ in rows, response or weights, Unable for a test that the fits have not.
@@ -80,6 +88,11 @@ def anova(
     """
     if not fits:
         raise TypeError("anova takes one fit, or several to compare, got none")
+    foci = [fit for fit in fits if isinstance(fit, FociFit)]
+    if foci:
+        if len(foci) < len(fits) or (type, df, refit) != (None, None, None):
+            raise Unable("anova of foci compares fits of foci, and takes test= alone")
+        return told(nested_foci(foci, test))
     maps = [fit for fit in fits if isinstance(fit, MapFit)]
     if maps:
         return _of_maps(maps, len(fits), test, type, (df, refit))
