@@ -123,6 +123,11 @@ def test_columns_of_another_length_are_refused():
         fn.read_foci(FOCI).with_studies({"age": [1, 2, 3]})
 
 
+def test_columns_of_two_dimensions_are_refused():
+    with pytest.raises(DataError, match=r"age has shape \(2, 2\)"):
+        fn.read_foci(FOCI).with_studies({"age": np.ones((2, 2))})
+
+
 def test_a_selected_row_that_is_not_there_is_refused():
     with pytest.raises(DataError, match=r"row 2 is asked for, the rows are 0\.\.1"):
         fn.read_foci(FOCI).select([2])
@@ -185,6 +190,18 @@ def test_a_point_without_three_coordinates_is_refused(tmp_path, coordinates):
     points = [{"coordinates": coordinates, "space": "MNI"}]
     content = {"studies": [{"id": "a", "analyses": [{"id": "1", "points": points}]}]}
     refused(file(tmp_path, content, "s.json"), "study 'a'", "point 1", "[x, y, z]")
+
+
+@pytest.mark.parametrize("points", [["7ee2WWccm8Ta"], {"a": 1}])
+def test_points_that_are_ids_are_refused(tmp_path, points):
+    content = {"studies": [{"id": "a", "analyses": [{"id": "1", "points": points}]}]}
+    refused(file(tmp_path, content, "s.json"), "study 'a', analysis '1'", "the nested form")
+
+
+def test_analyses_that_are_ids_are_refused(tmp_path):
+    refused(
+        file(tmp_path, {"studies": [{"id": "a", "analyses": ["x7"]}]}, "s.json"), "study 'a' is 'x7'", "nested form"
+    )
 
 
 def test_two_analyses_of_one_id_are_refused(tmp_path):

@@ -55,6 +55,7 @@ def with_ids(table: pd.DataFrame, source: str) -> pd.DataFrame:
 def _column(table: pd.DataFrame, names: Sequence[str]) -> Any:
     """The first of these names that the table has, in whatever case; None where it has none."""
     have = {str(name).strip().lower(): name for name in reversed(table.columns)}
+    have |= {name: name for name in names if name in table.columns}  # study before Study where both are there
     return next((have[name] for name in names if name in have), None)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 
 import numpy as np
@@ -93,8 +92,7 @@ def _check_known(unknown: list[str], table: pd.DataFrame, source: str) -> None:
         return
     keys = [name for name in KEY if name in table.columns]
     names = [" / ".join(key) for key in table[keys].to_numpy()]
-    near = difflib.get_close_matches(unknown[0].lower(), [name.lower() for name in names], n=1)
-    match = next((name for name in names if near and name.lower() == near[0]), None)
+    match = next((name for name in names if _letters(name) == _letters(unknown[0])), None)
     hint = f" (is {unknown[0]!r} the table's {match!r}?)" if match else ""
     raise DataError(
         f"{source} lacks {len(unknown)} {'analyses' if len(keys) > 1 else 'studies'} that have foci: "
@@ -109,3 +107,8 @@ def _with_new(
         out = pd.concat([out, new], ignore_index=True)
     front = out[[*KEY, *(name for name in out.columns if name not in KEY)]]
     return front, tuple(said)
+
+
+def _letters(name: str) -> str:
+    """What two spellings of a name share."""
+    return "".join(character for character in name.lower() if character.isalnum())

@@ -32,7 +32,7 @@ def from_studyset(content: Mapping[str, Any], source: str, annotations: Any = No
                 raise DataError(
                     f"{source} holds analysis {key[1]!r} of study {name!r} twice; give every analysis an id"
                 )
-            points = analysis.get("points") or []
+            points = _points_of(analysis, key)
             if not points and analysis.get("images"):
                 images += 1
                 continue
@@ -56,8 +56,13 @@ def _left_out(bare: list[str], images: int) -> list[str]:
 def _id(record: Any, where: str) -> str:
     name = as_text(record.get("id")) if isinstance(record, Mapping) else ""
     if not name:
-        raise DataError(f"{where} has no id; a NIMADS record with id and name is expected")
+        raise DataError(f"{where} is {_short(record)}; a NIMADS record with id and name is expected (the nested form)")
     return name
+
+
+def _short(record: Any) -> str:
+    text = repr(record)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _about(study: Mapping[str, Any], analysis: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,6 +84,16 @@ def _flat(inline: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in inline.items():
         out |= dict(value) if isinstance(value, Mapping) else {name: value}
     return out
+
+
+def _points_of(analysis: Mapping[str, Any], key: Key) -> list[Mapping[str, Any]]:
+    points = analysis.get("points") or []
+    if not isinstance(points, list) or not all(isinstance(point, Mapping) for point in points):
+        raise DataError(
+            f"study {key[0]!r}, analysis {key[1]!r}: its points are no list of records with coordinates and "
+            "space; of a studyset that was downloaded with ids in place of records, ask for the nested form"
+        )
+    return points
 
 
 def _point(point: Mapping[str, Any], key: Key, number: int) -> dict[str, Any]:

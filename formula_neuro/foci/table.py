@@ -122,6 +122,8 @@ class Foci:
                 f"{some(keys)} names the analyses and cannot be changed; read the foci again with other ids"
             )
         for name, values in columns.items():
+            if np.ndim(values) > 1:
+                raise DataError(f"{name} has shape {np.shape(values)}; a column is one value for each analysis")
             if np.ndim(values) and len(values) != len(self):
                 raise DataError(f"{name} has {len(values)} values; there are {len(self)} analyses (rows of .studies)")
         new = {name: _unindexed(values) for name, values in columns.items()}

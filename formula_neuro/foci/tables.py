@@ -64,6 +64,7 @@ def _unzipped(path: Path, separator: str) -> pd.DataFrame:
 def _with_axes(table: pd.DataFrame, source: str) -> pd.DataFrame:
     """The table with its coordinates named x, y, z and its space named space, whatever their case."""
     lower = {str(name).strip().lower(): name for name in reversed(table.columns)}
+    lower |= {name: name for name in [*AXES, "space"] if name in table.columns}  # x before X where both are there
     missing = [axis for axis in AXES if axis not in lower]
     if missing:
         raise DataError(
