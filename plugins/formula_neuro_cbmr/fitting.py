@@ -13,6 +13,7 @@ from formula_neuro.foci.request import FociRequest
 
 from . import quasi
 from .clustered import clustered_level
+from .clustered_fitting import clustered_fit
 from .joint import joint
 from .joint_engine import JointEngine
 from .poisson import Splined
@@ -42,7 +43,10 @@ def _fit(request: FociRequest, splined: Splined | None) -> FociFit:
     asked = problem(request, splined)
     if request.family.name == "negative_binomial":
         return voxel_fit(asked, started)
-    return _split(asked, started) if asked.splits else _joint(asked, started)
+    if asked.splits:
+        return _split(asked, started)
+    clustered = request.family.name == "clustered_negative_binomial"
+    return clustered_fit(asked, started) if clustered else _joint(asked, started)
 
 
 def _split(asked: Problem, started: float) -> FociFit:
@@ -69,7 +73,13 @@ def _split(asked: Problem, started: float) -> FociFit:
         edf=dict(zip(names, found.edf.tolist(), strict=True)),
         penalty=found.smoothing,
         unsupported=unsupported(asked),
-        messages=(*request.messages, *found.messages, *vanished(names, found.found), *level.messages, *about),
+        messages=(
+            *request.messages,
+            *found.messages,
+            *vanished(names, found.found),
+            *level.messages,
+            *(() if clustered else about),
+        ),
         seconds=time.perf_counter() - started,
     )
 

@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from formula_neuro.family import Array
 
@@ -83,6 +84,27 @@ def pull(counts: Counts, means: Array, alpha: Array, observed: bool) -> Array:
     """How much of g g', g = dL/d theta, the information lacks beside Poisson's (K,): -d rho/dL, or its mean."""
     shrunken = alpha / (1 + alpha * means)
     return shrunken * ratio(counts, means, alpha) if observed else shrunken
+
+
+def best(counts: Counts, means: Array) -> float:
+    """The alpha of the largest likelihood given the units' means, 0 where counts vary no more than Poisson's.
+
+    >>> best(Counts(np.array([3.0, 4.0])), np.array([3.5, 3.5]))
+    0.0
+    """
+
+    def total(log_alpha: float) -> float:
+        return float(slope(counts, means, np.full(len(means), np.exp(log_alpha))).sum())
+
+    if not slope(counts, means, np.zeros(len(means))).sum() > 0:
+        return 0.0
+    excess = float(((counts.t - means) ** 2 - counts.t).sum() / (means**2).sum())
+    low = high = float(np.log(excess))
+    while total(low) <= 0:
+        low -= 1.0
+    while total(high) > 0:
+        high += 1.0
+    return float(np.exp(brentq(total, low, high, xtol=1e-13))) if low < high else float(np.exp(low))
 
 
 def _log1p_ratio(x: Array) -> Array:

@@ -21,9 +21,10 @@ from formula_neuro.family import Array
 
 from .bordered import Bordered
 from .factor import factor
-from .poisson import HALVINGS, STEPS, TOLERANCE, Cell, start
+from .poisson import EXACT, HALVINGS, STEPS, TOLERANCE, Cell, start
 from .problem import Problem
 
+AT_ONCE = 64  # patterns whose intensities are held at a time
 BLOCK = 4_000_000  # numbers of the array of patterns and voxels that are held at a time
 
 
@@ -33,13 +34,14 @@ class Joint:
 
     Where every pattern has a map of its own, internal maps are those; else M'M = G/C I, so that neither the penalty nor
     rounding depends on how the maps' numbers are scaled and centred. `blocks` are the maps whose information hangs
-    together.
+    together. `ratio` (M,) multiplies the exposures: frailties' means given the totals, None for Poisson.
     """
 
     problem: Problem
     M: Array
     to_maps: Array
     blocks: tuple[tuple[int, ...], ...]
+    ratio: Array | None = None
 
     @cached_property
     def r(self) -> Array:
@@ -62,7 +64,8 @@ class Joint:
     def weights(self, gamma: Array) -> Array:
         """w (M,)."""
         design = self.problem.request.design
-        return np.asarray(np.exp(design.offset + design.matrix @ gamma))
+        w = np.exp(design.offset + design.matrix @ gamma)
+        return np.asarray(w if self.ratio is None else self.ratio * w)
 
     def by_pattern(self, values: Array) -> Array:
         """Sums over the analyses of every pattern, (G, ...)."""
@@ -190,6 +193,8 @@ def newton(
         ahead = _ahead(model, here, way, smoothing, decrement)
         done = ahead is None or decrement < tolerance
         here = here if ahead is None else ahead
+        if done and decrement > EXACT and tolerance <= TOLERANCE:
+            _, information = derivatives(model, here, smoothing)
         if done:
             return _found(model, here, information, smoothing, (steps, decrement, True))
     return _found(model, here, information, smoothing, (STEPS, decrement, False))
@@ -234,3 +239,21 @@ def lowest(model: Joint, beta: Array) -> Array:
     for first in range(0, maps.shape[1], step):
         least = np.minimum(least, (model.M @ maps[:, first : first + step]).min(axis=1))
     return np.exp(least)
+
+
+def pattern_sums(model: Joint, beta: Array) -> Array:
+    """sum_v e_pv of every pattern, (G,)."""
+    maps = model.problem.splined.basis.expand(beta)
+    step = max(1, BLOCK // len(model.M))
+    sums = np.zeros(len(model.M))
+    for first in range(0, maps.shape[1], step):
+        sums += np.exp(model.M @ maps[:, first : first + step]).sum(axis=1)
+    return sums
+
+
+def pattern_rows(model: Joint, beta: Array) -> Array:
+    """X'e_p of every pattern, (G, P)."""
+    basis, M = model.problem.splined.basis, model.M
+    maps = basis.expand(beta)
+    parts = [basis.project(np.exp(M[at : at + AT_ONCE] @ maps)) for at in range(0, len(M), AT_ONCE)]
+    return np.concatenate(parts)

@@ -13,14 +13,14 @@ from formula_neuro.foci.engine import KINDS
 from formula_neuro.foci.fit import FociFit
 from formula_neuro.foci.request import FociRequest
 
+from .bordered import Bordered
+from .corrected import Corrected
 from .gram import Gram
-from .joint import Joint, JointFound
+from .joint import Joint, JointFound, pattern_rows
 from .problem import Index, Problem, added
 from .simulation import check_family, placed
 from .totals import small_sample
 from .variance import variance
-
-AT_ONCE = 64  # patterns whose intensities are held at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,10 @@ class JointEngine:
         """X times coefficients (m, P): (m, V)."""
         return self.gram.basis.expand(np.asarray(coefficients, dtype=np.float64))
 
+    def project(self, values: Array) -> Array:
+        """X' values (m, V): (m, P)."""
+        return self.gram.basis.project(np.asarray(values, dtype=np.float64))
+
     # ---- covariances -------------------------------------------------------------------------------
     def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
         """Covariances of the maps R b, R (k, C), in every voxel: (V, k, k)."""
@@ -60,16 +64,25 @@ class JointEngine:
         if kind == "robust":
             left, right = self.influence(r), self.influence(s)
             return np.asarray(small_sample(left.shape[1]) * (left @ right.T))
-        _check_kind(kind)
-        return self.found.information.covariance(r @ self.model.to_maps, s @ self.model.to_maps)
+        return self.information(kind).covariance(r @ self.model.to_maps, s @ self.model.to_maps)
 
     def moderator_covariance(self, kind: str) -> Array:
         """Of gamma, (q, q)."""
         if kind != "robust":
-            _check_kind(kind)
-            return self.found.information.corner
+            return self.information(kind).corner
         influences = self._influences[self.b.size :]
         return np.asarray(small_sample(influences.shape[1]) * (influences @ influences.T))
+
+    def information(self, kind: str) -> Bordered | Corrected:
+        """Of (beta, gamma): expected and observed are the same for Poisson."""
+        if kind not in KINDS:
+            raise DataError(f"covariance={kind!r} is not known; there are {', '.join(KINDS)}")
+        return self.found.information
+
+    @property
+    def ratio(self) -> Array:
+        """What scores weigh the expected foci of an analysis by, (M,)."""
+        return np.ones(len(self.found.fitted))
 
     def influence(self, r: Array) -> Array:
         """How far each study moves the coefficients r b, to first order, (P, K)."""
@@ -84,10 +97,7 @@ class JointEngine:
     @cached_property
     def expected(self) -> Array:
         """X'e_p of every pattern, (G, P)."""
-        basis, M = self.gram.basis, self.model.M
-        maps = basis.expand(self.found.beta)
-        parts = [basis.project(np.exp(M[at : at + AT_ONCE] @ maps)) for at in range(0, len(M), AT_ONCE)]
-        return np.concatenate(parts)
+        return pattern_rows(self.model, self.found.beta)
 
     def scores(self, by: Index | None = None) -> Array:
         """Sums of scores over the analyses of every study, (K, C P + q), or by the numbers `by` (M,)."""
@@ -95,7 +105,7 @@ class JointEngine:
         request = problem.request
         number = request.cluster if by is None else by
         size = int(number.max(initial=-1)) + 1
-        w = self.model.weights(self.gamma)
+        w = self.ratio * self.model.weights(self.gamma)
         parts = []
         for column in request.L.T:
             on = np.flatnonzero(column)
@@ -105,14 +115,14 @@ class JointEngine:
             np.add.at(weights, (number[on], problem.pattern[on]), column[on] * w[on])
             parts.append(observed - weights @ self.expected)
         levels = np.zeros((size, len(self.gamma)))
-        np.add.at(levels, number, (request.totals - self.found.fitted)[:, None] * request.design.matrix)
+        np.add.at(levels, number, (request.totals - self.ratio * self.found.fitted)[:, None] * request.design.matrix)
         return np.hstack([*parts, levels])
 
     def solve(self, right: Array) -> Array:
         """(Penalised) information^-1 times right (C P + q, m)."""
         (C, P), m, W = self.b.shape, right.shape[1], self.model.to_maps
         inner = np.tensordot(W.T, right[: C * P].reshape(C, P, m), axes=1).reshape(C * P, m)
-        found = self.found.information.solve(np.vstack([inner, right[C * P :]]))
+        found = self.information("fisher").solve(np.vstack([inner, right[C * P :]]))
         maps = np.tensordot(W, found[: C * P].reshape(C, P, m), axes=1).reshape(C * P, m)
         return np.vstack([maps, found[C * P :]])
 
@@ -129,8 +139,3 @@ class JointEngine:
         from .fitting import refit
 
         return refit(self.problem, request)
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in KINDS:
-        raise DataError(f"covariance={kind!r} is not known; there are {', '.join(KINDS)}")
