@@ -1,7 +1,7 @@
 """The spatial model on simulated lesions: processor time of Laplace's approximation and of a Gibbs sweep; a table.
 
 Run with OMP_NUM_THREADS=1. Arguments are pairs SUBJECTS:MILLIMETRES of the synthetic reference's grid, by default
-250:8 250:6 1000:6. The floor of a sweep is one uniform number, two normal functions and nothing else a draw.
+250:8 250:6 1000:6. The floor of a sweep is one exponential and two tails with their logarithms a proposal and node.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import sys
 import time
 
 import numpy as np
-from scipy import special
+import torch
 
 import formula_neuro as fn
 from formula_neuro_spatial.fitting import in_one_piece
+from formula_neuro_spatial.gibbs.chain import sampling
 from formula_neuro_spatial.gibbs.streams import Streams
-from formula_neuro_spatial.gibbs.sweep import Sampler, State
+from formula_neuro_spatial.gibbs.sweep import Sampler
 from formula_neuro_spatial.graph import MaskGraph
 from formula_neuro_spatial.laplace import laplace
 from formula_neuro_spatial.likelihood import Likelihood
@@ -38,28 +39,40 @@ def model_of(subjects: int, spacing: float) -> Model:
 def row(subjects: int, spacing: float) -> str:
     """Seconds of a sweep with its floor, seconds of Laplace's approximation, and the peak of memory."""
     model = model_of(subjects, spacing)
-    V, sampler = model.graph.size, Sampler.of(model)
-    state = State(np.broadcast_to([-3.0, 0.0], (V, 2)).copy(), 10 * np.eye(2))
-    started = time.process_time()
-    for number in range(SWEEPS):
-        state, _ = sampler.sweep(state, Streams(1, 0), number)
-    sweep = (time.process_time() - started) / SWEEPS
+    V, (sweep, least) = model.graph.size, sweep_seconds(model)
     started = time.process_time()
     found = laplace(model)
     seconds = time.process_time() - started
     steps = int(found.diagnostics["steps"].iloc[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return f"| {V:,} | {subjects:,} | {sweep:.3f} | {floor(V * subjects):.3f} | {seconds:.1f} | {steps} | {peak:.2f} |"
+    return f"| {V:,} | {subjects:,} | {sweep:.3f} | {least:.3f} | {seconds:.1f} | {steps} | {peak:.2f} |"
 
 
-def floor(draws: int) -> float:
-    """Seconds for so many draws, from a block that a cache holds."""
-    u, rng = np.empty(50_000), np.random.default_rng(1)
+def sweep_seconds(model: Model) -> tuple[float, float]:
+    """Seconds of a sweep of the sampler, and of its floor: what two tails and their logarithms take at all proposals.
+
+    A sweep proposes three times for every voxel: by itself, with its block, and with all others.
+    """
+    sampler, V = Sampler.of(model), model.graph.size
+    with sampling():
+        state = sampler.start(np.broadcast_to([-3.0, 0.0], (V, 2)), 10 * np.eye(2))
+        started = time.process_time()
+        for number in range(SWEEPS):
+            state, _ = sampler.sweep(state, Streams(1, 0), number)
+        sweep = (time.process_time() - started) / SWEEPS
+        few = sampler.target.few or sampler.target.rows
+        return sweep, floor(3 * V * len(few.X))
+
+
+def floor(numbers: int) -> float:
+    """Seconds for so many linear predictors, from a block that a cache holds."""
+    eta = torch.linspace(-4, 1, 80_000, dtype=torch.float64)
     started = time.process_time()
     for _ in range(10):
-        rng.random(out=u)
-        special.ndtri(special.ndtr(u - 2) * u)
-    return (time.process_time() - started) / (10 * len(u)) * draws
+        torch.special.erfc(eta).log_()
+        torch.special.erfc(-eta).log_()
+        torch.exp(-eta * eta)
+    return (time.process_time() - started) / (10 * len(eta)) * numbers
 
 
 def graph_seconds() -> tuple[int, float]:

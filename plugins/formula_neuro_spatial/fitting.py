@@ -26,8 +26,8 @@ def fit(request: MapRequest) -> MapFit:
     assert isinstance(how, Spatial)
     if request.running.device != "cpu" and how.method != "gibbs":
         raise ValueError(
-            f"Spatial(method='laplace') runs on the cpu, not on device={request.running.device!r}: leave device= out, or "
-            "take method='gibbs'"
+            f"Spatial(method='laplace') runs on the cpu, not on device={request.running.device!r}: leave device= "
+            "out, or take method='gibbs'"
         )
     rows = Rows.of(request.design.matrix, request.design.offset, request.design.names)
     images, graph, notes = chosen(whole_mask(request.images), rows, how.components)
@@ -55,7 +55,7 @@ def answered(model: Model, how: Spatial, request: MapRequest) -> Answer:
     seed = request.running.seed
     if how.method == "laplace":
         return laplace(model, how.draws or 32, seed)
-    from .gibbs.chains import Plan, gibbs  # which needs torch
+    from .gibbs.chains import Plan, folder, gibbs  # which needs torch
 
     given = {name: getattr(how, name) for name in ("draws", "chains", "burn_in", "thin")}
     plan = Plan(**{name: number for name, number in given.items() if number is not None})

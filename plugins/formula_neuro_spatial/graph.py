@@ -18,6 +18,8 @@ Indices = NDArray[np.int64]
 class MaskGraph:
     """V voxels with their edges (E, 2) s < t, n_s neighbours each (V,), parity (V,) and number of component (V,).
 
+    `places` (V, axes) are their indices i, j, k in the grid.
+
     Parity is that of i + j + k: voxels of one parity have no edge among themselves. Components are numbered by their
     size, 0 the largest.
     """
@@ -26,6 +28,7 @@ class MaskGraph:
     n_s: Array
     parity: NDArray[np.int8]
     component: NDArray[np.int32]
+    places: Indices
 
     @classmethod
     def of(cls, voxels: Indices, shape: tuple[int, ...]) -> MaskGraph:
@@ -44,7 +47,7 @@ class MaskGraph:
             pairs.append(np.column_stack([s, t])[t >= 0])
         edges = np.concatenate(pairs)
         n_s = np.bincount(edges.ravel(), minlength=V).astype(np.float64)
-        return cls(edges, n_s, (at.sum(axis=0) % 2).astype(np.int8), _components(edges, V))
+        return cls(edges, n_s, (at.sum(axis=0) % 2).astype(np.int8), _components(edges, V), at.T.astype(np.int64))
 
     @property
     def size(self) -> int:

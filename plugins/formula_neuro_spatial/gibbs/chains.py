@@ -1,128 +1,118 @@
-"""The chains, and the answer made of them."""
+"""All chains: here, in processes or on a cluster, kept on disk while a long run lasts; and the answer made of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from formula_neuro import __version__
 from formula_neuro.family import Array
+from formula_neuro.images.folders import cache_folder
+from formula_neuro.maps.request import MapRequest, Running
 from formula_neuro.running.bar import bar
+from formula_neuro.running.kept import Kept as Folder
+from formula_neuro.running.pieces import finished
 
 from ..answer import Answer
 from ..model import Model
 from ..newton import level
-from .diagnostics import effective_size, rhat
-from .moments import Kept, Running, split_rhat
-from .streams import Streams
-from .sweep import Sampler, State
+from .chain import START, Chain, Chains, Plan, sampling
+from .moments import fill, saved
+from .summary import answer
+from .sweep import Sampler
 
-START = 10.0  # precision of differences between neighbours
-APART = 0.3  # standard deviation of the chains' first levels
-SOME = 20  # voxels whose draws are kept for the diagnostics
-MET, ENOUGH = 1.05, 100  # R-hat at most, effective draws at least
+HERE, ELSEWHERE = 1.0, 20.0  # seconds that a chain runs on before it reports
+WORTH_KEEPING, EVERY = 20.0, 120.0  # seconds of a run before its chains are kept on disk, and between two times
 
-
-@dataclass(frozen=True)
-class Plan:
-    """Chains of burn_in + draws * thin sweeps, of which `draws` are kept."""
-
-    draws: int = 1000
-    chains: int = 4
-    burn_in: int = 1000
-    thin: int = 1
+__all__ = ["Plan", "gibbs"]
 
 
-def gibbs(model: Model, plan: Plan, seed: int = 1, progress: bool | None = None) -> Answer:
-    """The posterior of a model by Gibbs sampling."""
-    sampler, start, T = Sampler.of(model), level(model), model.likelihood.rows.T
-    some = np.sort(np.random.default_rng([seed, 2]).choice(model.shape[0], min(SOME, model.shape[0]), replace=False))
-    with bar("sweeps", plan.chains * (plan.burn_in + plan.draws * plan.thin), progress) as advance:
-        chains = []
-        for chain in range(plan.chains):
-            kept = Kept.empty(*model.shape)
-            for number, state, latent in _states(sampler, plan, Streams(seed, chain), start):
-                advance(1)
-                if number < 0 or number % plan.thin:
-                    continue
-                kept.halves[2 * number >= plan.draws * plan.thin].add(state.b)
-                kept.positive += state.b @ T.T > 0
-                kept.incidence += latent.incidence
-                kept.sigma.append(np.linalg.inv(state.Q))
-                kept.level.append(state.b.mean(axis=0))
-                kept.some.append(state.b[some].ravel())
-                kept.deviance.append(-2 * float(latent.loglik.sum()))
-            chains.append(kept)
-    return _answer(model, plan, chains)
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A piece of one chain."""
+
+    chains: Chains
+    seconds: float
+
+    def __call__(self, piece: tuple[int, Chain]) -> Chain:
+        with sampling():
+            return self.chains.advanced(*piece, self.seconds)
 
 
-def _states(sampler: Sampler, plan: Plan, streams: Streams, start: Array):  # type: ignore[no-untyped-def]
-    """Sweeps numbered from -burn_in, with the states that they end in."""
-    V, P = sampler.model.shape
-    apart = np.random.default_rng([streams.seed, 3, streams.chain]).standard_normal(P) * APART
-    state = State(np.broadcast_to(start + apart, (V, P)).copy(), START * np.eye(P))
-    for number in range(-plan.burn_in, plan.draws * plan.thin):
-        state, latent = sampler.sweep(state, streams, number + plan.burn_in)
-        yield number, state, latent
+def gibbs(
+    model: Model, plan: Plan, running: Running | None = None, store: Path | None = None, Q: Array | None = None
+) -> Answer:
+    """The posterior of a model by sampling; given Q, with Q fixed there.
+
+    store: a folder that keeps the chains while a long run lasts, and is gone when it has ended. The same call goes on
+    from what is kept; its numbers are those of a run that was not cut short, wherever its chains ran.
+    """
+    running = Running() if running is None else running
+    if running.device != "cpu" and isinstance(running.workers, int) and running.workers > 1:
+        raise ValueError(f"device={running.device!r} serves one process: leave workers= out")
+    start = START * np.eye(model.shape[1]) if Q is None else np.array(Q, dtype=float)
+    with sampling():
+        sampler = Sampler.of(model, running.device, fixed=Q is not None)
+        chains, kept = Chains(sampler, plan, running.seed, level(model), start), Folder(store, "chain")
+        held = {number: _resumed(chains, number, kept) for number in range(plan.chains)}
+        resumed = sum(int(chain.done) for chain in held.values())
+        held = _run(chains, held, running, kept)
+        kept.forget()
+        found = answer(model, plan, [held[number].kept for number in range(plan.chains)], sampler.target)
+    return found if not resumed else _went_on(found, resumed)
 
 
-def _answer(model: Model, plan: Plan, chains: list[Kept]) -> Answer:
-    halves = [half for kept in chains for half in kept.halves]
-    whole = halves[0]
-    for half in halves[1:]:
-        whole = whole.joined(half)
-    count = plan.chains * plan.draws
-    table = traces(chains)
-    by_voxel = split_rhat(halves)
-    apart = float((by_voxel > MET).mean())
-    fine = bool((table["rhat"] < MET).all() and (table["ess"] >= ENOUGH).all())
-    levels = np.array([kept.level for kept in chains]).reshape(count, -1)
-    return Answer(
-        whole.mean,
-        whole.covariance,
-        np.sum([kept.incidence for kept in chains], axis=0) / count,
-        np.array([kept.sigma for kept in chains]).reshape(count, *chains[0].sigma[0].shape),
-        levels.mean(axis=0),
-        np.atleast_2d(np.cov(levels.T)),
-        fine,
-        _notes(model, whole, chains, table, apart, fine),
-        table,
-        np.sum([kept.positive for kept in chains], axis=0) / count,
-    )
+def folder(request: MapRequest) -> Path | None:
+    """Where the chains of a request are kept while they run."""
+    cache = cache_folder()
+    name = f"spatial-{__version__}-{request.key}-{request.running.seed}"
+    return None if cache is None else cache / "unfinished" / name
 
 
-def traces(chains: list[Kept]) -> pd.DataFrame:
-    """Split R-hat and effective draws of Sigma, the level, the deviance and some voxels: a row a number."""
-    P = len(chains[0].level[0])
-    i, j = np.tril_indices(P)
-    kinds = {
-        "sigma": np.array([kept.sigma for kept in chains])[:, :, i, j],
-        "level": np.array([kept.level for kept in chains]),
-        "deviance": np.array([kept.deviance for kept in chains])[:, :, None],
-        "voxels": np.array([kept.some for kept in chains]),
-    }
-    rows = []
-    for kind, x in kinds.items():
-        found = zip(rhat(x), effective_size(x), strict=True)
-        rows += [[kind, number, float(r), float(e)] for number, (r, e) in enumerate(found)]
-    return pd.DataFrame(rows, columns=["what", "number", "rhat", "ess"])
+def _run(chains: Chains, held: dict[int, Chain], running: Running, kept: Folder) -> dict[int, Chain]:
+    """All chains at their ends, a piece of each after another."""
+    plan, started = chains.plan, time.monotonic()
+    work = Work(chains, HERE if running.workers in (None, 1) else ELSEWHERE)
+    latest = started
+    with bar("sweeps", plan.chains * plan.sweeps, running.progress) as advance:
+        advance(sum(int(chain.done) for chain in held.values()))
+        try:
+            while todo := [(number, chain) for number, chain in held.items() if int(chain.done) < plan.sweeps]:
+                for place, chain in finished(work, todo, running.workers):
+                    number, before = todo[place]
+                    held[number] = chain
+                    advance(int(chain.done) - int(before.done))
+                now = time.monotonic()
+                if now - started > WORTH_KEEPING and now - latest > EVERY:
+                    latest = now
+                    _keep(kept, held)
+        except BaseException:  # an interruption too: what is done stays
+            if time.monotonic() - started > WORTH_KEEPING:
+                _keep(kept, held)
+            raise
+    return held
 
 
-def _notes(
-    model: Model, whole: Running, chains: list[Kept], table: pd.DataFrame, apart: float, fine: bool
-) -> tuple[str, ...]:
-    """The deviance information criterion, and whether the chains have met."""
-    mean = float(np.mean([kept.deviance for kept in chains]))
-    at_mean = -2 * float(model.likelihood.loglik(whole.mean).sum())
-    said = [f"DIC {2 * mean - at_mean:.1f} ({mean - at_mean:.1f} effective parameters)"]
-    worst, least = table["rhat"].max(), table["ess"].min()
-    word = f"split R-hat is at most {worst:.3f}, at least {least:.0f} draws are effective"
-    if fine:
-        said.append(f"the chains have met: {word}")
-    else:
-        said.append(
-            f"the chains have NOT met: {word} (of Sigma, the level, the deviance and some voxels), and R-hat is above "
-            f"{MET} for {100 * apart:.1f} % of the coefficients; take more draws, or method='laplace'"
-        )
-    return tuple(said)
+def _keep(kept: Folder, held: dict[int, Chain]) -> None:
+    for number, chain in held.items():
+        kept.save((number, number), saved(chain))
+
+
+def _resumed(chains: Chains, number: int, kept: Folder) -> Chain:
+    """The chain as it was kept, or from its start."""
+    begun, found = chains.begun(number), kept.load((number, number))
+    if found is not None:
+        with suppress(KeyError, RuntimeError):  # of another version: begin anew
+            fill(begun, found)
+            return begun
+        return chains.begun(number)
+    return begun
+
+
+def _went_on(found: Answer, sweeps: int) -> Answer:
+    note = f"went on from {sweeps:,} sweeps that an interrupted run had finished"
+    return replace(found, notes=(*found.notes, note))

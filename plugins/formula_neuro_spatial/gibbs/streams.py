@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STRETCH = 512  # voxels that have a stream of their own in every sweep
-LEVEL, FIELD, PRECISION, FIRST = 0, 1, 2, 16  # parts of a sweep; the stretches of voxels follow
+VOXELS, BLOCKS, AFFINE, PRECISION = 0, 1, 2, 3  # parts of a sweep
 
 
 @dataclass(frozen=True)
 class Streams:
     """The streams of one chain: Philox with the seed and the chain as its key (Salmon et al. 2011).
 
-    >>> Streams(1, 0).of(3, LEVEL).random() == Streams(1, 0).of(3, LEVEL).random()
+    >>> Streams(1, 0).of(3, VOXELS).random() == Streams(1, 0).of(3, VOXELS).random()
     True
     """
 

@@ -1,133 +1,104 @@
-"""One sweep: latent variables, level, coefficients by checkerboard, precision (Ge et al. 2014, section 2.3).
+"""One sweep of a chain: voxels by checkerboard, blocks of voxels, level and Sigma with all coefficients, Q given b.
 
-Latent variables are drawn stretch by stretch of voxels; of them only X'Z is kept.
+Latent variables are not drawn: their sum over many rare events hardly moves the coefficients (plain/latent.py draws
+them, as Ge et al. 2014 do, and samples the same distribution).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
+import torch
 
 from formula_neuro.family import Array
 
 from ..model import Model
 from ..precision import wishart
-from .latent import departures
-from .streams import FIELD, FIRST, LEVEL, PRECISION, STRETCH, Streams
+from .affine import Affine
+from .cells import Cells, moved
+from .field import Field
+from .streams import AFFINE, BLOCKS, PRECISION, VOXELS, Streams
+from .target import Target
+
+NEAR = (0.0, 0.7)  # r of the affine move in turn: short steps too, as whole ones can be refused far out in a tail
+SIDES = (2, 3, 4, 6, 8, 12, 16, 24)  # of blocks, one a sweep
+SMALLEST = 2.0  # blocks along the mask's longest axis, at least
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Coefficients b (V, P) and precision Q (P, P)."""
+    """Coefficients with what is known at them, and precision Q (P, P)."""
 
-    b: Array
+    field: Field
     Q: Array
 
-
-@dataclass(frozen=True, eq=False)
-class Latent:
-    """X'(Z - offset) (V, P), the log-likelihood (V,) and the expected share of events (V,) of the b they belong to."""
-
-    xz: Array
-    loglik: Array
-    incidence: Array
+    @property
+    def b(self) -> Array:
+        """(V, P)."""
+        return np.asarray(self.field.b.T.cpu().numpy())
 
 
-@dataclass(frozen=True, eq=False)
-class Half:
-    """The voxels of one parity with their rows of the graph's adjacency and the kinds that they are of."""
+@dataclass(frozen=True)
+class Accepted:
+    """The shares of moves that were accepted: of voxels, of blocks, of all coefficients together."""
 
-    voxels: NDArray[np.intp]
-    neighbours: sparse.csr_array
-    kind: NDArray[np.intp]
+    voxels: float
+    blocks: float
+    affine: float
 
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
-    """What all sweeps share: rows X (n, P) with offset (n,), X'X, two halves, and the kinds (k, 2) of voxels.
-
-    A kind is a number of neighbours with a prior precision of b(s) itself, 0 but where `anchor` names voxels: one
-    anchored voxel makes the prior proper.
-    """
+    """What all sweeps share. `fixed`: Q stays as it is."""
 
     model: Model
-    X: Array
-    offset: Array
-    XX: Array
-    halves: tuple[Half, Half]
-    kinds: Array
-    anchor: Array
+    target: Target
+    cells: Cells
+    affine: Affine
+    sides: tuple[int, ...]
+    fixed: bool = False
 
     @classmethod
-    def of(cls, model: Model, anchor: Array | None = None) -> Sampler:
-        rows, graph = model.likelihood.rows, model.graph
-        own = np.zeros(graph.size) if anchor is None else anchor
-        kinds, kind = np.unique(np.column_stack([graph.n_s, own]), axis=0, return_inverse=True)
-        X, adjacency = rows.X[rows.group], graph.adjacency
+    def of(cls, model: Model, device: str = "cpu", fixed: bool = False) -> Sampler:
+        graph, target = model.graph, Target.of(model.likelihood, device)
+        pieces, P = len(graph.components), model.shape[1]
+        longest = int(np.ptp(graph.places, axis=0).max()) + 1
+        sides = tuple(side for side in SIDES if SMALLEST * side <= longest)
+        affine = Affine.of(P, model.prior_df - (pieces - 1), fixed)
+        return cls(model, target, Cells.of(graph, target.device), affine, sides, fixed)
 
-        def half(parity: int) -> Half:
-            voxels = np.flatnonzero(graph.parity == parity)
-            return Half(voxels, adjacency[voxels], kind.ravel()[voxels])
+    def start(self, b: Array, Q: Array) -> State:
+        """The state at coefficients b (V, P) and precision Q (P, P)."""
+        return State(Field.of(self.target, b), Q)
 
-        return cls(model, X, rows.offset[rows.group], X.T @ X, (half(0), half(1)), kinds, own)
+    def sweep(self, state: State, streams: Streams, number: int) -> tuple[State, Accepted]:
+        """The next state."""
+        field = state.field.copy()
+        Q = torch.from_numpy(state.Q).to(field.b.device)
+        rng = streams.of(number, VOXELS)
+        voxels = [moved(field, self.cells, half, Q, rng) for half in self.cells.voxels]
+        blocks = self._blocks(field, Q, streams.of(number, BLOCKS), number)
+        field, precision, affine = self.affine.moved(field, state.Q, NEAR[number % 2], streams.of(number, AFFINE))
+        if not self.fixed:
+            precision = self.precision(field.b, streams.of(number, PRECISION))
+        return State(field, precision), Accepted(_share(voxels), _share(blocks), float(affine))
 
-    def sweep(self, state: State, streams: Streams, number: int) -> tuple[State, Latent]:
-        """The next state, and the latent variables that it was drawn with."""
-        latent = self.latent(state.b, streams, number)
-        b = self.level(state.b, latent.xz, streams.of(number, LEVEL))
-        b = self.field(b, latent.xz, state.Q, streams.of(number, FIELD))
-        return State(b, self.precision(b, streams.of(number, PRECISION))), latent
+    def _blocks(self, field: Field, Q: Any, rng: np.random.Generator, number: int) -> list[tuple[int, int]]:
+        if not self.sides:
+            return []
+        side = self.sides[number % len(self.sides)]
+        corner = torch.from_numpy(rng.integers(0, side, len(self.cells.places))).to(field.b.device)
+        return [moved(field, self.cells, half, Q, rng) for half in self.cells.blocks(side, corner)]
 
-    def latent(self, b: Array, streams: Streams, number: int) -> Latent:
-        """Sums over latent variables given b."""
-        V, n = len(b), len(self.X)
-        xz, loglik, incidence = np.empty(b.shape), np.empty(V), np.empty(V)
-        step = max(1, self.model.likelihood.at_once // n)
-        for stretch, first in enumerate(range(0, V, STRETCH)):
-            rng, last = streams.of(number, FIRST + stretch), min(first + STRETCH, V)
-            for start in range(first, last, step):
-                at = slice(start, min(start + step, last))
-                events = self.model.likelihood.masks(at.start, at.stop)
-                eta = b[at] @ self.X.T + self.offset
-                u = np.maximum(rng.random(eta.shape), 2.0**-54)  # 0 has no logarithm
-                away, t = departures(eta, events, u)
-                xz[at] = (eta - self.offset + away) @ self.X
-                loglik[at] = np.log(np.maximum(t, 1e-300)).sum(axis=1)
-                incidence[at] = np.where(events > 0, t, 1 - t).sum(axis=1) / n
-        return Latent(xz, loglik, incidence)
-
-    def level(self, b: Array, xz: Array, rng: np.random.Generator) -> Array:
-        """b moved by one vector a at all voxels: a has precision V X'X, as the prior is flat in it."""
-        P = len(self.XX)
-        K = len(b) * self.XX + self.anchor.sum() * np.eye(P)
-        pulled = (xz - b @ self.XX - self.anchor[:, None] * b).sum(axis=0)
-        return b + _normal(K[None], pulled[None], rng.standard_normal((1, P)))
-
-    def field(self, b: Array, xz: Array, Q: Array, rng: np.random.Generator) -> Array:
-        """b of one parity given the other, and then of the other."""
-        b, z = b.copy(), rng.standard_normal(b.shape)
-        eye = np.eye(len(Q))
-        precision = self.XX + self.kinds[:, 0, None, None] * Q + self.kinds[:, 1, None, None] * eye
-        covariance = np.linalg.inv(precision)
-        roots = np.linalg.cholesky(covariance)
-        for half in self.halves:
-            pulled = xz[half.voxels] + (half.neighbours @ b) @ Q
-            b[half.voxels] = np.einsum("vpq,vq->vp", covariance[half.kind], pulled) + np.einsum(
-                "vpq,vq->vp", roots[half.kind], z[half.voxels]
-            )
-        return b
-
-    def precision(self, b: Array, rng: np.random.Generator) -> Array:
-        """Q given b: Wishart(nu + V - c, (I + sum of D D')^-1)."""
-        scale = np.linalg.inv(np.eye(b.shape[1]) + self.model.scatter(b))
+    def precision(self, b: Any, rng: np.random.Generator) -> Array:
+        """Q given b (P, V): Wishart(nu + V - c, (I + sum of D D')^-1)."""
+        every = torch.arange(b.shape[1], device=b.device)
+        S = (b @ self.cells.pull(b, every).T).cpu().numpy()
+        scale = np.linalg.inv(np.eye(len(S)) + (S + S.T) / 2)
         return wishart(self.model.df, (scale + scale.T) / 2, rng)
 
 
-def _normal(K: Array, pulled: Array, z: Array) -> Array:
-    """Draws with precisions K (m, P, P) and means K^-1 pulled (m, P) from standard normal z (m, P)."""
-    root = np.linalg.cholesky(K)
-    half = np.linalg.solve(root, pulled[:, :, None]) + z[:, :, None]
-    return np.linalg.solve(root.transpose(0, 2, 1), half)[:, :, 0]
+def _share(counts: list[tuple[int, int]]) -> float:
+    return sum(one for one, _ in counts) / max(sum(all_ for _, all_ in counts), 1) if counts else 1.0
