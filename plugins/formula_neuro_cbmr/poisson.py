@@ -25,6 +25,7 @@ from .penalty import Penalty
 TOLERANCE = (
     1e-12  # of the decrement g'A^-1 g: coefficients are a millionth of a standard error off before the last step
 )
+EXACT = 1e-18  # below it, the information of the point before the last step is that of the optimum to 9 digits
 STEPS = 200
 HALVINGS = 40
 REACH = 30.0  # of a log intensity in one step, beyond which halving would have to find its way back from infinity
@@ -101,11 +102,12 @@ def newton(
         length = min(1.0, REACH / max(float(np.abs(ahead).max()), REACH))
         moved = _ahead(cell, splined, smoothing, (b, eta, value), (way, ahead, length, decrement))
         if moved is None:  # rounding decides: the predicted rise is below what the sums resolve
-            return _found(cell, splined, smoothing, (b, eta, A), step, decrement)
+            return _found(cell, splined, smoothing, (b, A), step, decrement)
         b, eta, value = moved
         if decrement < tolerance:
-            return _found(cell, splined, smoothing, (b, eta, A), step, decrement)
-    return _found(cell, splined, smoothing, (b, eta, A), STEPS, decrement, converged=False)
+            exact = tolerance > TOLERANCE or decrement < EXACT
+            return _found(cell, splined, smoothing, (b, A if exact else None), step, decrement)
+    return _found(cell, splined, smoothing, (b, A), STEPS, decrement, converged=False)
 
 
 def _value(cell: Cell, splined: Splined, smoothing: float, b: Array, eta: Array) -> float:
@@ -141,16 +143,18 @@ def _found(
     cell: Cell,
     splined: Splined,
     smoothing: float,
-    at: tuple[Array, Array, Factor],
+    at: tuple[Array, Factor | None],
     steps: int,
     decrement: float,
     converged: bool = True,
 ) -> Found:
-    b, _, A = at
+    b, A = at
     basis = splined.basis
     eta = basis.expand(b)  # afresh, free of the rounding of many steps
     mu = cell.T * np.exp(eta)
     projected = basis.project(mu)
     g = cell.r - projected - smoothing * (splined.penalty.S @ b)
     loglik = float(cell.r @ b) - float(mu.sum())
+    if A is None:
+        A = factor(splined.gram.weighted(mu) + smoothing * splined.S)
     return Found(b, eta, mu, A, projected, loglik, steps, decrement, float(np.abs(g).max()), converged)

@@ -22,7 +22,8 @@ from .penalty import Penalty
 CLOSE = 1e-3  # of log lambda: far below what its own uncertainty is
 ROUNDS = 50
 JUMP = 3.0  # of log lambda in one round
-FLAT = 0.05  # effective coefficients of all maps beside straight lines; below, lambda might as well be infinite
+STEEP = 0.05  # of the imbalance's fall along log lambda, below which a secant leads too far
+FLAT = 0.1  # effective coefficients of all maps beside straight lines; below, lambda might as well be infinite
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,11 @@ class Smoothed:
     roughness: float
     trace: float
     rank: int
+
+    @property
+    def log(self) -> float:
+        """log lambda."""
+        return float(np.log(self.smoothing))
 
     @property
     def spent(self) -> float:
@@ -57,15 +63,18 @@ def search(at: Callable[[float], Smoothed], begin: float) -> tuple[Smoothed, int
     It cannot (False) where maps are as flat as can be: lambda is then as good as infinite.
     Raises FitError after 50 rounds.
     """
-    here = at(begin)
-    before: Smoothed | None = None
+    here, before = at(begin), None
+    low, high = -np.inf, np.inf  # log lambda is to rise above the one and to fall below the other
     for rounds in range(1, ROUNDS + 1):
         if here.spent < FLAT:
             return here, rounds, False
-        move = _move(here, before)
-        if abs(here.imbalance) < CLOSE or abs(move) < CLOSE / 10:
+        low, high = (here.log, high) if here.imbalance > 0 else (low, here.log)
+        if abs(here.imbalance) < CLOSE or high - low < CLOSE:
             return here, rounds, True
-        before, here = here, at(here.smoothing * float(np.exp(move)))
+        there = here.log + _move(here, before)
+        if not low < there < high:
+            there = (low + high) / 2
+        before, here = here, at(float(np.exp(there)))
     raise FitError(
         f"the smoothing parameter was not found in {ROUNDS} rounds, the last at {here.smoothing:.3g}; give one, as "
         "smooth=1.0"
@@ -73,14 +82,16 @@ def search(at: Callable[[float], Smoothed], begin: float) -> tuple[Smoothed, int
 
 
 def _move(here: Smoothed, before: Smoothed | None) -> float:
-    """Of log lambda: by the secant through two rounds where the imbalance falls along it, else by the update itself."""
-    update = here.imbalance
+    """Of log lambda: by the secant through two rounds, or twice the last move where the imbalance hardly falls."""
+    move = here.imbalance
     if before is not None:
-        run = np.log(here.smoothing) - np.log(before.smoothing)
+        run = here.log - before.log
         slope = (here.imbalance - before.imbalance) / run
-        if slope < -0.05:
-            update = -here.imbalance / slope
-    return float(np.clip(update, -JUMP, JUMP))
+        if slope < -STEEP:
+            move = -here.imbalance / slope
+        elif run * move > 0:
+            move = 2 * run
+    return float(np.clip(move, -JUMP, JUMP))
 
 
 def first_guess(weights: Sequence[Array], penalty: Penalty) -> float:
