@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import formula_neuro as fn
 from formula_neuro.foci.locating import located, voxel_of
 from formula_neuro.foci.space import talairach_to_mni
 from formula_neuro.foci.truth import centres, ellipsoid
+from formula_neuro.images.grid import Grid
 
 FOCI = {"study": ["a", "a", "a", "b"], "x": [-38, 40, 2.5, 0], "y": [34, 20, -60, 8], "z": [20, 4, 10, 50]}
 POINTS = np.column_stack([FOCI[axis] for axis in "xyz"]).astype(float)
@@ -55,6 +57,12 @@ SLEUTH = """// Reference = MNI
 //Subjects=12
 2.5   -60   10
 """
+
+
+def _oblique():
+    """A turn by 20 degrees about z."""
+    cosine, sine = np.cos(np.pi / 9), np.sin(np.pi / 9)
+    return np.array([[cosine, -sine, 0, 0], [sine, cosine, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
 
 
 def saved(folder, content, name="set.json"):
@@ -296,8 +304,10 @@ def test_sleuth_text_that_is_written_reads_as_the_same(tmp_path):
 
 
 # ---- where they fall -----------------------------------------------------------------------------
-def test_every_voxels_centre_lies_in_its_voxel():
-    brain = ellipsoid(8)
+@pytest.mark.parametrize("turn", [np.diag([-1.0, 1.0, 1.0, 1.0]), np.eye(4)[[1, 2, 0, 3]], _oblique()])
+def test_every_voxels_centre_lies_in_its_voxel(turn):
+    straight = ellipsoid(8)
+    brain = replace(straight, grid=Grid(straight.grid.shape, turn @ straight.grid.affine))
     assert np.array_equal(voxel_of(centres(brain), brain), np.arange(len(brain.voxels)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nibabel
 import numpy as np
 import pytest
 from scipy import stats
@@ -30,6 +31,16 @@ def test_the_first_studies_of_many_are_those_of_few():
 def test_all_foci_lie_in_the_mask():
     foci = fn.simulate_foci(30, noise=3, clump=3, fwhm=30, seed=4)
     assert not located(foci, foci.truth.brain)[1].foci.any()
+
+
+def test_a_mask_in_a_file_holds_the_foci(tmp_path):
+    box = np.zeros((12, 12, 12), np.uint8)
+    box[3:9, 3:9, 3:9] = 1
+    affine = np.array([[-4.0, 0, 0, 30], [0, 4, 0, -30], [0, 0, 4, -20], [0, 0, 0, 1]])
+    nibabel.Nifti1Image(box, affine).to_filename(tmp_path / "mask.nii.gz")
+    foci = fn.simulate_foci(20, mask=tmp_path / "mask.nii.gz", seed=3)
+    index = np.rint((foci.points - affine[:3, 3]) / np.diag(affine)[:3]).astype(int)
+    assert box[tuple(index.T)].all() and len(foci.truth.brain.voxels) == 6**3
 
 
 def test_foci_lie_about_their_peak_as_its_width_says():
