@@ -17,6 +17,7 @@ from .result import Fit
 from .unfinished import by_adjusted_score, standing, unfinished
 
 if TYPE_CHECKING:
+    from .foci.fit import FociFit
     from .maps.agreement import MapAgreement
     from .maps.fit import MapFit
 
@@ -95,8 +96,10 @@ def crosscheck(fit: Fit, *, reference: str | None = ...) -> Agreement: ...
 def crosscheck(
     fit: MapFit, *, reference: str | None = ..., voxels: int | None = ..., seed: int = ...
 ) -> MapAgreement: ...
+@overload
+def crosscheck(fit: FociFit, *, reference: str | None = ...) -> Agreement: ...
 def crosscheck(
-    fit: Fit | MapFit, *, reference: str | None = None, voxels: int | None = None, seed: int = 0
+    fit: Fit | MapFit | FociFit, *, reference: str | None = None, voxels: int | None = None, seed: int = 0
 ) -> Agreement | MapAgreement:
     """Refit the same model in R, or by the backend named, and compare every number of the two.
 
@@ -107,7 +110,8 @@ def crosscheck(
     both answers, and the better of what it then finds is the reference. Where R did not converge, stopped with an
     error or found no numbers of the model (a negative dispersion), the verdict is "unfinished" and `.ok` is None,
     unless all agrees or R's likelihood is the higher one.
-    Of maps a random sample of `voxels` (default 200) is refitted one by one; see maps.agreement.
+    Of maps a random sample of `voxels` (default 200) is refitted one by one; see maps.agreement. Of foci the totals of
+    analyses are refitted, and the maps where their basis is small enough; see foci.agreement.
 
     Raises RMissing, with the command that installs it, where R or one of its packages is missing; NoBackend where
     no R backend can fit the model; Unable where R would fit another model, as with rows of weight 0 whose means lie
@@ -118,6 +122,12 @@ def crosscheck(
     >>> check.ok  # doctest: +SKIP
     True
     """
+    from .foci.fit import FociFit
+
+    if isinstance(fit, FociFit):
+        from .foci.agreement import crosscheck_foci
+
+        return crosscheck_foci(fit, reference)
     if not isinstance(fit, Fit):
         from .maps.agreement import crosscheck_maps
 

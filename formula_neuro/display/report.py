@@ -73,7 +73,7 @@ def _page(fit: Fit, crosscheck: Agreement | None) -> dict[str, Any]:
         "groups": grouping_notes(design.random),
         "criteria": _criteria(fit),
         "figures": [figure_part(p.title, p.caption, png(draw_one(p))) for p in pictures(fit)],
-        "check": _check(crosscheck),
+        "check": check_part(crosscheck),
         "python": python_code(fit),
         "r": r_code(fit),
         "summary": summary(fit),
@@ -183,7 +183,8 @@ def _criteria(fit: Fit) -> list[tuple[str, str]]:
     return rows
 
 
-def _check(crosscheck: Agreement | None) -> dict[str, Any] | None:
+def check_part(crosscheck: Agreement | None) -> dict[str, Any] | None:
+    """The verdict as the templates show it."""
     if crosscheck is None:
         return None
     rows = [

@@ -21,7 +21,7 @@ from .request import FociRequest
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .agreement import FociAgreement
+    from ..agreement import Agreement
     from .prediction import PredictedMaps
     from .table import Foci
 
@@ -205,7 +205,7 @@ class FociFit:
 
         return to_nifti(self, folder, layout, dtype)
 
-    def report(self, path: str | os.PathLike[str], *, crosscheck: FociAgreement | None = None) -> str:
+    def report(self, path: str | os.PathLike[str], *, crosscheck: Agreement | None = None) -> str:
         """Write one self-contained HTML page on the fit (no request leaves it); its path. Needs the extra "plot".
 
         It holds the maps, where every cell has more foci than chance, the moderators, overdispersion, convergence and

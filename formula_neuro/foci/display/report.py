@@ -12,6 +12,7 @@ import pandas as pd
 from ... import __version__
 from ...display.page import by_rows, check_writable, csv_address, figure_part, minus, render
 from ...display.plot import png
+from ...display.report import check_part
 from ...maps.display.report import cluster_rows
 from ..inference.homogeneity import homogeneity
 from .plot import canvas, shown
@@ -30,8 +31,8 @@ from .words import (
 )
 
 if TYPE_CHECKING:
+    from ...agreement import Agreement
     from ...maps.inference.threshold import Thresholded
-    from ..agreement import FociAgreement
     from ..fit import FociFit
 
 ALPHA = 0.05
@@ -39,7 +40,7 @@ CLUSTERS = 10  # rows of a table
 DPI = 110
 
 
-def report(fit: FociFit, path: str | os.PathLike[str], *, crosscheck: FociAgreement | None = None) -> str:
+def report(fit: FociFit, path: str | os.PathLike[str], *, crosscheck: Agreement | None = None) -> str:
     """Write one self-contained HTML page on a meta-regression; returns the path written. See FociFit.report."""
     target = Path(path)
     check_writable(target)
@@ -47,7 +48,7 @@ def report(fit: FociFit, path: str | os.PathLike[str], *, crosscheck: FociAgreem
     return str(target)
 
 
-def page(fit: FociFit, crosscheck: FociAgreement | None) -> dict[str, Any]:
+def page(fit: FociFit, crosscheck: Agreement | None) -> dict[str, Any]:
     """Everything that the template shows, as texts and pictures."""
     tests = homogeneity(fit)
     found = {cell: tests[cell].threshold("fdr", ALPHA) for cell in fit.cells}
@@ -69,7 +70,7 @@ def page(fit: FociFit, crosscheck: FociAgreement | None) -> dict[str, Any]:
         "behind": f"Axial slices, the left of the brain on the left; behind the colours: {on.words}.",
         "brains": [figure_part(one.title, one.caption, png(one.figure, DPI)) for one in shown(fit, on)],
         "clusters": [_clusters(cell, one) for cell, one in found.items()],
-        "check": None if crosscheck is None else crosscheck.shown(),
+        "check": check_part(crosscheck),
         "python": python_code(fit),
         "r": r_code(fit),
         "summary": summary(fit),
