@@ -8,12 +8,16 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.images.stack import Images
+from formula_neuro.images.grid import Grid
+from formula_neuro.images.stack import Images, analysed
+from formula_neuro.images.store import InMemory, Store
 from formula_neuro.maps.fit import MapFit
 from formula_neuro.maps.inference.excursions import Excursions, excursion_function
+from formula_neuro_spatial.graph import MaskGraph
 
 sys.path.insert(0, str(Path(__file__).parent))
 from spatial_lattices import PROBIT, masks
@@ -207,3 +211,36 @@ def test_excursions_of_several_rows_or_of_another_contrasts_clusters_are_refused
         fn.excursions(fitted, "age", tail="up")
     with pytest.raises(ValueError, match="2 or more"):
         fn.excursions(fitted, "age", n=1)
+
+
+# ---- by simulation -------------------------------------------------------------------------------
+def from_the_prior(seed: int, shape: tuple[int, int, int] = (4, 3, 2), n: int = 60) -> tuple[Images, np.ndarray]:
+    """Masks whose coefficients (V, 2) are drawn from the prior, of a standardised covariate."""
+    rng = np.random.default_rng(seed)
+    V = int(np.prod(shape))
+    graph = MaskGraph.of(np.arange(V), shape)
+    size, ways = np.linalg.eigh(np.diag(graph.n_s) - graph.adjacency.toarray())
+    root = np.linalg.cholesky(np.linalg.inv([[8.0, 1.0], [1.0, 15.0]]))
+    b = ways[:, 1:] @ (rng.standard_normal((V - 1, 2)) / np.sqrt(size[1:])[:, None]) @ root.T + [-0.7, 0.15]
+    x = rng.standard_normal(n)
+    x = (x - x.mean()) / x.std()
+    Y = (b @ np.vstack([np.ones(n), x]) + rng.standard_normal((V, n)) > 0).astype(np.uint8)
+    counts, whole, rows = Y.sum(axis=1).astype(np.int64), np.ones(V, dtype=bool), np.arange(n, dtype=np.int64)
+    bits = InMemory(np.packbits(Y, axis=1))
+    store = Store(Grid(shape, np.diag([4.0, 4, 4, 1])), n, True, np.arange(V), counts, whole, bits, str(seed))
+    mask = np.ones(shape, dtype=bool)
+    found = analysed(store, mask, rows, 1)
+    return Images(pd.DataFrame({"x": x, "lesion": "in memory"}), "lesion", mask, store, rows, 1, *found), b
+
+
+def test_joint_sets_hold_as_often_as_they_say_and_sets_of_single_voxels_do_not() -> None:
+    held, alone = [], []
+    for seed in range(12):
+        images, b = from_the_prior(seed)
+        v = fn.fit("lesion ~ x", images, family=PROBIT, estimator=fn.Spatial(draws=8))
+        e = fn.excursions(v, "x", n=100, tail="greater")
+        inside = b[v.request.images.voxels, 1]
+        held.append(bool((inside[e.threshold(0.5).kept] > 0).all()))
+        alone.append(bool((inside[v.maps.at_voxels(("positive", "x")) > 0.5] > 0).all()))
+    assert 2 <= sum(held) <= 10  # of 12 with probability 0.5: in 99.4 %
+    assert sum(alone) < sum(held) / 2

@@ -92,7 +92,8 @@ def threshold(
     method: "fdr" (Benjamini and Hochberg), "by", "bonferroni", or "none" (alpha is then each voxel's own level). Only
     voxels that were tested count. tail: "both", "greater" or "less" than the hypothesis's value; by default the
     contrast's own, both unless it was tested on one side. min_size: smaller clusters are left out, by a connectivity of
-    6, 18 or 26 neighbours: a choice of what to show, which no p value knows of.
+    6, 18 or 26 neighbours: a choice of what to show, which no p value knows of. Of a posterior (estimator="spatial")
+    2 Phi(-|z|) stands for the p value, a convention without a guaranteed rate; excursions() has joint probabilities.
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is not known; there are {', '.join(METHODS)}")
