@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from formula_neuro.errors import Unable
 from formula_neuro.estimator import Splines
 from formula_neuro.family import as_foci_family
 from formula_neuro_cbmr import frailty
@@ -177,3 +178,33 @@ def test_nimares_splines_take_frailties_too():
     assert one.converged
     u = one.engine.scores()
     np.testing.assert_allclose(u.sum(axis=0), 0, atol=1e-6 * np.abs(u).sum(axis=0).max())
+
+
+# ---- tests of alpha ------------------------------------------------------------------------------
+def test_both_searches_test_alpha_alike(both):
+    split, joint = (one.dispersion() for one in both)
+    # likelihoods of thousands to 11 digits, twice
+    np.testing.assert_allclose(joint.drop(columns="cell"), split.drop(columns="cell"), rtol=1e-5)
+
+
+def test_poisson_fits_test_alpha_as_the_clustered_family_does():
+    request = asked(ESTIMATORS["analysis"])
+    clustered, poisson = (fit(replace(request, family=as_foci_family(name))).dispersion() for name in FAMILIES)
+    pd.testing.assert_frame_equal(clustered, poisson)
+
+
+FAMILIES = ("clustered_negative_binomial", "poisson")
+
+
+def test_interval_of_alpha_is_that_of_its_logarithm(both):
+    one = both[0]
+    table = one.dispersion(conf_level=0.9)
+    np.testing.assert_allclose(np.sqrt(table.conf_low * table.conf_high), table.alpha, rtol=1e-12)
+    width = np.log(table.conf_high / table.conf_low) / (2 * 1.6448536269514722)
+    np.testing.assert_allclose(width, list(one.log_alpha_se.values()), rtol=1e-12)
+
+
+def test_poisson_maps_of_numbers_name_the_family_that_tests_alpha():
+    request = replace(asked(ESTIMATORS["analysis"], effect="z", formula="foci ~ 1"), family=as_foci_family("poisson"))
+    with pytest.raises(Unable, match="clustered_negative_binomial"):
+        fit(request).dispersion()

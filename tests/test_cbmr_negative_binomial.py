@@ -241,3 +241,11 @@ def test_maps_of_numbers_are_refused():
     request = simulated(studies(24), 1, effect="z").request
     with pytest.raises(DataError, match="factors only"):
         fit(replace(request, family=as_foci_family("negative_binomial"), estimator=COARSE))
+
+
+def test_alpha_of_clumped_voxels_is_tested_against_poisson_maps(clumped):
+    poisson = fit(replace(clumped.request, family=as_foci_family("poisson")))
+    table = clumped.dispersion()
+    assert (table.p_value < 1e-3).all()
+    # no moderators, exposures of 1: the levels of Poisson's maps are those of Poisson voxel totals
+    assert np.isclose(table.statistic.sum(), 2 * (clumped.loglik - poisson.loglik), rtol=1e-8)

@@ -143,6 +143,17 @@ class FociFit:
 
         return moderators(self, covariance, conf_level, exponentiate)
 
+    def dispersion(self, conf_level: float = 0.95) -> pd.DataFrame:
+        """One row a cell: alpha with its limits, and the likelihood ratio test of alpha = 0 (statistic, p_value).
+
+        alpha is the variance of the factor of mean 1 that multiplies an analysis's expected foci (a study's, with
+        Splines(cluster="study")); of negative_binomial fits, that of an analysis in a voxel. 0: Poisson. Half of the
+        null distribution is 0, half chi-squared. Poisson fits of factors answer with the clustered family's.
+        """
+        from .inference.dispersion import dispersion
+
+        return dispersion(self, conf_level)
+
     def glance(self) -> pd.DataFrame:
         """One row on the whole: family, analyses, studies, foci, voxels, splines, phi, loglik, aic, converged, ..."""
         from .display.tables import overall

@@ -13,6 +13,7 @@ from formula_neuro.foci.request import FociRequest
 
 from .clustered_joint import ClusteredFound, Units
 from .corrected import Corrected
+from .dispersion import Dispersions, of_joint
 from .joint_engine import JointEngine
 from .simulation import drawn_totals, placed
 
@@ -23,6 +24,7 @@ class ClusteredEngine(JointEngine):
 
     clustered: ClusteredFound
     units: Units
+    smoothing: float
 
     def information(self, kind: str) -> Corrected:
         """Of (beta, gamma): expected, or observed with alpha estimated."""
@@ -34,6 +36,10 @@ class ClusteredEngine(JointEngine):
     def ratio(self) -> Array:
         """The frailties' means given the totals, (M,)."""
         return self.clustered.ratio
+
+    def dispersions(self) -> Dispersions:
+        """Of the cells' frailties."""
+        return of_joint(self.model, self.units, self.clustered, self.smoothing)
 
     def simulate(self, rng: np.random.Generator) -> FociRequest:
         """The request with foci drawn from the fit."""

@@ -37,7 +37,7 @@ def clustered_fit(asked: Problem, started: float) -> FociFit:
     return FociFit(
         request,
         "cbmr",
-        ClusteredEngine(maps.model, found, clustered, units),
+        ClusteredEngine(maps.model, found, clustered, units, maps.smoothing),
         loglik=found.loglik - log_factorials(request.located, asked.splined.basis.V),
         n_parameters=float(maps.edf.sum()) + len(found.gamma) + int((clustered.alpha > 0).sum()),
         fitted=found.fitted,
@@ -60,4 +60,4 @@ def units_of(asked: Problem) -> Units:
     group = np.zeros(int(unit.max()) + 1, dtype=np.intp)
     group[unit] = request.group
     counts = np.bincount(unit, weights=request.totals).astype(np.float64)
-    return Units(unit, group, len(request.cells), Counts(counts))
+    return Units(unit, group, len(request.cells), Counts(counts), np.zeros(len(request.cells), dtype=bool))

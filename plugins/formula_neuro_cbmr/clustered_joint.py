@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array
@@ -27,12 +28,19 @@ STEPS = 100
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """What shares a frailty: `unit` (M,) of each analysis, `group` (K,) whose alpha each unit has, their counts."""
+    """What shares a frailty: `unit` (M,) of each analysis, `group` (K,) whose alpha each unit has, their counts.
+
+    `held` (groups,) marks groups whose alpha is 0 whatever the data.
+    """
 
     unit: Index
     group: Index
     groups: int
     counts: Counts
+    held: NDArray[np.bool_]
+
+    def holding(self, held: NDArray[np.bool_]) -> Units:
+        return replace(self, held=held)
 
     def sums(self, values: Array) -> Array:
         """Over the analyses of each unit, (K, ...)."""
@@ -43,7 +51,7 @@ class Units:
     def best_alpha(self, means: Array) -> Array:
         """Of every group, given the units' expected totals (K,)."""
         found = np.zeros(self.groups)
-        for g in range(self.groups):
+        for g in np.flatnonzero(~self.held):
             mine = self.group == g
             found[g] = frailty.best(Counts(self.counts.t[mine]), means[mine])
         return found

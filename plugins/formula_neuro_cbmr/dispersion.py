@@ -1,51 +1,67 @@
-"""Whether frailties vary at all: likelihood ratio tests of alpha = 0, which lies at the edge of what alpha can be."""
+"""Whether counts vary more than Poisson's: likelihood ratios of alpha = 0, cell by cell."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from numpy.typing import NDArray
 
 from formula_neuro.family import Array
 
 from .clustered import clustered_level
+from .clustered_joint import ClusteredFound, Units, clustered_joint
+from .joint import Joint, JointFound
+from .poisson import newton
+from .problem import Problem
 from .totals import Level, Totals
+from .voxel_maps import VoxelMaps, voxel_cells
 
 
 @dataclass(frozen=True, eq=False)
-class DispersionTest:
-    """By group: alpha, the standard error of its logarithm, the statistic 2 (l - l at alpha = 0) and its p value."""
+class Dispersions:
+    """By cell: alpha, the standard error of its logarithm (NaN at 0) and 2 (l - l at alpha = 0), the others free."""
 
-    group: tuple[str, ...]
     alpha: Array
     log_se: Array
     statistic: Array
-    p_value: Array
-
-    def interval(self, level: float = 0.95) -> tuple[Array, Array]:
-        """Of alpha, by the normal distribution of its logarithm; NaN where alpha is 0."""
-        width = np.sqrt(chi2.ppf(level, 1)) * self.log_se
-        return self.alpha * np.exp(-width), self.alpha * np.exp(width)
 
 
-def dispersion_tests(totals: Totals, level: Level) -> DispersionTest:
-    """A test a group, the other groups' variances free; `level` is the fit with all free.
+def of_totals(totals: Totals, level: Level) -> Dispersions:
+    """Of frailties of totals; `level` is the fit with all variances free."""
 
-    Half of the null distribution is 0, half chi-squared with one degree of freedom (Self & Liang 1987, case 5).
-    """
-    groups = totals.groups
-    statistic = np.zeros(groups)
-    for j in np.flatnonzero(level.alpha > 0):
-        without = clustered_level(totals, poisson=(np.arange(groups) == j) | (level.alpha == 0))
-        statistic[j] = max(0.0, 2 * (level.loglik - without.loglik))
-    return DispersionTest(totals.names[:groups], level.alpha, level.alpha_se, statistic, edge_p(statistic))
+    def without(held: NDArray[np.bool_]) -> float:
+        return clustered_level(totals, poisson=held).loglik
+
+    return Dispersions(level.alpha, level.alpha_se, np.array([*_ratios(level.alpha, level.loglik, without)]))
 
 
-def edge_p(statistic: Array) -> Array:
-    """P values under half a point mass at 0 and half a chi-squared with one degree of freedom; 1 at 0.
+def of_joint(model: Joint, units: Units, free: ClusteredFound, smoothing: float) -> Dispersions:
+    """Of frailties where the likelihood does not split; `free` is the fit with all variances free."""
 
-    >>> edge_p(np.array([0.0, 2.705543454095404])).round(6).tolist()
-    [1.0, 0.05]
-    """
-    return np.where(statistic > 0, chi2.sf(statistic, 1) / 2, 1.0)
+    def value(found: JointFound) -> float:
+        return found.loglik - 0.5 * smoothing * sum(map(model.problem.splined.penalty.roughness, found.beta))
+
+    def without(held: NDArray[np.bool_]) -> float:
+        return value(clustered_joint(model, units.holding(held), free.found, smoothing).found)
+
+    ratios = np.array([*_ratios(free.alpha, value(free.found), without)])
+    return Dispersions(free.alpha, free.alpha_se, ratios)
+
+
+def of_voxels(maps: VoxelMaps, problem: Problem) -> Dispersions:
+    """Of voxel totals, against Poisson maps of the same smoothing."""
+    alpha, log_se = (np.array([getattr(one, name) for one in maps.found]) for name in ("alpha", "alpha_se"))
+    roughness, ratios = problem.splined.penalty.roughness, []
+    for cell, one in zip(voxel_cells(problem), maps.found, strict=True):
+        poisson = newton(cell.poisson, problem.splined, maps.smoothing)
+        rougher = roughness(one.b) - roughness(poisson.b)
+        ratios.append(max(0.0, 2 * (one.loglik - poisson.loglik) - maps.smoothing * rougher))
+    return Dispersions(alpha, log_se, np.array(ratios))
+
+
+def _ratios(alpha: Array, loglik: float, without: Callable[[NDArray[np.bool_]], float]) -> Iterator[float]:
+    for j in range(len(alpha)):
+        held = (np.arange(len(alpha)) == j) | (alpha == 0)
+        yield max(0.0, 2 * (loglik - without(held))) if alpha[j] > 0 else 0.0

@@ -20,6 +20,8 @@ from formula_neuro.foci.fit import FociFit
 from formula_neuro.foci.request import FociRequest
 
 from . import totals as level_scores
+from .clustered import clustered_level
+from .dispersion import Dispersions, of_totals
 from .gram import Gram
 from .problem import Index, Problem, added
 from .shapes import Shapes
@@ -156,6 +158,11 @@ class SplitEngine:
             cells[g] = one.A.solve(rest) + level[g]
         maps = np.tensordot(self.to_maps, cells, axes=1).reshape(C * P, m)
         return np.vstack([maps, level[len(cells) :]])
+
+    def dispersions(self) -> Dispersions:
+        """Of the frailties of totals, by pattern; those of the clustered family for the other ones too."""
+        clustered = self.problem.request.family.name == "clustered_negative_binomial"
+        return of_totals(self.totals, self.level if clustered else clustered_level(self.totals))
 
     def simulate(self, rng: np.random.Generator) -> FociRequest:
         """The request with foci drawn from the fit; raises Unable where the family is no distribution."""

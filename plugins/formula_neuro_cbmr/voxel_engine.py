@@ -14,6 +14,7 @@ from formula_neuro.foci.engine import KINDS
 from formula_neuro.foci.fit import FociFit
 from formula_neuro.foci.request import FociRequest
 
+from .dispersion import Dispersions, of_voxels
 from .gram import Gram
 from .problem import Index, Problem, added
 from .simulation import drawn_in_voxels, with_foci
@@ -127,6 +128,10 @@ class VoxelEngine:
         cells = np.tensordot(self.to_maps.T, right.reshape(C, P, m), axes=1)
         solved = np.stack([one.A.solve(cell) for one, cell in zip(self.maps.found, cells, strict=True)])
         return np.tensordot(self.to_maps, solved, axes=1).reshape(C * P, m)
+
+    def dispersions(self) -> Dispersions:
+        """Of the voxels' totals, by cell."""
+        return of_voxels(self.maps, self.problem)
 
     def simulate(self, rng: np.random.Generator) -> FociRequest:
         """The request with foci drawn from the fit."""
