@@ -47,8 +47,15 @@ def main(
 def fit(
     context: typer.Context,
     formula: Annotated[str, typer.Argument(help="As in R and lme4: 'lick ~ dff + (1|mouseID)'.")],
-    data: Annotated[Path, typer.Argument(help="A csv, tsv, txt or parquet file; of images also a BIDS folder.")],
-    family: Annotated[str, typer.Option(help="gaussian, binomial, poisson, ...; the link in brackets.")] = "gaussian",
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="A csv, tsv, txt or parquet file; of images also a BIDS folder; of foci a studyset, Sleuth text, ..."
+        ),
+    ],
+    family: Annotated[
+        str | None, typer.Option(help="gaussian (default), binomial, poisson (of foci the default), ...; see fn.fit.")
+    ] = None,
     estimator: Annotated[
         str | None, typer.Option(help="ml, reml, laplace, AGQ(10), 'spatial(gibbs, draws=2000)'; default: the model's.")
     ] = None,
@@ -58,18 +65,18 @@ def fit(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the tables, or the maps, here.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
     crosscheck: Annotated[bool, typer.Option("--crosscheck", help="Refit in R and compare; 3 if they differ.")] = False,
-    mask: Annotated[Path | None, typer.Option(metavar="IMAGE", help="Of images: the voxels to fit.")] = None,
+    mask: Annotated[Path | None, typer.Option(metavar="IMAGE", help="Of images and foci: the voxels to fit.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Of images: from which value on a voxel counts as 1.")] = None,
     min_count: Annotated[int, typer.Option(help="Of masks: images that must be 1 in a voxel.")] = 1,
     resample: Annotated[str | None, typer.Option(help="Of images: to this grid, '2 mm' or a file's.")] = None,
-    layout: Annotated[str, typer.Option(help="Of maps in --out: bids, fsl or spm.")] = "bids",
+    layout: Annotated[str, typer.Option(help="Of maps in --out: bids, fsl or spm; of foci bids or nimare.")] = "bids",
     voxels: Annotated[int, typer.Option(help="Of maps: voxels that --crosscheck refits.")] = 200,
     workers: Annotated[int | None, typer.Option(help="Of images: processes.")] = None,
     seed: Annotated[int, typer.Option(help="Of models that draw random numbers, as spatial.")] = 1,
     device: Annotated[str, typer.Option(help="Of images: cpu or cuda.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Fit a formula to a table and print R's summary; where the response names images, in every voxel."""
+    """Fit a formula to a table and print R's summary; images in every voxel; foci, 'foci ~ s(group) + x', as maps."""
     from . import commands
 
     images = commands.ImageOptions(mask, threshold, min_count, resample, layout, voxels, workers, device)

@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import typer
 
 from . import registry
-from .display.json_words import agreement_record, fit_record, map_record, plain
+from .display.json_words import agreement_record, fit_record, foci_record, map_record, plain
 from .errors import FormulaError, NoBackend, RMissing, Unable
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .agreement import Agreement
+    from .foci.fit import FociFit
     from .maps.agreement import MapAgreement
     from .maps.fit import MapFit
     from .result import Fit
 
-Fitted: TypeAlias = Any  # a Fit or a MapFit, which answer the same verbs
+Fitted: TypeAlias = Any  # a Fit, a MapFit or a FociFit, which answer the same verbs
 FAILED, USAGE, DISAGREES, R_MISSING = 1, 2, 3, 4
 MANY = 12  # paths: more are counted
 
@@ -55,7 +56,7 @@ class FitOptions:
 
     formula: str
     data: Path
-    family: str
+    family: str | None
     estimator: str | None
     backend: str | None
     weights: str | None
@@ -160,7 +161,7 @@ def _data(options: FitOptions) -> Any:
     from .images.reading import read_images
     from .maps.asking import Asked, unread_request
 
-    family = as_family(options.family)
+    family = as_family(options.family or "gaussian")
     estimator = None if options.estimator is None else as_estimator(options.estimator)
     asked = Asked(
         options.formula,
@@ -184,10 +185,13 @@ def _data(options: FitOptions) -> Any:
 
 def _check_outputs(options: FitOptions) -> None:
     """Raise before the work starts where its results could not be written."""
-    from .maps.files.output import LAYOUTS
+    from .foci.files import LAYOUTS as OF_FOCI
+    from .foci.given import names_foci
+    from .maps.files.output import LAYOUTS as OF_IMAGES
 
-    if options.images.layout not in LAYOUTS:
-        raise ValueError(f"--layout {options.images.layout} is not known; there are {', '.join(LAYOUTS)}")
+    layouts = OF_FOCI if names_foci(options.formula) else OF_IMAGES
+    if options.images.layout not in layouts:
+        raise ValueError(f"--layout {options.images.layout} is not known; there are {', '.join(layouts)}")
     if options.images.voxels < 1:
         raise ValueError(f"--voxels is how many voxels are refitted, 1 or more; got {options.images.voxels}")
     if options.report is not None:
@@ -209,7 +213,7 @@ def _finish(m: Fitted, options: FitOptions, as_json: bool) -> None:
         typer.echo(f"\n{check}")
     written = _write(m, options, check)
     if as_json:
-        record = (map_record(m) if m.request.of_images else fit_record(m)) | {
+        record = _record(m) | {
             "crosscheck": agreement_record(check),
             "written": written,
         }
@@ -221,8 +225,22 @@ def _finish(m: Fitted, options: FitOptions, as_json: bool) -> None:
         raise typer.Exit(DISAGREES)
 
 
+def _of_foci(m: Fitted) -> bool:
+    return bool(getattr(m.request, "of_foci", False))
+
+
+def _record(m: Fitted) -> dict[str, Any]:
+    if _of_foci(m):
+        return foci_record(m)
+    return map_record(m) if m.request.of_images else fit_record(m)
+
+
 def _words(m: Fitted) -> tuple[str, str]:
     """The summary, and what was found on the way."""
+    if _of_foci(m):
+        from .foci.display import words as of_foci
+
+        return of_foci.body(m), of_foci.ending(m)
     if m.request.of_images:
         from .maps.display import words
 
@@ -250,7 +268,7 @@ def _write(m: Fitted, options: FitOptions, check: Agreement | MapAgreement | Non
     if options.report is not None:
         written.append(m.report(options.report, crosscheck=check))
     if options.out is not None:
-        written += _maps(m, options) if m.request.of_images else _tables(m, options.out)
+        written += _maps(m, options) if m.request.of_images or _of_foci(m) else _tables(m, options.out)
     if written:
         inside = [path for path in written if Path(path).parent == options.out]
         shown = [p for p in written if p not in inside] + [f"{len(inside)} files in {options.out}"]
@@ -258,7 +276,7 @@ def _write(m: Fitted, options: FitOptions, check: Agreement | MapAgreement | Non
     return written
 
 
-def _maps(m: MapFit, options: FitOptions) -> list[str]:
+def _maps(m: MapFit | FociFit, options: FitOptions) -> list[str]:
     folder = options.out
     assert folder is not None
     paths = m.to_nifti(folder, options.images.layout)

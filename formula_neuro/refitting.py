@@ -38,7 +38,7 @@ def refit(
 ) -> Any:
     """Fit the model again with what is named here changed; everything else is as it was given to fit().
 
-    Of maps too: fn.refit(v, estimator="ml") reads no image again.
+    Of maps and foci too: fn.refit(v, estimator="ml") reads no image again.
 
     formula: a new one, or a change of the old one in which `.` stands for what was there: ". ~ . - x + log(z)",
     "log(.) ~ .", "~ . - (1 | g)". data: another table; the same one otherwise.
@@ -62,12 +62,15 @@ def refit(
     if not isinstance(fit, Fit):
         if (optimizer, iterations, start) != (None, None, None):
             raise Unable(
-                "a model in every voxel is searched in one way: optimizer=, iterations= and start= are of tables"
+                "a model in every voxel, or of foci, is searched in one way: optimizer=, iterations= and start= are of "
+                "tables"
             )
+        from .foci.fit import FociFit
+        from .foci.refitting import refit_foci
         from .maps.refitting import Changes, refit_maps
 
         asked = (formula, data, family, estimator, backend, weights, offset, subset, contrasts, na_action)
-        return refit_maps(fit, Changes(*asked))
+        return refit_foci(fit, Changes(*asked)) if isinstance(fit, FociFit) else refit_maps(fit, Changes(*asked))
     old, given = fit.request, fit.request.design.given
     if given is None:
         raise Unable("this fit does not keep the data that it was made from, so it cannot be made again: call fit()")

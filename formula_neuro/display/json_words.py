@@ -9,6 +9,7 @@ from .fit_tables import ratio_name, ratios
 
 if TYPE_CHECKING:
     from ..agreement import Agreement
+    from ..foci.fit import FociFit
     from ..maps.agreement import MapAgreement
     from ..maps.fit import MapFit
     from ..result import Fit
@@ -38,6 +39,15 @@ def map_record(v: MapFit) -> dict[str, Any]:
     known = v.glance().to_dict("records")[0]
     record = {"formula": str(v.request.design.formula), **known, "messages": list(v.messages)}
     cleaned: dict[str, Any] = plain(record | {"coefficients": v.tidy().to_dict("records")})
+    return cleaned
+
+
+def foci_record(c: FociFit) -> dict[str, Any]:
+    """A meta-regression without its maps: the model, cells, moderators and messages."""
+    known = c.glance().to_dict("records")[0]
+    record = {"formula": str(c.request.design.formula), **known, "messages": list(c.messages)}
+    tables = {"cells": c.cell_table, "coefficients": c.tidy(), "terms": c.terms}
+    cleaned: dict[str, Any] = plain(record | {name: table.to_dict("records") for name, table in tables.items()})
     return cleaned
 
 

@@ -45,7 +45,7 @@ def as_estimator(given: str | Estimator | None, model: str = "") -> Estimator:
         return Jeffreys(float(match[2]))
     of_knots = re.fullmatch(r"\s*splines\s*\((.*)\)\s*", given, re.IGNORECASE) if isinstance(given, str) else None
     if of_knots is not None:
-        return Splines(of_knots[1])
+        return Splines(float(of_knots[1]) if re.fullmatch(r"[\d.]+", of_knots[1]) else of_knots[1])
     of_clusters = re.fullmatch(r"\s*gee\s*\((.*)\)\s*", given, re.IGNORECASE) if isinstance(given, str) else None
     if of_clusters is not None and 1 <= len(parts := [part.strip() for part in of_clusters[1].split(",")]) <= 3:
         return GEE(*parts)

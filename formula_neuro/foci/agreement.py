@@ -1,4 +1,4 @@
-"""The cross-check of a meta-regression: its totals by R's regression of counts, its maps by R's glm on a dense basis."""
+"""The cross-check of a meta-regression: its totals by R's regression of counts, its maps by glm on a dense basis."""
 
 from __future__ import annotations
 

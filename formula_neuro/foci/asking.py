@@ -98,7 +98,7 @@ def foci_request(asked: AskedOfFoci) -> FociRequest:
         brain=brain,
         messages=tuple(dict.fromkeys(messages)),
         running=asked.running,
-        layout=Layout(maps.columns, columns, asked.foci),
+        layout=Layout(maps.columns, columns, asked.foci, asked.contrasts),
     )
 
 

@@ -60,7 +60,8 @@ def about_places(foci: Foci, inside: Located, outside: Outside) -> Iterator[str]
 
 def about(foci: Foci, maps: SpatialPart, columns: Columns) -> tuple[str, ...]:
     """Notes on cells with few studies, moderators that hang on one analysis, levels that look alike."""
-    return (*_few(foci, maps), *_influential(foci, maps, columns), *_alike(maps), *_texts(columns))
+    zero = _zero_outside(columns)
+    return (*_few(foci, maps), *zero, *_influential(foci, maps, columns), *_alike(maps), *_texts(columns))
 
 
 def _few(foci: Foci, maps: SpatialPart) -> Iterator[str]:
@@ -76,6 +77,17 @@ def _few(foci: Foci, maps: SpatialPart) -> Iterator[str]:
             f"few studies: {', '.join(few)}; below {FEW} standard errors with studies as clusters are too small, and "
             "fn.permutation_test is safer"
         )
+
+
+def _zero_outside(columns: Columns) -> Iterator[str]:
+    """Moderators that are never near 0, where the maps are."""
+    for name, column in zip(columns.names, columns.matrix.T, strict=True):
+        low, high = float(column.min()), float(column.max())
+        if low > 0 or high < 0:
+            yield (
+                f"{name} runs from {low:g} to {high:g}, and intensity maps are those at 0: take scale({name}), whose 0 is "
+                "the mean (relative maps are the same)"
+            )
 
 
 def _influential(foci: Foci, maps: SpatialPart, columns: Columns) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ class Layout:
     maps: Columns
     moderators: Columns
     source: Foci
+    contrasts: Mapping[str, Any] | None = None  # as given to fit()
 
 
 @dataclass(frozen=True, eq=False)
