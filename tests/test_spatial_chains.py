@@ -17,12 +17,13 @@ from formula_neuro_spatial.gibbs import chains as running
 from formula_neuro_spatial.gibbs.chain import Plan
 from formula_neuro_spatial.gibbs.chains import gibbs
 from formula_neuro_spatial.gibbs.diagnostics import effective_size, rhat
-from formula_neuro_spatial.gibbs.moments import Kept, Pointwise, Running, fill, saved, split_rhat
+from formula_neuro_spatial.gibbs.moments import Kept, Running, fill, saved, split_rhat
 from formula_neuro_spatial.gibbs.streams import AFFINE, Streams
+from formula_neuro_spatial.gibbs.sweep import Sampler
 from formula_neuro_spatial.laplace import laplace
 
 sys.path.insert(0, str(Path(__file__).parent))
-from spatial_lattices import PROBIT, Q, lattice, masks
+from spatial_lattices import PROBIT, Q, design, lattice, masks
 
 SHORT = Plan(draws=12, chains=2, burn_in=3, thin=2)
 
@@ -43,17 +44,6 @@ def test_running_moments_are_those_of_all_draws() -> None:
     both = first.joined(second)
     assert np.allclose(both.means, x.mean(axis=0).T, rtol=1e-13)
     assert np.allclose(both.covariance[2], np.cov(x[:, :, 2].T), rtol=1e-9)
-
-
-def test_pointwise_sums_are_those_of_all_draws() -> None:
-    x = np.random.default_rng(1).normal(-900, 3, (40, 5))  # whose exponentials are 0
-    first, second = Pointwise.empty(5), Pointwise.empty(5)
-    for number, loglik in enumerate(x):
-        (first if number < 15 else second).add(torch.from_numpy(loglik))
-    both = first.joined(second)
-    peak = x.max(axis=0)
-    assert np.allclose(both.log_mean, peak + np.log(np.exp(x - peak).mean(axis=0)), rtol=1e-13)
-    assert np.allclose(both.moments.variance.ravel(), x.var(axis=0, ddof=1), rtol=1e-10)
 
 
 def test_rhat_of_voxels_is_that_of_their_traces() -> None:
@@ -134,14 +124,28 @@ def test_one_device_serves_one_process() -> None:
         gibbs(lattice((3, 3, 2), n=20)[0], SHORT, Where(device="cuda", workers=2))
 
 
-def test_criteria_are_those_of_the_draws() -> None:
+def test_the_deviance_criterion_is_that_of_the_draws() -> None:
     model, _ = lattice((3, 3, 2), n=20)
-    plan = Plan(draws=30, chains=1, burn_in=5)
-    found = gibbs(model, plan)
+    found = gibbs(model, Plan(draws=30, chains=1, burn_in=5))
     mean = found.diagnostics.set_index("what").loc["deviance", "mean"]
     at_mean = -2 * model.likelihood.loglik(found.mean).sum()
     assert found.notes[0] == f"DIC {2 * mean - at_mean:.1f} ({mean - at_mean:.1f} effective parameters)"
-    assert found.notes[1].startswith("WAIC")
+
+
+def test_the_widely_applicable_criterion_is_that_of_the_draws() -> None:
+    model, Y = lattice((3, 3, 2), n=20)
+    sampler, b = Sampler.of(model), []
+    state = sampler.start(np.zeros((len(Y), 2)), 10 * np.eye(2))
+    for number in range(200):
+        state, _ = sampler.sweep(state, Streams(1, 0), number)
+        b.append(state.b)
+    draws = np.array(b)[20:]
+    logs = stats.norm.logcdf((2.0 * Y - 1) * (draws @ design(model).T))
+    covariance = np.array([np.cov(x.T) for x in draws.transpose(1, 0, 2)])
+    density, variance = model.likelihood.predictive(draws.mean(axis=0), covariance)
+    # the same draws: what differs is that the normal distribution stands for theirs
+    assert density.sum() == pytest.approx(np.log(np.exp(logs).mean(axis=0)).sum(), rel=0.002)
+    assert variance.sum() == pytest.approx(logs.var(axis=0, ddof=1).sum(), rel=0.05)
 
 
 def test_monte_carlo_errors_are_those_of_repeated_runs() -> None:

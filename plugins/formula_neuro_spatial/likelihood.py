@@ -26,6 +26,7 @@ from .tails import Tails, log_likelihood
 READ = 1_000_000  # rows times voxels that are read at once
 AT_ONCE = 50_000  # and worked on: what a processor's cache holds is twice as quick
 HELD = 1 << 30  # bytes of successes at nodes that are kept; more are counted anew at every pass
+SPREAD = 9  # nodes of an integral over a linear predictor's normal distribution
 Block = Callable[[int, int], NDArray[np.uint8]]  # first, last -> masks (C, n)
 Indices = NDArray[np.intp]
 
@@ -118,6 +119,13 @@ class Likelihood:
         """The posterior mean of the share of images with an event (V,), b normal with these means and covariances."""
         return self._asked(_incidence, b, covariance)[0]
 
+    def predictive(self, b: Array, covariance: Array) -> tuple[Array, Array]:
+        """Of every voxel (V,), b normal with these means and covariances: the sum over images of the logarithm of the
+        mean probability of their values, and that of the variances of the logarithms of their probabilities.
+        """
+        density, variance = self._asked(_predictive, b, covariance)
+        return density, variance
+
     def _asked(self, question: Question, b: Array, *more: Array) -> list[Array]:
         """What a question answers of all voxels (V, ...): at nodes, but at all rows where these do not reach."""
 
@@ -186,6 +194,21 @@ def _skewness(sums: Sums, covariance: Array) -> tuple[Array, ...]:
 
 def _incidence(sums: Sums, covariance: Array) -> tuple[Array, ...]:
     return (special.ndtr(sums.eta / np.sqrt(1 + _variance(covariance, sums.X))) @ sums.m / sums.m.sum(),)
+
+
+def _predictive(sums: Sums, covariance: Array) -> tuple[Array, ...]:
+    variance = _variance(covariance, sums.X)
+    mean, centre = Tails.of(sums.eta / np.sqrt(1 + variance)), Tails.of(sums.eta)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(SPREAD)
+    first, second = np.zeros((2, *sums.eta.shape)), np.zeros((2, *sums.eta.shape))
+    for node, weight in zip(nodes, weights / weights.sum(), strict=True):
+        at = Tails.of(sums.eta + node * np.sqrt(variance))
+        away = np.array([at.log1 - centre.log1, at.log0 - centre.log0])
+        first += weight * away
+        second += weight * away**2
+    varying, failures = second - first**2, sums.m - sums.S
+    density = (sums.S * mean.log1 + failures * mean.log0).sum(axis=1)
+    return density, (sums.S * varying[0] + failures * varying[1]).sum(axis=1)
 
 
 def _variance(covariance: Array, X: Array) -> Array:

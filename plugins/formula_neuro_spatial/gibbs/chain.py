@@ -107,7 +107,6 @@ class Chains:
         T = torch.from_numpy(self.sampler.model.likelihood.rows.T).to(b.device)
         kept.positive.add_((T @ b > 0).to(torch.float64))
         kept.incidence.add_(state.field.local.incidence)
-        kept.pointwise.add(loglik)
         kept.sigma[draw] = torch.from_numpy(np.linalg.inv(state.Q))
         kept.level[draw] = b.mean(dim=1).cpu()
         kept.some[draw] = b[:, some.to(b.device)].T.reshape(-1).cpu()

@@ -70,36 +70,6 @@ class Running:
 
 
 @dataclass(frozen=True, eq=False)
-class Pointwise:
-    """Of the draws' log-likelihoods l of every voxel: mean and squares around it, and sums of exp(l - peak), (V,)."""
-
-    moments: Running
-    peak: Tensor
-    total: Tensor
-
-    @classmethod
-    def empty(cls, V: int, device: Any = "cpu") -> Pointwise:
-        return cls(Running.empty(1, V, device), zeros(device, V) - torch.inf, zeros(device, V))
-
-    def add(self, loglik: Tensor) -> None:
-        """In place."""
-        self.moments.add(loglik[None])
-        peak = torch.maximum(self.peak, loglik)
-        self.total.mul_((self.peak - peak).exp()).add_((loglik - peak).exp())
-        self.peak.copy_(peak)
-
-    def joined(self, other: Pointwise) -> Pointwise:
-        peak = torch.maximum(self.peak, other.peak)
-        total = self.total * (self.peak - peak).exp() + other.total * (other.peak - peak).exp()
-        return Pointwise(self.moments.joined(other.moments), peak, total)
-
-    @property
-    def log_mean(self) -> Array:
-        """The logarithm of the mean likelihood, (V,)."""
-        return np.asarray((self.peak + (self.total / self.moments.count).log()).cpu().numpy())
-
-
-@dataclass(frozen=True, eq=False)
 class Kept:
     """One chain: moments of its halves and of the means of batches, sums of b > 0 and of expected shares of events.
 
@@ -113,7 +83,6 @@ class Kept:
     batch: Tensor
     positive: Tensor
     incidence: Tensor
-    pointwise: Pointwise
     sigma: Tensor
     level: Tensor
     some: Tensor
@@ -126,7 +95,7 @@ class Kept:
         first, second, batches = (Running.empty(P, V, device) for _ in range(3))
         return cls(
             first, second, batches, zeros(device, P, V), zeros(device, P, V), zeros(device, V),
-            Pointwise.empty(V, device), zeros("cpu", draws, P, P), zeros("cpu", draws, P),
+            zeros("cpu", draws, P, P), zeros("cpu", draws, P),
             zeros("cpu", draws, some * P), zeros("cpu", draws, 1), zeros("cpu", 3),
         )  # fmt: skip
 

@@ -14,11 +14,10 @@ from ..answer import Answer
 from ..model import Model
 from .chain import Plan
 from .diagnostics import effective_size, rhat
-from .moments import Kept, Pointwise, Running, split_rhat
+from .moments import Kept, Running, split_rhat
 from .target import Target
 
 MET, ENOUGH = 1.05, 100  # R-hat at most, effective draws at least
-VARIABLE = 0.4  # variance of a log-likelihood above which WAIC is not to be relied on (Vehtari et al. 2017)
 
 
 def answer(model: Model, plan: Plan, chains: list[Kept], target: Target) -> Answer:
@@ -33,7 +32,7 @@ def answer(model: Model, plan: Plan, chains: list[Kept], target: Target) -> Answ
     sd = np.sqrt(np.diagonal(T @ covariance @ T.T, axis1=1, axis2=2))
     share = monte_carlo_error(model, plan, chains) / sd
     notes = (
-        *criteria(chains, whole, target), _met(table, apart, fine), _error(share, whole.means @ T.T / sd),
+        *criteria(model, chains, whole, target), _met(table, apart, fine), _error(share, whole.means @ T.T / sd),
         *_refused(plan, chains),
     )  # fmt: skip
     return Answer(
@@ -85,27 +84,20 @@ def monte_carlo_error(model: Model, plan: Plan, chains: list[Kept]) -> Array:
     return np.asarray(np.sqrt(variance))
 
 
-def criteria(chains: list[Kept], whole: Running, target: Target) -> tuple[str, ...]:
-    """The deviance information criterion and the widely applicable one, whose points are voxels.
+def criteria(model: Model, chains: list[Kept], whole: Running, target: Target) -> tuple[str, ...]:
+    """The deviance information criterion and the widely applicable one (Gelman et al. 2013, 7.2).
 
-    Given the coefficients voxels are independent, and a sum over the images of a voxel is at hand in every sweep; a sum
-    over the voxels of an image is not. WAIC is about all images of a voxel together, then.
+    The points of WAIC are the values of the images in every voxel. Their means and variances over the posterior are
+    those for normal distributions of the linear predictors, of which no sums over draws have to be kept.
     """
     everywhere = torch.arange(whole.mean.shape[1], device=whole.mean.device)
     at_mean = -2 * float(target.loglik(whole.mean, target.at(whole.mean, everywhere)).sum())
     mean = float(torch.cat([kept.deviance for kept in chains]).mean())
-    points = reduce(Pointwise.joined, [kept.pointwise for kept in chains])
-    variance = points.moments.covariance.ravel()
-    waic, above = -2 * (points.log_mean.sum() - variance.sum()), float((variance > VARIABLE).mean())
-    said = [
+    density, variance = model.likelihood.predictive(whole.means, whole.covariance)
+    return (
         f"DIC {2 * mean - at_mean:.1f} ({mean - at_mean:.1f} effective parameters)",
-        f"WAIC {waic:.1f} with voxels as its points ({variance.sum():.1f} effective parameters)",
-    ]
-    if above > 0.01:
-        said[1] += (
-            f"; not to be relied on, as {100 * above:.0f} % of the voxels' log-likelihoods vary more than {VARIABLE}"
-        )
-    return tuple(said)
+        f"WAIC {-2 * (density.sum() - variance.sum()):.1f} ({variance.sum():.1f} effective parameters)",
+    )
 
 
 def _met(table: pd.DataFrame, apart: float, fine: bool) -> str:
