@@ -31,8 +31,8 @@ class Spatial(Estimator):
     as the covariates are, which BLESS does not do. Voxels without an event are analysed: they borrow from neighbours.
 
     method: "laplace" (a normal approximation around the mode with a correction for skewness, Q by EM: the same numbers
-        at every call), or "gibbs" (sampling, exact but for Monte Carlo error; where events are rarer than some per cent
-        chains need tens of thousands of sweeps, and say where they have not met).
+        at every call), or "gibbs" (sampling, exact but for Monte Carlo error, with chains that say whether they
+        have met; workers= runs them side by side, device= on a GPU, and a run that was cut short goes on where it was).
     draws: laplace: draws for the covariances (default 32); gibbs: sweeps kept of every chain (1000).
     chains, burn_in, thin: of gibbs: chains (4), sweeps left out first (1000), and of how many one is kept (1).
     prior_df: P + 1 by default, the smallest whole number with a proper prior; see above.

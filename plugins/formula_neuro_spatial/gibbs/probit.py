@@ -67,8 +67,11 @@ class Design:
         return torch.addmm(self.offset, b.T, self.X.T, out=out)
 
 
-def local(design: Design, eta: Tensor, S: Tensor, room: list[Tensor]) -> Local:
-    """What Local holds at linear predictors eta (U, K) for successes S (U, K); `room` is six arrays like them."""
+def local(design: Design, eta: Tensor, S: Tensor, room: list[Tensor], furthest: float) -> Local:
+    """What Local holds at linear predictors eta (U, K), `furthest` from 0 at most, for successes S (U, K).
+
+    `room` is six arrays like eta.
+    """
     p, q, log1, log0, t, failures = room
     torch.mul(eta, sqrt(0.5), out=t)
     torch.special.erfc(t, out=q).mul_(0.5)
@@ -79,7 +82,7 @@ def local(design: Design, eta: Tensor, S: Tensor, room: list[Tensor]) -> Local:
     t.mul_(t).neg_().exp_().mul_(1 / sqrt(2 * pi))
     torch.div(t, p, out=p)  # phi / Phi of eta and of -eta from here on
     torch.div(t, q, out=q)
-    if float(eta.abs().max()) > FAR:
+    if furthest > FAR:
         _mend(eta, p, log1)
         _mend(-eta, q, log0)
     torch.sub(design.trials, S, out=failures)

@@ -75,7 +75,7 @@ class Target:
             found = self._by(self.rows, b, voxels)[0]
         else:
             found, range_ = self._by(self.few, b, voxels)
-            far = torch.nonzero(range_ > self.reach)[:, 0] if np.isfinite(self.reach) else voxels[:0]
+            far = torch.nonzero(range_ > self.reach)[:, 0]
             if len(far):
                 found.put(far, self._by(self.rows, b[:, far], voxels[far])[0])
         if self.anchor is not None:
@@ -96,11 +96,11 @@ class Target:
             at = slice(first, min(first + step, U))
             size = at.stop - first
             design.eta(b[:, at], eta[:size])
-            if design is self.few and np.isfinite(self.reach):
-                low, high = torch.aminmax(eta[:size], dim=1)
-                range_[at] = high - low
+            low, high = torch.aminmax(eta[:size], dim=1)
+            range_[at] = high - low
+            furthest = max(float(high.max()), -float(low.min()))
             S = self._successes(design, voxels[at])
-            found.put(at, local(design, eta[:size], S, [x[:size] for x in room]))
+            found.put(at, local(design, eta[:size], S, [x[:size] for x in room], furthest))
         return found, range_
 
     def _successes(self, design: Design, voxels: Tensor) -> Tensor:
