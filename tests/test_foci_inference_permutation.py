@@ -1,4 +1,4 @@
-"""Score permutation and random signs: Welch's statistic against oracles, and what tests over the brain answer."""
+"""Score permutation and drawing of studies: Welch's statistic against oracles, and what tests over the brain answer."""
 
 from __future__ import annotations
 
@@ -103,11 +103,11 @@ def test_clusters_and_tfce_are_those_of_images(fit, statistic) -> None:
     assert np.nanmin(test.p) >= 0.02
 
 
-def test_a_cell_by_itself_is_tested_by_random_signs(fit) -> None:
+def test_a_cell_by_itself_is_tested_by_drawing_studies(fit) -> None:
     test = fn.permutation_test(fit, "b", n=199)
     homogeneous = fn.homogeneity(fit)["b"]
     np.testing.assert_allclose(test.contrast.values["z"], homogeneous.values["z"])
-    assert test.tail == "greater" and "random signs" in test.messages[0]
+    assert test.tail == "greater" and "drawn with replacement" in test.messages[0]
     again = fn.permutation_test(fit, homogeneous, n=199)
     np.testing.assert_array_equal(again.p, test.p)
     with pytest.raises(ValueError, match="within="):

@@ -47,7 +47,7 @@ def permutation_test(
     itself, "a" or fn.homogeneity(c)["a"], tested against chance with tail "greater". what: "intensity" (the default; of
     a cell by itself "shape") or "shape" (where, not how many). Comparisons permute the labels of studies: Welch's
     statistic of what each study adds to the map of a null model, fitted once (exact where there are no moderators and
-    studies have one analysis each). A cell by itself: random signs of the studies' scores (approximate).
+    studies have one analysis each). A cell by itself: studies drawn with replacement (approximate).
 
     >>> import formula_neuro as fn
     >>> s = fn.simulate_lesions(60, reference=fn.lesion_reference(spacing=12), seed=1)

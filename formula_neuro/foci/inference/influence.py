@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import special
 
 from ...errors import DataError
 from ...family import Array
 from ...maps.inference.clusters import members
+from .scores import in_rows
 from .wald import terms
 
 if TYPE_CHECKING:
@@ -25,23 +27,29 @@ if TYPE_CHECKING:
 COLUMNS = ("cluster", "x", "y", "z", "peak_z", "study", "foci", "change", "share", "z_without")
 
 
-def influences(contrast: FociContrast, voxels: Any = slice(None)) -> Array:
+def influences(contrast: FociContrast, voxels: Any = slice(None)) -> NDArray[Any]:
     """What the estimate of a contrast of one row would lose without each study, (K, V) of these voxels."""
     fit = contrast.foci_fit
     if len(contrast.matrix) > 1:
         raise DataError("influence is of one row; take contrast.row(0)")
     rows, weights = terms(fit, contrast.hypothesis, contrast.what)
-    (r, C), P = rows.shape, fit.engine.b.shape[1]
+    C, P = fit.engine.b.shape
     solved = fit.engine.solve(np.ascontiguousarray(fit.engine.scores().T))[: C * P].reshape(C, P, -1)
+    K, V = solved.shape[2], len(fit.brain.voxels[voxels])
     if contrast.what == "intensity":
-        combined = np.einsum("r,rc,cpk->kp", weights[0], rows, solved)
-        return np.asarray(fit.engine.expand(combined)[:, voxels])
-    centers = special.softmax(fit.engine.expand(rows @ fit.engine.b), axis=1)
-    out = 0.0
-    for j in range(r):
-        L = fit.engine.expand(np.einsum("c,cpk->kp", rows[j], solved))
-        out = out + weights[0, j] * (L[:, voxels] - (L @ centers[j])[:, None])
-    return np.asarray(out)
+        rows, weights = weights @ rows, np.ones((1, 1))
+        centers = np.zeros((1, len(fit.brain.voxels)))
+    else:
+        centers = special.softmax(fit.engine.expand(rows @ fit.engine.b), axis=1)
+
+    def made(studies: slice) -> Array:
+        out = np.zeros((studies.stop - studies.start, V))
+        for row, weight, center in zip(rows, weights[0], centers, strict=True):
+            L = fit.engine.expand(np.einsum("c,cpk->kp", row, solved[:, :, studies]))
+            out += weight * (L[:, voxels] - (L @ center)[:, None])
+        return out
+
+    return in_rows(made, K, V)
 
 
 def study_names(fit: FociFit) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,11 @@ WORDS = {
     "fisher": "expected information",
     "observed": "observed information",
     "robust": "of the studies' scores (sandwich, CR1)",
+    "jackknife": "of the studies' scores, leaving out each study to first order (CR3)",
 }
+
+
+OVER_STUDIES = ("robust", "jackknife")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +39,10 @@ class ModeratorPrecision:
 def moderator_precision(fit: FociFit, covariance: str | None = None) -> ModeratorPrecision:
     """The covariance of the moderators that a word names, or the fit's default.
 
-    covariance: "quasi" (t on analyses less columns), "robust" (t on studies less columns), "fisher" or "observed"
-    (normal). By default poisson and quasipoisson have "quasi", and "robust" where studies have several analyses; other
-    families, whose variance is their own, "fisher", and "robust" where studies have several analyses.
+    covariance: "quasi" (t on analyses less columns), "robust" or "jackknife" (t on studies less columns), "fisher" or
+    "observed" (normal). By default poisson and quasipoisson have "quasi", other families, whose variance is their own,
+    "fisher", and all of them "jackknife" where studies have several analyses: it keeps a test's size with few studies,
+    where "robust" is too small.
     """
     word = default(fit) if covariance is None else covariance
     if word not in WORDS:
@@ -44,7 +50,7 @@ def moderator_precision(fit: FociFit, covariance: str | None = None) -> Moderato
     if word == "quasi" and fit.family.name not in ("poisson", "quasipoisson"):
         raise ValueError(
             f"covariance='quasi' scales Poisson's variance, and {fit.family} has one of its own; there are fisher, "
-            "observed, robust"
+            "observed, robust, jackknife"
         )
     if word == "quasi":
         if fit.df_resid < 1 or not np.isfinite(fit.phi):
@@ -53,13 +59,23 @@ def moderator_precision(fit: FociFit, covariance: str | None = None) -> Moderato
                 f"{len(fit.names)} moderators; take covariance='fisher'"
             )
         return ModeratorPrecision(fit.phi * fit.engine.moderator_covariance("fisher"), float(fit.df_resid), word)
-    df = float(max(fit.n_studies - (fit.nobs - fit.df_resid), 1)) if word == "robust" else np.inf
+    df = float(max(fit.n_studies - (fit.nobs - fit.df_resid), 1)) if word in OVER_STUDIES else np.inf
+    if word == "jackknife":
+        return ModeratorPrecision(ability(fit)(), df, word)
     return ModeratorPrecision(fit.engine.moderator_covariance(word), df, word)
 
 
 def default(fit: FociFit) -> str:
     """The word of the covariance of moderators that is reported unless another is asked for."""
     if fit.n_studies < fit.nobs:
-        return "robust"
+        return "robust" if getattr(fit.engine, "jackknife", None) is None else "jackknife"
     vary = not fit.phi < SAME  # totals that are all as fitted have no dispersion to scale by
     return "quasi" if fit.family.name in ("poisson", "quasipoisson") and vary else "fisher"
+
+
+def ability(fit: FociFit) -> Callable[[], Array]:
+    """The engine's jackknife; raises Unable where it has none."""
+    found: Callable[[], Array] | None = getattr(fit.engine, "jackknife", None)
+    if found is None:
+        raise Unable(f"this {fit.family.name} fit cannot leave out studies one by one; take covariance='robust'")
+    return found

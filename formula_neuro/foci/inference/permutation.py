@@ -1,7 +1,7 @@
-"""Family-wise error over the brain for foci: studies' labels permuted, or their scores' signs drawn.
+"""Family-wise error over the brain for foci: studies' labels permuted, or studies drawn with replacement.
 
-Comparisons: the null model is fitted once, and labels move by study (welch.py). Homogeneity: the scores of the fitted
-model are drawn with random signs, study by study (a wild bootstrap; Liu 1988), as nothing can be permuted.
+Comparisons: the null model is fitted once, and labels move by study (welch.py). Homogeneity: as nothing can be
+permuted, studies are drawn with replacement, and z is studentized in every draw (Efron and Tibshirani 1993, ch. 12).
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ from .homogeneity import of_cell
 from .hypotheses import Hypothesis, check_comparison, hypotheses
 from .influence import influences
 from .scores import NullScores, centred, comparable, null_scores, values_of
-from .welch import Compared, Permuted
+from .welch import BLOCK, Compared, Permuted
 
 if TYPE_CHECKING:
     from ..fit import FociFit
 
-BLOCK = 1024  # voxels at a time, which a processor's own memory holds
-SMALL = 20_000_000  # numbers of L, above which they are kept in single precision
+LOWEST = -40.0  # z of a draw that leaves no intensity: no study that reaches the voxel is in it
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,21 +60,28 @@ class OfStudies(Resampling):
 
 
 @dataclass(frozen=True, eq=False)
-class OfSigns(Resampling):
-    """Signs of the studies' influences L (K, V) drawn; draw 0 are the data, z (V,)."""
+class OfDraws(Resampling):
+    """Studies drawn with replacement, each K of K: how their influences L (K, V) move a log intensity; draw 0 is z.
+
+    With the draw's counts W of the studies, s = sum_k (W_k - 1) L_k is what the intensity gains (a share of it), and
+    z* = (1 + s) log(1 + s) / sqrt(sum_k W_k (L_k - s / K)^2), as z is a logarithm over its standard error.
+    """
 
     L: NDArray[Any]
     z: Array
 
     def statistics(self, first: int, last: int) -> Array:
         K = len(self.L)
-        signs = np.array([np.random.default_rng([self.seed, i]).choice((-1.0, 1.0), K) for i in range(first, last)])
+        W = np.array(
+            [np.random.default_rng([self.seed, i]).multinomial(K, np.full(K, 1 / K)) for i in range(first, last)]
+        )
         found = np.empty((self.voxels, last - first))
         for start in range(0, self.voxels, BLOCK):
             part = np.asarray(self.L[:, start : start + BLOCK], dtype=np.float64)
-            sums = part.T @ signs.T
-            spread = (part**2).sum(axis=0)[:, None] - sums**2 / K
-            found[start : start + BLOCK] = sums / np.sqrt(np.maximum(spread, 1e-300) * K / (K - 1))
+            s, squares = (W - 1.0) @ part, W @ part**2
+            with np.errstate(divide="ignore", invalid="ignore"):
+                z = (1 + s) * np.log1p(s) / np.sqrt((squares - s**2 / K) * K / (K - 1))
+            found[start : start + BLOCK] = np.where(np.isfinite(z), z, LOWEST).T
         if first == 0:
             found[:, 0] = self.z
         return found
@@ -102,24 +108,24 @@ def permuted_foci(
 ) -> PermutationTest:
     """Test a hypothesis about foci in all voxels at once; see permutation_test()."""
     began = time.perf_counter()
-    asked, shown, signs = _asked(fit, hypothesis, what)
-    side = tail or ("greater" if signs else "both")
+    asked, shown, alone = _asked(fit, hypothesis, what)
+    side = tail or ("greater" if alone else "both")
     check(n, statistic, side, connectivity, cluster_threshold, len(asked.matrix))
     height = _height(cluster_threshold, int(np.linalg.matrix_rank(asked.matrix)))
     compared = (fit.brain, seed, statistic, side, height, connectivity)
     how: Resampling
-    if signs:
+    if alone:
         if within is not None:
-            raise ValueError("within= is of permutations; homogeneity is tested by random signs of the studies' scores")
-        contrast, words = of_cell(fit, asked.label, shown), _about_signs(fit)
-        how = OfSigns(*compared, _held(influences(contrast)), contrast.values["z"])
+            raise ValueError("within= is of permutations; homogeneity is tested by drawing studies with replacement")
+        contrast, words = of_cell(fit, asked.label, shown), _about_draws(fit)
+        how = OfDraws(*compared, influences(contrast), contrast.values["z"])
     else:
         found = null_scores(fit, asked, shown)
         groups, words = _exchangeable(fit, found, within)
-        how = OfStudies(*compared, _held(found.maps()), found.by, found.cell, found.x, groups)
+        how = OfStudies(*compared, found.maps(), found.by, found.cell, found.x, groups)
         contrast = tested(fit, asked, shown, "robust", "wald")
     extremes = resampled(how, n, workers, progress)
-    if not signs:
+    if not alone:
         own = values_of(extremes.observed, len(found.by.W))
         wald = {k: v for k, v in contrast.values.items() if k in ("estimate", "se")}
         contrast = FociContrast(
@@ -134,22 +140,22 @@ def permuted_foci(
 def _asked(fit: FociFit, given: Any, what: str | None) -> tuple[Hypothesis, str, bool]:
     """The hypothesis, what of intensities it is about, and whether it is one of homogeneity."""
     if isinstance(given, FociContrast):
-        asked, shown, signs = given.hypothesis, what or given.what, given.tail == "greater"
+        asked, shown, alone = given.hypothesis, what or given.what, given.tail == "greater"
     elif isinstance(given, str) and given in fit.cells:
         return of_cell(fit, given).hypothesis, what or "shape", True
     else:
         read = hypotheses(fit, given)
         if not isinstance(read, Hypothesis):
             raise ValueError("a permutation test is of one hypothesis; test those of a family one by one")
-        asked, shown, signs = read, what or "intensity", False
+        asked, shown, alone = read, what or "intensity", False
     if not asked.spatial:
         raise ValueError(f"{asked.label} acts on the whole brain, so that it has no map to permute; use fn.contrast")
-    if not signs:
+    if not alone:
         check_comparison(fit, asked)
         reason = comparable(fit, asked)
         if reason:
             raise Unable(f"{asked.label} cannot be permuted: {reason}")
-    return asked, shown, signs
+    return asked, shown, alone
 
 
 def _exchangeable(fit: FociFit, found: NullScores, within: Any) -> tuple[tuple[NDArray[np.intp], ...], tuple[str, ...]]:
@@ -189,13 +195,8 @@ def _within(fit: FociFit, found: NullScores, within: Any) -> tuple[Array, tuple[
     return codes.astype(float), (f"permuted within {len(np.unique(codes))} groups of {within}",)
 
 
-def _about_signs(fit: FociFit) -> tuple[str, ...]:
-    return (f"random signs of the scores of {fit.n_studies:,} studies (wild bootstrap): approximate",)
-
-
-def _held(L: Array) -> NDArray[Any]:
-    """L in memory, in half of it where it is large."""
-    return L.astype(np.float32) if L.size > SMALL else L
+def _about_draws(fit: FociFit) -> tuple[str, ...]:
+    return (f"{fit.n_studies:,} studies drawn with replacement, z studentized in each draw (bootstrap): approximate",)
 
 
 def _height(z: float, q: int) -> float:

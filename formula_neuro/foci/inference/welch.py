@@ -15,13 +15,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ...family import Array
 
 Index = NDArray[np.intp]
+BLOCK = 1024  # voxels at a time, which a processor's own memory holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +59,20 @@ class Compared:
         return N, D @ (self.W * f / N).T
 
 
-def welch(L: Array, by: Compared) -> Array:
+def welch(L: NDArray[Any], by: Compared) -> Array:
     """The statistic in every voxel from L (J, V): (V,) z of one row, chi-squared of several."""
+    blocks = range(0, L.shape[1], BLOCK)
+    return np.concatenate([_welch(np.asarray(L[:, v : v + BLOCK], dtype=np.float64), by) for v in blocks])
+
+
+def _welch(L: Array, by: Compared) -> Array:
     N, a = by.weights(by.D)
     theta = by.D.T @ L / N[:, None]
     e = L - by.T[:, None] * (by.D @ theta)
-    K = int(by.study.max()) + 1
-    sums = np.zeros((len(by.W), K, L.shape[1]))
-    for r in range(len(by.W)):
-        np.add.at(sums[r], by.study, a[:, r, None] * e)
-    return quadratic(by.W @ theta, np.einsum("rkv,skv->rsv", sums, sums))
+    J, of_study = len(by.T), by.study
+    sums = [sparse.csr_array((weights, (of_study, np.arange(J)))) @ e for weights in a.T]
+    variance = np.array([[(one * other).sum(axis=0) for other in sums] for one in sums])
+    return quadratic(by.W @ theta, variance)
 
 
 @dataclass(frozen=True, eq=False)
