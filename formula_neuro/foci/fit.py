@@ -136,8 +136,9 @@ class FociFit:
         """One row a global moderator: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
 
         Estimates are log ratios of the number of foci in the whole brain (ratios with exponentiate=True).
-        covariance: "quasi" (Poisson's times the dispersion of the totals), "robust" (studies as clusters), "fisher" or
-        "observed"; by default "quasi" for poisson, "robust" where studies have several analyses, "fisher" otherwise.
+        covariance: "quasi" (Poisson's times the dispersion of the totals), "robust" (studies as clusters), "jackknife"
+        (the same by leaving out each study, CR3), "fisher" or "observed"; by default "quasi" for poisson, "jackknife"
+        where studies have several analyses, "fisher" otherwise.
         """
         from .display.tables import moderators
 

@@ -15,6 +15,7 @@ from .clustered_joint import ClusteredFound, Units
 from .corrected import Corrected
 from .dispersion import Dispersions, of_joint
 from .joint_engine import JointEngine
+from .problem import Index
 from .simulation import drawn_totals, placed
 
 
@@ -31,6 +32,13 @@ class ClusteredEngine(JointEngine):
         if kind not in KINDS:
             raise DataError(f"covariance={kind!r} is not known; there are {', '.join(KINDS)}")
         return self.clustered.observed if kind == "observed" else self.clustered.expected
+
+    @property
+    def frailties(self) -> tuple[Index, Array]:
+        """The unit of every analysis (M,), and what its shared frailty takes from the information (K,)."""
+        units = self.units
+        alpha, means = self.clustered.alpha[units.group], units.sums(self.found.fitted)
+        return units.unit, alpha / (1 + alpha * means)
 
     @property
     def ratio(self) -> Array:

@@ -16,6 +16,7 @@ from formula_neuro.foci.request import FociRequest
 from .bordered import Bordered
 from .corrected import Corrected
 from .gram import Gram
+from .jackknife import Regression, jackknife
 from .joint import Joint, JointFound, pattern_rows
 from .problem import Index, Problem, added
 from .simulation import check_family, placed
@@ -72,6 +73,26 @@ class JointEngine:
             return self.information(kind).corner
         influences = self._influences[self.b.size :]
         return np.asarray(small_sample(influences.shape[1]) * (influences @ influences.T))
+
+    def jackknife(self) -> Array:
+        """Of gamma, leaving out each study to first order (CR3), (q, q).
+
+        That of the regression of totals on L and Z at these means: what leaving out a study does to the maps' shapes is
+        not followed.
+        """
+        request = self.problem.request
+        unit, pull = self.frailties
+        D = np.hstack([request.L, request.design.matrix])
+        t = request.totals.astype(np.float64)
+        given = Regression(D, t, self.found.fitted, self.ratio, request.cluster, unit, pull)
+        C = request.L.shape[1]
+        return jackknife(given)[C:, C:]
+
+    @property
+    def frailties(self) -> tuple[Index, Array]:
+        """The unit of every analysis (M,), and what its shared frailty takes from the information (K,)."""
+        M = len(self.found.fitted)
+        return np.arange(M), np.zeros(M)
 
     def information(self, kind: str) -> Bordered | Corrected:
         """Of (beta, gamma): expected and observed are the same for Poisson."""

@@ -23,6 +23,7 @@ from . import totals as level_scores
 from .clustered import clustered_level
 from .dispersion import Dispersions, of_totals
 from .gram import Gram
+from .jackknife import jackknife, of_level
 from .problem import Index, Problem, added
 from .shapes import Shapes
 from .simulation import check_family, drawn_totals, placed
@@ -109,6 +110,11 @@ class SplitEngine:
         """Of gamma, (q, q)."""
         G = len(self.problem.patterns)
         return self.level_covariance(kind)[G:, G:]
+
+    def jackknife(self) -> Array:
+        """Of gamma, leaving out each study to first order (CR3), (q, q)."""
+        G = len(self.problem.patterns)
+        return jackknife(of_level(self.totals, self.level))[G:, G:]
 
     def influence(self, r: Array) -> Array:
         """How far each study moves the coefficients r b, to first order, (P, K)."""

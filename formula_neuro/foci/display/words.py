@@ -29,6 +29,7 @@ THIN = 10.0  # foci for each effective coefficient of a map
 SE_OF = {
     "quasi": "quasi-Poisson standard errors",
     "robust": "standard errors with studies as clusters",
+    "jackknife": "standard errors by leaving out studies",
     "fisher": "standard errors of the model",
     "observed": "standard errors of the model's observed information",
 }
