@@ -14,10 +14,11 @@ from scipy.special import gammaln
 
 from formula_neuro.errors import DataError
 from formula_neuro_cbmr.joint import joint
+from formula_neuro_cbmr.places import shares
 from formula_neuro_cbmr.smoothed_joint import joint_maps
 
 sys.path.insert(0, str(Path(__file__).parent))
-from cbmr_small import beside, fitted, image, mask, tables
+from cbmr_small import SIZE, beside, fitted, image, mask, tables
 
 FORMULAS = {
     "cells": ("foci ~ s(group) + x", {}),
@@ -137,6 +138,22 @@ def test_voxels_centres_stand_for_exact_places_only_where_asked():
     assert abs(exact.loglik - snapped.loglik) > 1e-3
     again = fitted("foci ~ s(group)", data=tables(centres=True), snap="voxel")
     assert centred.loglik == pytest.approx(again.loglik, abs=1e-9)
+
+
+def test_a_focus_is_shared_by_the_voxels_around_it_and_its_place_is_theirs_on_average():
+    request = fitted("foci ~ s(group)").request
+    shared = shares(request.located, request.brain, "exact")
+    at = np.stack(np.unravel_index(request.brain.voxels, request.brain.grid.shape), axis=1)
+    there = (request.located.points - request.brain.grid.affine[:3, 3]) / SIZE
+    whole = np.diff(shared.indptr) == 8  # the others lie at the border of the mask
+    assert whole.sum() > 100 and np.allclose(shared.sum(axis=1), 1)
+    assert np.abs((shared @ at)[whole] - there[whole]).max() < 1e-12
+
+
+def test_foci_beyond_the_outermost_voxels_leave_the_likelihood_bounded():
+    foci, studies = tables()
+    c = fitted("foci ~ s(group)", data=(foci.assign(x=-19.9), studies), smooth="reml")
+    assert c.loglik < 0 and c.maps.at_voxels(("intensity", "a")).max() < 100
 
 
 def test_quasipoisson_has_poissons_maps_and_no_loglikelihood():

@@ -25,7 +25,8 @@ class Splines(Estimator):
         and a number is the strength itself. Fitted totals do not depend on it.
     basis: "renormalised", splines that sum to 1 in every voxel, so that a map can be constant; or "nimare", NiMARE's,
         which do not near the mask's border, for comparison with it.
-    snap: foci count at their "exact" coordinates, or at the centre of their "voxel", as in NiMARE.
+    snap: foci count at their "exact" coordinates (shared by the eight voxels around them, by nearness), or at the
+        centre of their "voxel", as in NiMARE.
     cluster: of family="clustered_negative_binomial", what shares one random level: None, each analysis by itself, or
         "study", all analyses of a study.
 

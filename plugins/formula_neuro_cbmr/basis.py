@@ -165,6 +165,11 @@ def trimmed(axes: tuple[Axis, Axis, Axis], inside: Index, corner: Index, renorma
     mask = np.zeros(tuple(a.length for a in axes), dtype=bool)
     mask.reshape(-1)[inside] = True
     i, j, k = np.nonzero(largest(mask, axes) >= LEAST)
+    if not len(i):
+        raise DataError(
+            f"no spline is left in a mask of {' x '.join(str(a.length) for a in axes)} voxels: the knots lie too far "
+            "apart for it; take a smaller spacing="
+        )
     used = [replace(a, first=int(n.min()), last=int(n.max()) + 1) for a, n in zip(axes, (i, j, k), strict=True)]
     lattice = tuple(a.values.shape[1] for a in used)
     kept = np.ravel_multi_index((i - i.min(), j - j.min(), k - k.min()), lattice)

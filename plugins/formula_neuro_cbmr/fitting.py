@@ -59,6 +59,7 @@ def _split(asked: Problem, started: float) -> FociFit:
     engine = SplitEngine(asked, found, totals, level)
     phi, about = _dispersion(totals.t, poisson.means, len(totals.names))
     names = asked.names
+    searches = _searches(names, found)
     return FociFit(
         request,
         "cbmr",
@@ -69,7 +70,7 @@ def _split(asked: Problem, started: float) -> FociFit:
         phi=phi,
         alpha=dict(zip(names, level.alpha.tolist(), strict=True)) if clustered else {},
         log_alpha_se=dict(zip(names, level.alpha_se.tolist(), strict=True)) if clustered else {},
-        convergence=(*_searches(names, found), _search_of_totals(level)),
+        convergence=(*searches, _search_of_totals(level)),
         edf=dict(zip(names, found.edf.tolist(), strict=True)),
         penalty=found.smoothing,
         unsupported=unsupported(asked),
@@ -91,6 +92,7 @@ def _joint(asked: Problem, started: float) -> FociFit:
     columns = len(asked.request.cells) + len(found.gamma)
     phi, about = _dispersion(request.totals.astype(np.float64), found.fitted, columns)
     loglik = found.loglik - log_factorials(request.located, asked.splined.basis.V)
+    search = Convergence("all", found.steps, found.decrement, found.gradient, found.converged)
     return FociFit(
         request,
         "cbmr",
@@ -99,11 +101,17 @@ def _joint(asked: Problem, started: float) -> FociFit:
         n_parameters=float(maps.edf.sum()) + len(found.gamma),
         fitted=found.fitted,
         phi=phi,
-        convergence=(Convergence("all", found.steps, found.decrement, found.gradient, found.converged),),
+        convergence=(search,),
         edf=dict(zip(request.maps, maps.edf.tolist(), strict=True)),
         penalty=maps.smoothing,
         unsupported=unsupported(asked),
-        messages=(*request.messages, *maps.messages, *vanished_somewhere(found.least), *about),
+        messages=(
+            *request.messages,
+            *maps.messages,
+            *unfinished((search,)),
+            *vanished_somewhere(found.least),
+            *about,
+        ),
         seconds=time.perf_counter() - started,
     )
 
@@ -144,6 +152,16 @@ def _searches(names: tuple[str, ...], found: Shapes) -> tuple[Convergence, ...]:
     return tuple(
         Convergence(name, one.steps, one.decrement, one.gradient, one.converged)
         for name, one in zip(names, found.found, strict=True)
+    )
+
+
+def unfinished(searches: tuple[Convergence, ...]) -> tuple[str, ...]:
+    """A message for every search that did not end at an optimum."""
+    return tuple(
+        f"{one.part}: Newton's method did not converge in {one.steps} steps (decrement {one.decrement:.2g}): "
+        "log intensities run to infinity somewhere; take a wider spacing=, or smooth='reml'"
+        for one in searches
+        if not one.converged and one.part != "totals"
     )
 
 

@@ -21,7 +21,7 @@ from formula_neuro.family import Array
 
 from .bordered import Bordered
 from .factor import factor
-from .poisson import EXACT, HALVINGS, STEPS, TOLERANCE, Cell, start
+from .poisson import ENOUGH, EXACT, HALVINGS, IDLE, STEPS, TOLERANCE, Cell, slack, start
 from .problem import Problem
 
 AT_ONCE = 64  # patterns whose intensities are held at a time
@@ -186,31 +186,34 @@ def newton(
     here = at(model, *(model.start() if begin is None else begin), smoothing)
     if not np.isfinite(here.value):
         raise FitError("the intensities overflow where the search begins: are the offsets on a log scale?")
+    idle = 0
     for steps in range(1, STEPS + 1):
         gradient, information = derivatives(model, here, smoothing)
         way = information.solve(gradient[:, None])[:, 0]
         decrement = float(gradient @ way)
         ahead = _ahead(model, here, way, smoothing, decrement)
-        done = ahead is None or decrement < tolerance
+        risen = 0.0 if ahead is None else ahead.value - here.value
+        idle = idle + 1 if risen <= slack(here.value) else 0
+        done = ahead is None or decrement < tolerance or idle >= IDLE
         here = here if ahead is None else ahead
         if done and decrement > EXACT and tolerance <= TOLERANCE:
             _, information = derivatives(model, here, smoothing)
         if done:
-            return _found(model, here, information, smoothing, (steps, decrement, True))
+            return _found(model, here, information, smoothing, (steps, decrement, decrement < ENOUGH))
     return _found(model, here, information, smoothing, (STEPS, decrement, False))
 
 
 def _ahead(model: Joint, here: Point, way: Array, smoothing: float, decrement: float) -> Point | None:
     """The next point, the step halved until the value does not fall; None where rounding alone is left."""
     maps, rest = way[: here.beta.size].reshape(here.beta.shape), way[here.beta.size :]
-    slack = 1e-13 * (abs(here.value) + 1.0)
+    least = here.value - slack(here.value)
     length = 1.0
     for _ in range(HALVINGS):
         there = at(model, here.beta + length * maps, here.gamma + length * rest, smoothing)
-        if np.isfinite(there.value) and there.value >= here.value - slack:
+        if np.isfinite(there.value) and there.value >= least:
             return there
         length /= 2
-    if decrement > 1e-6:
+    if decrement > ENOUGH:
         raise FitError("no step along Newton's direction raises the log-likelihood of the maps and global terms")
     return None
 

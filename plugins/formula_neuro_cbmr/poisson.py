@@ -25,6 +25,8 @@ from .penalty import Penalty
 TOLERANCE = (
     1e-12  # of the decrement g'A^-1 g: coefficients are a millionth of a standard error off before the last step
 )
+ENOUGH = 1e-6  # of the decrement where rounding keeps it from the tolerance, as a huge lambda does
+IDLE = 4  # steps without a rise that rounding would let through: the search is over
 EXACT = 1e-18  # below it, the information of the point before the last step is that of the optimum to 9 digits
 STEPS = 200
 HALVINGS = 40
@@ -92,6 +94,7 @@ def newton(
     b = start(cell, splined) if begin is None else begin
     eta = basis.expand(b)
     value = _value(cell, splined, smoothing, b, eta)
+    idle = 0
     for step in range(1, STEPS + 1):
         mu = cell.T * np.exp(eta)
         A = factor(splined.gram.weighted(mu) + smoothing * splined.S)
@@ -103,11 +106,19 @@ def newton(
         moved = _ahead(cell, splined, smoothing, (b, eta, value), (way, ahead, length, decrement))
         if moved is None:  # rounding decides: the predicted rise is below what the sums resolve
             return _found(cell, splined, smoothing, (b, A), step, decrement)
+        risen = moved[2] - value
         b, eta, value = moved
-        if decrement < tolerance:
+        idle = idle + 1 if risen <= slack(value) else 0
+        if decrement < tolerance or idle >= IDLE:
             exact = tolerance > TOLERANCE or decrement < EXACT
-            return _found(cell, splined, smoothing, (b, A if exact else None), step, decrement)
+            known = A if exact else None
+            return _found(cell, splined, smoothing, (b, known), step, decrement, converged=decrement < ENOUGH)
     return _found(cell, splined, smoothing, (b, A), STEPS, decrement, converged=False)
+
+
+def slack(value: float) -> float:
+    """The rounding of a sum over voxels."""
+    return 1e-13 * (abs(value) + 1.0)
 
 
 def _value(cell: Cell, splined: Splined, smoothing: float, b: Array, eta: Array) -> float:
@@ -126,15 +137,15 @@ def _ahead(
     """The next coefficients, eta and value: the step halved until the value does not fall; None where none is left."""
     b, eta, value = at
     way, ahead, length, decrement = move
-    slack = 1e-13 * (abs(value) + 1.0)  # the rounding of a sum over voxels
+    least = value - slack(value)
     for _ in range(HALVINGS):
         new = b + length * way
         along = eta + length * ahead
         found = _value(cell, splined, smoothing, new, along)
-        if found >= value - slack and np.isfinite(found):
+        if found >= least and np.isfinite(found):
             return new, along, found
         length /= 2
-    if decrement > 1e-6:
+    if decrement > ENOUGH:
         raise FitError(f"{cell.name}: no step along Newton's direction raises the log-likelihood")
     return None
 

@@ -17,6 +17,7 @@ from formula_neuro.foci.request import FociRequest
 from .basis import basis_of
 from .gram import gram
 from .penalty import second_differences
+from .places import shares
 from .poisson import Splined
 
 Index = NDArray[np.intp]
@@ -31,15 +32,12 @@ class Problem:
 
     @cached_property
     def rows(self) -> sparse.csr_array:
-        """x at every focus, (J, P)."""
-        request = self.request
-        located, grid = request.located, request.brain.grid
-        assert isinstance(request.estimator, Splines)
-        if request.estimator.snap == "voxel":
-            at = np.stack(np.unravel_index(request.brain.voxels[located.voxel], grid.shape), axis=1).astype(np.float64)
-        else:
-            at = (located.points - grid.affine[:3, 3]) @ np.linalg.inv(grid.affine[:3, :3]).T
-        return self.splined.basis.rows(at)
+        """x at every focus, (J, P): of the voxels that share it."""
+        brain = self.request.brain
+        shared = shares(self.request.located, brain, self.splines.snap)
+        voxels = np.unique(shared.indices)
+        at = np.stack(np.unravel_index(brain.voxels[voxels], brain.grid.shape), axis=1).astype(np.float64)
+        return sparse.csr_array(shared[:, voxels] @ self.splined.basis.rows(at))
 
     @cached_property
     def analysis_rows(self) -> sparse.csr_array:
