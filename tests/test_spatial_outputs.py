@@ -244,3 +244,28 @@ def test_joint_sets_hold_as_often_as_they_say_and_sets_of_single_voxels_do_not()
         alone.append(bool((inside[v.maps.at_voxels(("positive", "x")) > 0.5] > 0).all()))
     assert 2 <= sum(held) <= 10  # of 12 with probability 0.5: in 99.4 %
     assert sum(alone) < sum(held) / 2
+
+
+# ---- draws that chains keep ----------------------------------------------------------------------
+def test_chains_keep_whole_draws_where_asked_to_and_they_are_those_of_the_maps() -> None:
+    images = masks(np.ones((3, 3, 2), dtype=bool))
+    every = fn.Spatial("gibbs", draws=60, burn_in=20, chains=2, maps=60)
+    v = fn.fit("lesion ~ age", images, family=PROBIT, estimator=every, progress=False)
+    drawn = v.engine.draws(range(120), 1)
+    assert np.allclose(drawn.mean(axis=2), v.values["coef"], rtol=1e-4, atol=1e-5)  # single precision
+    e = fn.excursions(v, "age", tail="greater")
+    assert e.n == 120
+    best = int(np.argmax(e.contrast.values["z"]))
+    assert np.isclose(e.probability[best], v.maps.at_voxels(("positive", "age"))[best])
+    with pytest.raises(ValueError, match="the chains kept 120"):
+        fn.excursions(v, "age", n=500)
+
+
+def test_chains_without_whole_draws_say_how_to_keep_them() -> None:
+    images = masks(np.ones((3, 2, 1), dtype=bool))
+    v = fn.fit("lesion ~ 1", images, family=PROBIT, estimator="spatial(gibbs, draws=8, burn_in=2, chains=2)")
+    with pytest.raises(fn.errors.Unable, match="maps=200"):
+        fn.excursions(v, "(Intercept)")
+    assert "the chains have" in str(v)
+    with pytest.raises(ValueError, match="fewer"):
+        fn.Spatial("gibbs", draws=10, maps=20)

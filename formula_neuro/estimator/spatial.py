@@ -35,6 +35,8 @@ class Spatial(Estimator):
         have met; workers= runs them side by side, device= on a GPU, and a run that was cut short goes on where it was).
     draws: laplace: draws for the covariances (default 32); gibbs: sweeps kept of every chain (1000).
     chains, burn_in, thin: of gibbs: chains (4), sweeps left out first (1000), and of how many one is kept (1).
+    maps: of gibbs: draws of all voxels that every chain keeps for fn.excursions, evenly spaced, 4 bytes a coefficient
+        and voxel each (0); Laplace's method draws them when they are asked for.
     prior_df: P + 1 by default, the smallest whole number with a proper prior; see above.
     components: of a mask in several pieces that share no face: "largest", that piece alone, as every piece has a level
         of its own, which is free; or "overlapping", all whose data determine it: the voxels of the piece taken
@@ -51,6 +53,7 @@ class Spatial(Estimator):
     chains: int | None = None
     burn_in: int | None = None
     thin: int | None = None
+    maps: int | None = None
     prior_df: float | None = None
     components: str = "largest"
 
@@ -85,7 +88,7 @@ class Spatial(Estimator):
             raise ValueError(f"Spatial: method={self.method!r} is not known; there are {', '.join(METHODS)}")
         if self.components not in COMPONENTS:
             raise ValueError(f"Spatial: components={self.components!r} is not known; there are {', '.join(COMPONENTS)}")
-        for name, least in (("draws", 4), ("chains", 1), ("burn_in", 0), ("thin", 1)):
+        for name, least in (("draws", 4), ("chains", 1), ("burn_in", 0), ("thin", 1), ("maps", 0)):
             given = getattr(self, name)
             if given is None:
                 continue
@@ -93,6 +96,8 @@ class Spatial(Estimator):
                 raise ValueError(f"Spatial: {name}= belongs to method='gibbs'; leave it out, or take that method")
             if not isinstance(given, int) or given < least:
                 raise ValueError(f"Spatial: {name}= is a whole number, {least} or more; got {given!r}")
+        if (self.maps or 0) > (1000 if self.draws is None else self.draws):
+            raise ValueError(f"Spatial: maps={self.maps} of a chain's draws were to be kept, which are fewer")
         if self.prior_df is not None and not (isinstance(self.prior_df, (int, float)) and self.prior_df > 0):
             raise ValueError(f"Spatial: prior_df= is a number above 0; got {self.prior_df!r}")
 

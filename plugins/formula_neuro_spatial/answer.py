@@ -16,6 +16,9 @@ from formula_neuro.family import Array
 class Posterior(Protocol):
     """Joint draws (V, P, K) of all coefficients, of the standardised covariates; number k is the same at every call."""
 
+    @property
+    def most(self) -> int | None: ...  # draws that there are; None: as many as are asked for
+
     def draws(self, numbers: range, seed: int) -> Array: ...
 
 

@@ -45,7 +45,10 @@ class Engine:
         """Why the fit has not what other models of voxels have."""
         if self.posterior is not None:
             return LACKS
-        return {**LACKS, "draws": "its chains kept moments alone; take estimator=fn.Spatial() (Laplace)"}
+        return {
+            **LACKS,
+            "draws": "its chains kept moments alone; take fn.Spatial('gibbs', maps=200), or Laplace's method",
+        }
 
     @property
     def draws(self) -> Draws | None:
@@ -74,6 +77,11 @@ class Draws:
 
     posterior: Posterior
     T: Array
+
+    @property
+    def most(self) -> int | None:
+        """How many there are; None: as many as are asked for."""
+        return self.posterior.most
 
     def __call__(self, numbers: range, seed: int) -> Array:
         return np.asarray(np.einsum("pq,vqk->vpk", self.T, self.posterior.draws(numbers, seed)))
@@ -112,7 +120,6 @@ def _convergence(answer: Answer) -> str:
     """Whether the search, or the chains, ended well."""
     table = answer.diagnostics
     if "rhat" in table:
-        word = f"split R-hat at most {table['rhat'].max():.3f}, at least {table['ess'].min():.0f} effective draws"
-        return f"The chains have {'met' if answer.converged else 'NOT met'}: {word}."
+        return next(note for note in answer.notes if note.startswith("the chains have"))
     word = f"{int(table['steps'][0])} steps, the last of {table['last_change'][0]:.1g}"
     return f"The search for Sigma {'converged' if answer.converged else 'did NOT end'}: {word}."

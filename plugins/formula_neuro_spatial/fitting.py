@@ -57,7 +57,7 @@ def answered(model: Model, how: Spatial, request: MapRequest) -> Answer:
         return laplace(model, how.draws or 32, seed)
     from .gibbs.chains import Plan, folder, gibbs  # which needs torch
 
-    given = {name: getattr(how, name) for name in ("draws", "chains", "burn_in", "thin")}
+    given = {name: getattr(how, name) for name in ("draws", "chains", "burn_in", "thin", "maps")}
     plan = Plan(**{name: number for name, number in given.items() if number is not None})
     return gibbs(model, plan, request.running, folder(request))
 

@@ -1,8 +1,11 @@
-"""Joint draws of all coefficients from Laplace's approximation of their posterior."""
+"""Joint draws of all coefficients: from Laplace's approximation of their posterior, or those that chains have kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.family import Array
 
@@ -24,9 +27,26 @@ class Normal:
     graph: MaskGraph
     system: System
     mean: Array
+    most: int | None = None
 
     def draws(self, numbers: range, seed: int) -> Array:
         """The draws of these numbers, (V, P, K), a stream each."""
         own = range(FIRST + numbers.start, FIRST + numbers.stop)
         noise = Noise.of(self.graph, self.mean.shape[1], own, seed)
         return self.mean[:, :, None] + self.system.solve(noise.perturbation(self.system), tolerance=SOLVED)
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """The draws that chains have kept, maps (K, P, V)."""
+
+    maps: NDArray[np.float32]
+
+    @property
+    def most(self) -> int:
+        """Draws that there are."""
+        return len(self.maps)
+
+    def draws(self, numbers: range, seed: int) -> Array:
+        """The draws of these numbers, (V, P, K), in the order of the chains; the seed is that of the chains."""
+        return np.asarray(self.maps[numbers.start : numbers.stop].transpose(2, 1, 0), dtype=np.float64)

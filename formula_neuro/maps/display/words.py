@@ -38,7 +38,7 @@ def body(fit: MapFit) -> str:
 
 def ending(fit: MapFit) -> str:
     """What was found on the way, but for what the summary says already."""
-    said = about(fit)
+    said = (*about(fit), own_convergence(fit))
     return "\n".join(note for note in dict.fromkeys(fit.messages) if note not in said)
 
 

@@ -112,7 +112,7 @@ class Excursions:
 def excursions(
     fit: MapFit,
     hypothesis: Any,
-    n: int = 500,
+    n: int | None = None,
     seed: int = 1,
     *,
     tail: str = "both",
@@ -121,11 +121,12 @@ def excursions(
     """Draw a combination of coefficients in all voxels together from the posterior of a spatial model.
 
     hypothesis: a coefficient or combination, as in contrast(); with a value, "age = 0.01", excursions are beyond it.
-    n: draws; a probability of 0.95 has a Monte Carlo error of 0.010 with 500 of them.
+    n: draws, 500 by default, or those that chains have kept; a probability of 0.95 has a Monte Carlo error of 0.010
+        with 500 of them.
     tail: "both" (each voxel on the side of its posterior mean), "greater" or "less" than the value.
 
-    Q, the precision between neighbours, is held at its estimate, and the draws are normal. Maps that are fitted voxel
-    by voxel have no joint draws: Unable.
+    By Laplace's method Q, the precision between neighbours, is held at its estimate, and the draws are normal; chains
+    have neither limit. Maps that are fitted voxel by voxel have no joint draws: Unable.
 
     >>> import formula_neuro as fn
     >>> s = fn.simulate_lesions(80, reference=fn.lesion_reference(spacing=12), seed=1)
@@ -140,13 +141,12 @@ def excursions(
         raise ValueError(f"tail={tail!r} is not known; there are {', '.join(TAILS)}")
     if len(L) > 1:
         raise ValueError(f"excursions are of one combination at a time, not of {len(L)}: {', '.join(labels)}")
-    if not isinstance(n, (int, np.integer)) or n < 2:
-        raise ValueError(f"n is a number of draws, 2 or more; got {n!r}")
     source = getattr(fit.engine, "draws", None)
     if source is None:
         raise Unable(
             'excursions need joint draws of all voxels (`draws`), as of estimator="spatial"; ' + cannot(fit, "draws")
         )
+    n = _number(n, getattr(source, "most", None))
     contrast = contrast_maps(fit, hypothesis)
     made = np.empty((fit.n_voxels, n), dtype=np.float32)
     scale, away = contrast.values["se"][:, None], float(contrast.value[0])
@@ -157,6 +157,17 @@ def excursions(
             advance(len(numbers))
     probability = excursion_function(contrast.values["z"], made, tail)
     return Excursions(contrast, tail, seed, made, probability, time.perf_counter() - began)
+
+
+def _number(n: Any, most: int | None) -> int:
+    """The number of draws."""
+    if n is None:
+        return 500 if most is None else most
+    if not isinstance(n, (int, np.integer)) or n < 2:
+        raise ValueError(f"n is a number of draws, 2 or more; got {n!r}")
+    if most is not None and n > most:
+        raise ValueError(f"n={n} draws were asked for, but the chains kept {most}: leave n= out, or take maps={n}")
+    return int(n)
 
 
 def excursion_function(z: Array, draws: NDArray[np.floating[Any]], tail: str = "both") -> Array:

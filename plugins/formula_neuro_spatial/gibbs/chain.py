@@ -34,6 +34,7 @@ class Plan:
     chains: int = 4
     burn_in: int = 1000
     thin: int = 1
+    maps: int = 0  # of the draws, evenly spaced, that are kept whole
 
     @property
     def sweeps(self) -> int:
@@ -72,7 +73,7 @@ class Chains:
         V, P = self.sampler.model.shape
         apart = np.random.default_rng([self.seed, 3, number]).standard_normal(P) * APART
         state = self.sampler.start(np.broadcast_to(self.level + apart, (V, P)), self.Q)
-        kept = Kept.empty((V, P), self.plan.draws, len(self.some), self.sampler.target.device)
+        kept = Kept.empty((V, P), self.plan.draws, len(self.some), self.sampler.target.device, self.plan.maps)
         return Chain(torch.zeros(1, dtype=torch.int64), state.field.b, state.field.local, torch.tensor(self.Q), kept)
 
     @property
@@ -110,6 +111,9 @@ class Chains:
         kept.sigma[draw] = torch.from_numpy(np.linalg.inv(state.Q))
         kept.level[draw] = b.mean(dim=1).cpu()
         kept.some[draw] = b[:, some.to(b.device)].T.reshape(-1).cpu()
+        place, rest = divmod((draw + 1) * self.plan.maps, self.plan.draws)
+        if rest < self.plan.maps:
+            kept.maps[place - 1] = b.to("cpu", torch.float32)
         kept.deviance[draw] = -2 * float(loglik.sum())
         kept.accepted.add_(torch.tensor([accepted.voxels, accepted.blocks, accepted.affine], dtype=torch.float64))
 

@@ -74,7 +74,7 @@ class Kept:
     """One chain: moments of its halves and of the means of batches, sums of b > 0 and of expected shares of events.
 
     Traces have a row a draw: sigma (draws, P, P), level (draws, P), some voxels (draws, k), deviance (draws, 1);
-    `accepted` (3,) are sums of shares.
+    `accepted` (3,) are sums of shares. `maps` (kept, P, V) are draws of all voxels, in single precision.
     """
 
     first: Running
@@ -88,15 +88,17 @@ class Kept:
     some: Tensor
     deviance: Tensor
     accepted: Tensor
+    maps: Tensor
 
     @classmethod
-    def empty(cls, shape: tuple[int, int], draws: int, some: int, device: Any = "cpu") -> Kept:
+    def empty(cls, shape: tuple[int, int], draws: int, some: int, device: Any = "cpu", maps: int = 0) -> Kept:
         V, P = shape
         first, second, batches = (Running.empty(P, V, device) for _ in range(3))
         return cls(
             first, second, batches, zeros(device, P, V), zeros(device, P, V), zeros(device, V),
             zeros("cpu", draws, P, P), zeros("cpu", draws, P),
             zeros("cpu", draws, some * P), zeros("cpu", draws, 1), zeros("cpu", 3),
+            torch.zeros(maps, P, V, dtype=torch.float32),
         )  # fmt: skip
 
     @property

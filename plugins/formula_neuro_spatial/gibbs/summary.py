@@ -12,6 +12,7 @@ from formula_neuro.family import Array
 
 from ..answer import Answer
 from ..model import Model
+from ..posterior import Sampled
 from .chain import Plan
 from .diagnostics import effective_size, rhat
 from .moments import Kept, Running, split_rhat
@@ -46,6 +47,7 @@ def answer(model: Model, plan: Plan, chains: list[Kept], target: Target) -> Answ
         notes,
         pd.concat([table, acceptance(plan, chains)], ignore_index=True),
         sum(kept.positive for kept in chains).T.cpu().numpy() / count,
+        Sampled(torch.cat([kept.maps for kept in chains]).numpy()) if plan.maps else None,
     )
 
 
