@@ -2,7 +2,7 @@
 
 A focus between voxels counts in each of the eight around it by its nearness (trilinear weights), so that the mean place
 of its shares is its own; those outside the mask are left out. Splines evaluated between voxels would not do, as
-intensities are summed over voxels only: one could grow without bound between them, or half a voxel beyond the outermost.
+intensities are summed over voxels only: one could grow without bound between them, or half a voxel beyond the last.
 """
 
 from __future__ import annotations
