@@ -51,11 +51,13 @@ def test_nodes_give_the_sums_over_all_rows(kind) -> None:
     assert np.allclose(few.loglik(b), one.loglik, rtol=1e-12)
 
 
-def test_incidence_and_skewness_at_nodes_are_those_of_all_rows() -> None:
+def test_expectations_at_nodes_are_those_of_all_rows() -> None:
     few, all_, b = both("age")
     covariance = np.broadcast_to([[0.3, 0.1], [0.1, 0.2]], (V, 2, 2))
     assert np.allclose(few.incidence(b, covariance), all_.incidence(b, covariance), rtol=0, atol=1e-9)
-    assert np.allclose(few.skewness(b, covariance), all_.skewness(b, covariance), rtol=1e-9, atol=1e-9)
+    one, two = few.expected(b, covariance), all_.expected(b, covariance)
+    # a deviation of eta that differs from row to row takes the nodes a little further
+    assert np.allclose(one.loglik, two.loglik, rtol=1e-8) and np.allclose(one.A, two.A, rtol=1e-7, atol=1e-7)
 
 
 def test_voxels_beyond_the_reach_of_nodes_take_all_rows() -> None:

@@ -20,7 +20,7 @@ class Halves:
     """V voxels as `first` (F,) and `second` (V - F,), with n_s neighbours (V,) and the adjacency (V, V).
 
     `rows` and `columns` (E,) say which voxels of the second and of the first an edge joins, in the rows' order. A
-    sparse matrix of P x P blocks at the edges has `indptr` and `indices`, and `order` (E P P,) takes the blocks' numbers
+    sparse matrix of P x P blocks at the edges has `indptr` and `indices`, and `order` (E P P,) takes blocks' numbers
     to their places there.
     """
 

@@ -1,8 +1,11 @@
-"""Laplace's approximation with EM for Q: mean, covariance and Sigma without sampling.
+"""A normal approximation of the posterior with EM for Q: mean, covariance and Sigma without sampling.
 
-Given Q, b is normal around its mode with precision H. The mode lies nearer 0 than the mean where events are rare, so
-that the mean is the mode plus H^-1 t, with t from the log-likelihood's third derivatives. Q is then
-df (I + sum over edges of E D D')^-1, and so on to a fixed point.
+Given Q, b is normal with the mean m at which the expected gradient of the log posterior vanishes and with the expected
+curvature as its precision, expectations being over that normal distribution itself: the one nearest to the posterior in
+Kullback and Leibler's sense (Opper and Archambeau 2009, Neural Computation 21, 786). Laplace's approximation, the mode
+with its curvature, is where the search begins; where events are rare the mode lies nearer 0 than the mean, and Sigma
+with it. Q is df (I + sum over edges of E D D')^-1, and so on to a fixed point, which there always is: each half of a
+step raises the same lower bound of the posterior density of Q.
 """
 
 from __future__ import annotations
@@ -27,84 +30,78 @@ FINE, COARSE = 1e-9, 1e-7  # of the log posterior, by voxel: last Newton steps o
 START = 10.0  # precision of differences between neighbours, of standardised covariates
 MOST = 40  # EM steps
 TOLERANCE = 3e-4  # of the coordinates of Q, whose own uncertainty is some 4 divided by the root of V
-ROUGH = 1e-2
-IN_STEPS, MOST_IN_STEPS, ENOUGH = 8, 64, 20_000  # draws of an EM step: at least, at most, times voxels
-SOLVED = 1e-6
+ROUGH = 5e-2
+FAR = 0.5  # of a mean from the mode, in standard deviations
+IN_STEPS, MOST_IN_STEPS, ENOUGH = 4, 64, 20_000  # draws of an EM step: at least, at most, times voxels
+SOLVED = 1e-5  # of draws, of the norm in units of which H's diagonal blocks are 1
+ROUNDS, SETTLED = 5, 1e-4  # of mean and covariance within a step, until the expected scatter of edges settles
 
 
 @dataclass
 class Step:
-    """One EM step on Q's coordinates, which starts where the last one ended."""
+    """One EM step on Q's coordinates, which starts where the last one ended: at the mode, or, `spread`, at the mean."""
 
     model: Model
     noise: Noise
-    skew: bool
     b: Array
+    spread: bool = False
     delta: Array | None = field(default=None)
-    shift: Array | None = field(default=None)
+    covariance: Array | None = field(default=None)
 
     def __call__(self, theta: Array) -> Array:
         model, Q = self.model, matrix_of(theta, self.model.shape[1])
-        found = mode(model, Q, self.b, COARSE)
-        self.b = found.b
-        self.delta = found.system.solve(self.noise.perturbation(found.system), self.delta, SOLVED)
-        moments = Moments.of(found.system, self.delta)
-        self.shift = shifted(model, found, moments.covariance(found.system), self.shift) if self.skew else None
-        mean = self.b if self.shift is None else self.b + self.shift[:, :, 0]
-        S = np.eye(len(Q)) + model.scatter(mean) + moments.scatter
+        old = None
+        for _ in range(ROUNDS):
+            found = mode(model, Q, self.b, COARSE, self.covariance if self.spread else None)
+            self.b = found.b
+            self.delta = found.system.solve(self.noise.perturbation(found.system), self.delta, SOLVED)
+            moments = Moments.of(found.system, self.delta)
+            self.covariance = moments.covariance(found.system)
+            S = np.eye(len(Q)) + model.scatter(self.b) + moments.scatter
+            if not self.spread or (old is not None and np.abs(S - old).max() < SETTLED * np.abs(S).max()):
+                break
+            old = S
         return coordinates(np.asarray(model.df * np.linalg.inv(S)))
 
 
-def shifted(model: Model, found: Mode, covariance: Array, start: Array | None) -> Array:
-    """From the mode to the mean, (V, P, 1)."""
-    t = model.likelihood.skewness(found.b, covariance)
-    return found.system.solve(t[:, :, None], start, SOLVED)
-
-
 def laplace(model: Model, draws: int = 32, seed: int = 1) -> Answer:
-    """The posterior of a model by Laplace's approximation; `draws` for the covariances by voxel."""
+    """The posterior of a model by a normal approximation; `draws` for the covariances by voxel."""
     V, P = model.shape
     start = np.broadcast_to(level(model), (V, P)).copy()
     steps = max(IN_STEPS, min(MOST_IN_STEPS, ENOUGH // V))
-    step = Step(model, Noise.of(model.graph, P, range(steps), seed), False, start)
-    search, skewed = sought(step, coordinates(START * np.eye(P)))
-    found = mode(model, matrix_of(search.theta, P), step.b, FINE)
+    step = Step(model, Noise.of(model.graph, P, range(steps), seed), start)
+    rough = fixed_point(step, coordinates(START * np.eye(P)), ROUGH, MOST)
+    step.spread = True  # from there, as an expectation takes RULE times as long
+    search = fixed_point(step, rough.theta, TOLERANCE, MOST)
+    Q = matrix_of(search.theta, P)
+    found = mode(model, Q, step.b, FINE, step.covariance)
     covariance = covariances(model, found.system, draws, seed)
-    shift = shifted(model, found, covariance, step.shift)[:, :, 0]
-    mean = found.b + shift
-    furthest = float(np.abs(shift / np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))).max())
+    found = mode(model, Q, found.b, FINE, covariance)
+    furthest = _from_mode(model, found, covariance, Q)
     sigma, known = sigma_draws(step, search.theta, model.df, seed)
-    row = {"steps": search.steps, "last_change": search.change, "skew_in_search": skewed, "furthest_shift": furthest}
+    row = {"steps": search.steps, "last_change": search.change, "furthest_shift": furthest}
     return Answer(
-        mean,
+        found.b,
         covariance,
-        model.likelihood.incidence(mean, covariance),
+        model.likelihood.incidence(found.b, covariance),
         sigma,
-        mean.mean(axis=0),
+        found.b.mean(axis=0),
         level_covariance(found.system),
         search.change < TOLERANCE,
-        notes(search, skewed, furthest, known),
+        notes(search, furthest, known),
         pd.DataFrame([row]),
-        posterior=Normal(model.graph, found.system, mean),
+        posterior=Normal(model.graph, found.system, found.b),
     )
 
 
-def sought(step: Step, theta: Array) -> tuple[FixedPoint, bool]:
-    """Q's coordinates, and whether the correction of the means was part of the search.
-
-    Q is sought without it first, and then with it. Where the data say so little that this has no fixed point, Q stays
-    as it was without, and the correction is added once.
-    """
-    rough = fixed_point(step, theta, ROUGH, MOST)
-    step.skew = True
-    search = fixed_point(step, rough.theta, TOLERANCE, MOST)
-    if search.change < TOLERANCE:
-        return search, True
-    step.skew = False
-    return fixed_point(step, rough.theta, TOLERANCE, MOST), False
+def _from_mode(model: Model, found: Mode, covariance: Array, Q: Array) -> float:
+    """About how far the mean lies from the mode, at most, in standard deviations: a Newton step from there."""
+    slope = model.likelihood.derivatives(found.b).gradient - model.laplacian(found.b) @ Q
+    way = found.system.solve(slope[:, :, None], tolerance=ROUGH)[:, :, 0]
+    return float(np.abs(way / np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))).max())
 
 
-def notes(search: FixedPoint, skewed: bool, furthest: float, known: bool) -> tuple[str, ...]:
+def notes(search: FixedPoint, furthest: float, known: bool) -> tuple[str, ...]:
     """What there is to say of the approximation."""
     said = []
     if search.change >= TOLERANCE:
@@ -112,16 +109,11 @@ def notes(search: FixedPoint, skewed: bool, furthest: float, known: bool) -> tup
             f"the search for Sigma did NOT end within {MOST} steps: its last one changed the logarithms of Q's factor "
             f"by {search.change:.1g}"
         )
-    if not skewed:
+    if furthest > FAR:
         said.append(
-            "events are so rare that Sigma with the correction for skewness has no fixed point: Sigma is that of the "
-            "uncorrected means, and the correction was added once; spreads are likely to be too small then: compare "
-            "with estimator=Spatial(method='gibbs'), in chains long enough to meet"
-        )
-    if furthest > 0.5:
-        said.append(
-            f"the correction for skewness moves some coefficients by up to {furthest:.1f} posterior standard "
-            "deviations, where Laplace's approximation is rough: compare with estimator=Spatial(method='gibbs') there"
+            f"the posterior is skewed: some means lie {furthest:.1f} posterior standard deviations from the mode, and "
+            "standard deviations may be too small by a tenth or more there; estimator=Spatial(method='gibbs') is exact "
+            "but for Monte Carlo error"
         )
     if not known:
         said.append("how sure Sigma is could not be told from the search: its spread is that for known coefficients")
@@ -132,8 +124,8 @@ def level_covariance(system: System) -> Array:
     """Of the means of b over voxels, (P, P): 1'H^-1 1 / V^2."""
     V, P = system.A.shape[:2]
     ones = np.broadcast_to(np.eye(P), (V, P, P)).copy()
-    C = system.solve(ones, tolerance=SOLVED).mean(axis=0) / V
-    return (C + C.T) / 2
+    C = system.solve(ones).mean(axis=0) / V
+    return np.asarray((C + C.T) / 2)
 
 
 def covariances(model: Model, system: System, draws: int, seed: int) -> Array:

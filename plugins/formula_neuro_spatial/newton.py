@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from .tails import Tails
 
 HALVINGS = 30
 STEPS = 100
+Asked = Callable[[Array], Derivatives]
 LOOSE = 1e-3  # of the gradient: what Newton's steps before the last are solved to
 
 
@@ -28,9 +30,17 @@ class Mode:
     system: System
 
 
-def mode(model: Model, Q: Array, start: Array, tolerance: float) -> Mode:
-    """The mode: its last Newton step raised the log posterior by less than `tolerance` times V."""
-    b, at = start, model.likelihood.derivatives(start)
+def mode(model: Model, Q: Array, start: Array, tolerance: float, covariance: Array | None = None) -> Mode:
+    """The mode: its last Newton step raised the log posterior by less than `tolerance` times V.
+
+    With covariances (V, P, P) the log-likelihood is its expectation over b that vary so around their mean.
+    """
+
+    def asked(b: Array) -> Derivatives:
+        likelihood = model.likelihood
+        return likelihood.derivatives(b) if covariance is None else likelihood.expected(b, covariance)
+
+    b, at = start, asked(start)
     value = _value(model, Q, b, at)
     for _ in range(STEPS):
         system = System(at.A, Q, model.halves)
@@ -39,17 +49,19 @@ def mode(model: Model, Q: Array, start: Array, tolerance: float) -> Mode:
         gain = float((way * gradient).sum())
         if gain < 2 * tolerance * len(b):
             return Mode(b + way, system)
-        b, at, value = _ahead(model, Q, (b, way, gain), value)
+        b, at, value = _ahead(model, Q, asked, (b, way, gain), value)
     raise FitError(f"the mode of the coefficients was not found in {STEPS} Newton steps")
 
 
-def _ahead(model: Model, Q: Array, move: tuple[Array, Array, float], value: float) -> tuple[Array, Derivatives, float]:
+def _ahead(
+    model: Model, Q: Array, asked: Asked, move: tuple[Array, Array, float], value: float
+) -> tuple[Array, Derivatives, float]:
     """The next point, its derivatives and log posterior: a whole Newton step, halved until that rises."""
     b, way, gain = move
     length = 1.0
     for _ in range(HALVINGS):
         ahead = b + length * way
-        at = model.likelihood.derivatives(ahead)
+        at = asked(ahead)
         new = _value(model, Q, ahead, at)
         if new > value + 1e-4 * length * gain or gain < 1e-10 * abs(value):  # below it the sums' rounding decides
             return ahead, at, new
