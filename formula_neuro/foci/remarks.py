@@ -85,8 +85,8 @@ def _zero_outside(columns: Columns) -> Iterator[str]:
         low, high = float(column.min()), float(column.max())
         if low > 0 or high < 0:
             yield (
-                f"{name} runs from {low:g} to {high:g}, and intensity maps are those at 0: take scale({name}), whose 0 is "
-                "the mean (relative maps are the same)"
+                f"{name} runs from {low:g} to {high:g}, and intensity maps are those at 0: take scale({name}), whose 0 "
+                "is the mean (relative maps are the same)"
             )
 
 
