@@ -47,7 +47,8 @@ class Target:
         few = nodes if nodes is not None else rows if grouped else None
         n, V = len(rows.group), likelihood.V
         bits = np.empty((V, (n + 7) // 8), dtype=np.uint8)
-        counts = None if few is None else np.empty((V, len(few.X)))
+        held = likelihood.held if nodes is not None else None
+        counts = None if few is None or held is not None else np.empty((V, len(few.X)))
         step = max(1, READ // n)
         for first in range(0, V, step):
             at = slice(first, min(first + step, V))
@@ -56,6 +57,7 @@ class Target:
             if counts is not None:
                 S = rows.successes(Y)
                 counts[at] = S if nodes is None else S @ nodes.L
+        counts = held if held is not None else counts
         return cls(
             Design.of(rows.X[rows.group], rows.offset[rows.group], np.ones(n), on),
             torch.from_numpy(bits).to(on),
