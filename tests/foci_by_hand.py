@@ -210,7 +210,7 @@ def simulated(
             voxel += drawn.tolist()
             analysis += [i] * clump
     located = Located(_xyz(where)[voxel] * 2.0, np.asarray(voxel, dtype=np.intp), np.asarray(analysis, dtype=np.intp))
-    table = studies.assign(foci=0.0) if "analysis" in studies else studies.assign(analysis="1", foci=0.0)
+    table = studies.assign(analysis=studies.groupby("study").cumcount().astype(str), foci=0.0)
     design = model_matrix(formula, table)
     kept = [j for j, name in enumerate(design.names) if name != "(Intercept)"]
     design = replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +149,23 @@ def test_the_score_test_agrees_with_walds_where_there_are_many_foci() -> None:
     assert np.sqrt(((score - wald) ** 2).mean()) < 0.6  # z reach 7; their denominators differ
 
 
-def test_below_200_studies_comparisons_are_score_tests_unless_a_covariance_is_named(groups) -> None:
+def test_the_score_test_of_two_cells_takes_no_notice_of_the_others() -> None:
+    four = simulated(studies(60, groups="abcd"), 5, different=0.7)
+    two = fn.contrast(four, "a - b", test="score").values["z"]
+    names, code = np.array(["c & d", "a", "b"]), np.array([1, 2, 0, 0])[four.request.group]
+    three = four.engine.refit(
+        replace(
+            four.request,
+            L=(code[:, None] == np.arange(3)).astype(float),
+            maps=tuple(names),
+            cells=dict(zip(names, np.eye(3), strict=True)),
+            group=code,
+        )
+    )
+    np.testing.assert_allclose(fn.contrast(three, "a - b", test="score").values["z"], two, rtol=1e-6, atol=1e-8)
+
+
+def test_comparisons_are_score_tests_unless_a_covariance_is_named(groups) -> None:
     found = fn.contrast(groups, "pain - `non-pain`")
     assert found.test == "score" and "hold their level" in found.messages[0]
     assert fn.contrast(groups, "pain - `non-pain`", covariance="robust").test == "wald"
@@ -268,8 +285,6 @@ def test_influences_of_all_studies_cancel_and_make_the_robust_variance() -> None
 def test_influence_is_what_the_estimate_loses_without_the_study() -> None:
     fit = simulated(studies(60), 4, per=30)
     found = fn.contrast(fit, "a - b", covariance="robust", what="shape")
-    from dataclasses import replace
-
     request = fit.request
     left = np.flatnonzero(request.cluster != 7)
     number = np.full(60, -1)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ..fit import FociFit
 
 TESTS = ("wald", "score")
-SMALL = 200  # studies, below which sandwich z of group comparisons are too large (few studies reach a voxel)
 SAID = {"intensity": "level and place", "shape": "where, not how many"}
 
 
@@ -195,7 +194,7 @@ def tested(fit: FociFit, asked: Hypothesis, what: str, covariance: str | None, t
     """One hypothesis about maps in every voxel."""
     from .scores import comparable, score_values
 
-    word = test or ("score" if covariance is None and fit.n_studies < SMALL and not comparable(fit, asked) else "wald")
+    word = test or ("score" if covariance is None and not comparable(fit, asked) else "wald")
     kind = covariance or "robust"
     if kind not in KINDS:
         raise ValueError(f"covariance={kind!r} is of moderators; maps have {', '.join(KINDS)}")
@@ -207,8 +206,8 @@ def tested(fit: FociFit, asked: Hypothesis, what: str, covariance: str | None, t
             raise Unable(f"test='score': {reason}; take test='wald'")
         values = values | score_values(fit, asked, what)
         messages = (
-            f"z and p are of score tests, which hold their level with few studies ({fit.n_studies:,} here); estimates "
-            "and standard errors are of the fit (test='wald' tests by them)",
+            "z and p are of score tests, which hold their level where few studies reach a voxel; estimates and "
+            "standard errors are of the fit (test='wald' tests by them)",
         )
     return FociContrast(
         fit, asked.label, asked.matrix, asked.value, values, asked.labels, word, messages, asked.names, what, kind

@@ -7,20 +7,21 @@ brain, weighted by intensity.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import sparse, special
 
 from ...errors import DataError
 from ...family import Array
+from ..aliasing import independent
 from ..maps import effects
 from .hypotheses import Hypothesis
 from .wald import of_chi2, of_z
-from .welch import Compared, welch
+from .welch import Compared, quadratic
 
 if TYPE_CHECKING:
     from ..fit import FociFit
@@ -49,17 +50,51 @@ class NullScores:
     pattern: Index
     center: Array
 
+    def at(self, rows: Any) -> Array:
+        """L of some contributions, in all voxels."""
+        L = self.null.engine.expand(self.coefficients[rows])
+        for number, weights in enumerate(self.center):
+            own = self.pattern[rows] == number
+            L[own] -= (L[own] @ weights)[:, None]
+        return L
+
     def maps(self) -> NDArray[Any]:
         """L (J, V), in single precision where they are many numbers."""
+        return in_rows(self.at, len(self.coefficients), len(self.null.brain.voxels))
 
-        def centred_at(rows: slice) -> Array:
-            L = self.null.engine.expand(self.coefficients[rows])
-            for number, weights in enumerate(self.center):
-                own = self.pattern[rows] == number
-                L[own] -= (L[own] @ weights)[:, None]
-            return L
+    def statistic(self) -> Array:
+        """Welch's statistic in every voxel, (V,), as welch() has it of all maps together, some studies at a time."""
+        by = self.by
+        N, a = by.weights(by.D)
+        theta = self._sums(by.D) / N[:, None]
+        variance = np.zeros((len(by.W), len(by.W), theta.shape[1]))
+        for rows in whole_groups(by.study, ROWS):
+            e = self.at(rows) - by.T[rows, None] * (by.D[rows] @ theta)
+            study = np.unique(by.study[rows], return_inverse=True)[1]
+            number = np.arange(len(rows))
+            sums = [sparse.csr_array((weights, (study, number))) @ e for weights in a[rows].T]
+            variance += np.array([[np.einsum("kv,kv->v", one, other) for other in sums] for one in sums])
+        return quadratic(by.W @ theta, variance)
 
-        return in_rows(centred_at, len(self.coefficients), len(self.null.brain.voxels))
+    def _sums(self, D: Array) -> Array:
+        """D'L (C, V): L is linear in its coefficients."""
+        if not len(self.center):
+            return self.null.engine.expand(D.T @ self.coefficients)
+        out = np.zeros((D.shape[1], len(self.null.brain.voxels)))
+        for number, weights in enumerate(self.center):
+            L = self.null.engine.expand((D * (self.pattern == number)[:, None]).T @ self.coefficients)
+            out += L - (L @ weights)[:, None]
+        return out
+
+
+def whole_groups(number: Index, size: int) -> Iterator[Index]:
+    """Places of `number` (J,) some at a time, all of one number together; about `size` of them."""
+    order = np.argsort(number, kind="stable")
+    first = 0
+    while first < len(order):
+        last = np.searchsorted(number[order], number[order[min(first + size, len(order)) - 1]], side="right")
+        yield order[first:last]
+        first = int(last)
 
 
 def in_rows(make: Callable[[slice], Array], J: int, V: int) -> NDArray[Any]:
@@ -118,7 +153,7 @@ def _studies(fit: FociFit, cell: str) -> int:
 def score_values(fit: FociFit, asked: Hypothesis, what: str) -> dict[str, Array]:
     """z, p and logp of the score test of a hypothesis; of several rows "statistic" besides."""
     found = null_scores(fit, asked, what)
-    return values_of(welch(found.maps(), found.by), len(found.by.W))
+    return values_of(found.statistic(), len(found.by.W))
 
 
 def values_of(statistic: Array, q: int) -> dict[str, Array]:
@@ -128,44 +163,74 @@ def values_of(statistic: Array, q: int) -> dict[str, Array]:
 
 def null_scores(fit: FociFit, asked: Hypothesis, what: str) -> NullScores:
     """What every study adds to the maps of the null model that a hypothesis makes."""
-    cells = len(fit.cells)
-    effect = bool(asked.matrix[:, cells:].any())
-    null = fit.engine.refit(_without_effect(fit, asked) if effect else _pooled(fit, asked))
-    request = fit.request
+    effect = bool(asked.matrix[:, len(fit.cells) :].any())
+    request, group = fit.request, fit.request.group
     if effect:
-        x = request.L[:, request.maps.index(asked.names[int(np.flatnonzero(asked.matrix[0])[0])])]
-        taken = np.ones(len(x), dtype=bool)
-    else:
-        x = np.zeros(len(request.L))
-        taken = np.isin(request.group, np.flatnonzero(asked.matrix.any(axis=0)))
-    keys = np.column_stack([request.cluster, request.group, x])
-    first, code = np.unique(keys[taken], axis=0, return_index=True, return_inverse=True)[1:]
-    J, chosen = len(first), np.flatnonzero(taken)[first]
-    every = np.full(len(taken), J)
-    every[taken] = code.reshape(-1)
-    coefficients = _influences(null, every, J, chosen)
-    rows, pattern = np.unique(null.request.L[chosen], axis=0, return_inverse=True)
-    center = special.softmax(null.engine.expand(rows @ null.engine.b), axis=1) if what == "shape" else np.empty((0, 0))
-    size = request.totals.astype(float) if what == "shape" else _exposure(null)
-    T = np.asarray(np.bincount(every[taken], size[taken], J), dtype=np.float64)
-    if what == "shape" and not T.any():
-        raise DataError("there is no focus in the cells compared, so that there is no shape to compare")
-    study = np.unique(request.cluster[chosen], return_inverse=True)[1].reshape(-1)
-    cell = request.group[chosen]
-    if effect:
-        D, W = centred(x[chosen], T, cell), np.ones((1, 1))
+        gone = request.maps.index(asked.names[int(np.flatnonzero(asked.matrix[0])[0])])
+        rows, x = np.arange(len(group)), request.L[:, gone]
+        null = fit.engine.refit(_without_map(request, gone))
     else:
         used = np.flatnonzero(asked.matrix.any(axis=0))
+        rows = np.flatnonzero(np.isin(group, used))
+        x = np.zeros(len(group))
+        null = fit.engine.refit(_pooled(among(request, rows), " + ".join(np.asarray(fit.cells)[used])))
+    keys = np.column_stack([request.cluster, group, x])[rows]
+    first, code = np.unique(keys, axis=0, return_index=True, return_inverse=True)[1:]
+    code, J = code.reshape(-1), len(first)
+    size = null.request.totals.astype(np.float64) if what == "shape" else _exposure(null)
+    T = np.asarray(np.bincount(code, size, J), dtype=np.float64)
+    if what == "shape" and not T.any():
+        raise DataError("there is no focus in the cells compared, so that there is no shape to compare")
+    cell, x = group[rows[first]], x[rows[first]]
+    study = np.unique(keys[first, 0], return_inverse=True)[1].reshape(-1)
+    if effect:
+        D, W = centred(x, T, cell), np.ones((1, 1))
+    else:
         D, W = (cell[:, None] == used).astype(float), _independent(asked.matrix[:, used])
+    patterns, pattern = np.unique(null.request.L[first], axis=0, return_inverse=True)
+    log_maps = null.engine.expand(patterns @ null.engine.b)
     return NullScores(
         null,
-        coefficients,
+        _influences(null, code, J, first),
         Compared(T, D, study, W),
         cell,
-        chosen,
-        x[chosen] if effect else np.empty(0),
+        rows[first],
+        x if effect else np.empty(0),
         pattern.reshape(-1),
-        center,
+        special.softmax(log_maps, axis=1) if what == "shape" else np.empty((0, 0)),
+    )
+
+
+def among(request: FociRequest, rows: Index) -> FociRequest:
+    """The request of these analyses alone, without global columns that these cannot tell apart."""
+    if len(rows) == len(request.L):
+        return request
+    design = request.design
+    Z = design.matrix[rows]
+    kept = [j - 1 for j in independent(np.column_stack([np.ones(len(rows)), Z])) if j]
+    number = np.full(len(request.L), -1, dtype=np.intp)
+    number[rows] = np.arange(len(rows))
+    own = number[request.located.analysis] >= 0
+    located = replace(
+        request.located,
+        points=request.located.points[own],
+        voxel=request.located.voxel[own],
+        analysis=number[request.located.analysis[own]],
+    )
+    return replace(
+        request,
+        design=replace(
+            design,
+            matrix=Z[:, kept],
+            names=tuple(design.names[j] for j in kept),
+            offset=design.offset[rows],
+        ),
+        L=request.L[rows],
+        group=request.group[rows],
+        cluster=np.unique(request.cluster[rows], return_inverse=True)[1].reshape(-1),
+        foci=request.foci.select(rows),
+        located=located,
+        messages=(),
     )
 
 
@@ -193,28 +258,15 @@ def _exposure(null: FociFit) -> Array:
     return np.exp(offset + design.matrix @ null.engine.gamma)
 
 
-def _pooled(fit: FociFit, asked: Hypothesis) -> FociRequest:
-    """The request in which the cells that are compared have one map."""
-    request = fit.request
-    used = asked.matrix[:, : len(fit.cells)].any(axis=0)
-    kept = np.flatnonzero(~used)
-    pooled = (request.L @ _columns(fit)[used].T).sum(axis=1)
-    L = np.column_stack([pooled, request.L @ _columns(fit)[kept].T])
-    names = (" + ".join(np.asarray(fit.cells)[used]), *(fit.cells[j] for j in kept))
-    number = np.zeros(len(fit.cells), dtype=np.intp)
-    number[kept] = np.arange(1, len(kept) + 1)
-    cells = dict(zip(names, np.eye(len(names)), strict=True))
-    return replace(request, L=L, maps=names, cells=cells, group=number[request.group])
+def _pooled(request: FociRequest, name: str) -> FociRequest:
+    """The request in which all analyses have one map."""
+    one = np.ones((len(request.L), 1))
+    zeros = np.zeros(len(one), dtype=np.intp)
+    return replace(request, L=one, maps=(name,), cells={name: np.ones(1)}, group=zeros)
 
 
-def _columns(fit: FociFit) -> Array:
-    return np.array([np.asarray(row, dtype=float) for row in fit.request.cells.values()])
-
-
-def _without_effect(fit: FociFit, asked: Hypothesis) -> FociRequest:
+def _without_map(request: FociRequest, gone: int) -> FociRequest:
     """The request without the map of an effect."""
-    request = fit.request
-    gone = request.maps.index(asked.names[int(np.flatnonzero(asked.matrix[0])[0])])
     left = [j for j in range(len(request.maps)) if j != gone]
     cells = {name: np.asarray(row)[left] for name, row in request.cells.items()}
     return replace(request, L=request.L[:, left], maps=tuple(request.maps[j] for j in left), cells=cells)
