@@ -139,7 +139,12 @@ def _with_exposure(parsed: Formula) -> Formula:
         node = parsed.fixed.variables[i]
         assert isinstance(node, Call)
         if len(node.arguments) != 1:
-            raise FormulaError("exposure() takes one expression, as exposure(hours)", parsed.text, node.at)
+            raise FormulaError(
+                "exposure() takes one expression, as exposure(hours); to ask where foci are whatever their number, "
+                "leave it out and take what='shape' in fn.contrast",
+                parsed.text,
+                node.at,
+            )
         logs.append(Call("log", (("", node.arguments[0][1]),), node.at))
     left = [i for i in range(len(parsed.fixed.variables)) if i not in exposed]
     terms = tuple(tuple(left.index(i) for i in term) for term in parsed.fixed.terms if not set(term) & set(exposed))
