@@ -32,7 +32,7 @@ class Plan:
 
     draws: int = 1000
     chains: int = 4
-    burn_in: int = 1000
+    burn_in: int = 500
     thin: int = 1
     maps: int = 0  # of the draws, evenly spaced, that are kept whole
 
