@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy.special import gammaln
 
+import formula_neuro as fn
 from formula_neuro.errors import DataError
 from formula_neuro_cbmr.joint import joint
 from formula_neuro_cbmr.places import shares
@@ -154,6 +155,18 @@ def test_foci_beyond_the_outermost_voxels_leave_the_likelihood_bounded():
     foci, studies = tables()
     c = fitted("foci ~ s(group)", data=(foci.assign(x=-19.9), studies), smooth="reml")
     assert c.loglik < 0 and c.maps.at_voxels(("intensity", "a")).max() < 100
+
+
+def test_more_than_the_machine_holds_is_refused_with_the_figure(monkeypatch):
+    monkeypatch.setattr("formula_neuro_cbmr.problem.memory", lambda: 1e-6)
+    with pytest.raises(DataError, match=r"2 maps of 38 splines takes 0 GB.*wider than 16"):
+        fitted("foci ~ s(group)")
+
+
+def test_a_device_other_than_the_cpu_is_refused():
+    foci, studies = tables()
+    with pytest.raises(ValueError, match="device='cuda'"):
+        fn.fit("foci ~ s(group)", fn.read_foci(foci, studies=studies), mask=image(), device="cuda")
 
 
 def test_quasipoisson_has_poissons_maps_and_no_loglikelihood():

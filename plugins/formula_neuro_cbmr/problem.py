@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -97,6 +98,13 @@ class Problem:
         return closest < 20 - 1e-6 or few or bool((self.support == 0).any())
 
     @property
+    def gigabytes(self) -> float:
+        """Of the matrices that a fit holds: factor and inverse of each map's information, or of all maps' together."""
+        G, C = self.patterns.shape
+        maps = 2 * G + 2 if self.saturated else 4 * C**2
+        return 8e-9 * maps * self.splined.basis.P**2
+
+    @property
     def splines(self) -> Splines:
         assert isinstance(self.request.estimator, Splines)
         return self.request.estimator
@@ -124,8 +132,24 @@ def problem(request: FociRequest, splined: Splined | None = None) -> Problem:
     """The problem of a request; raises DataError where there is nothing to fit, or too much to hold."""
     if not len(request.located.voxel):
         raise DataError("no focus lies inside the mask: there is no map to fit")
-    made = splined_of(request) if splined is None else splined
-    return Problem(request, made)
+    if request.running.device != "cpu":
+        raise ValueError(f"foci are fitted on the cpu, not on device={request.running.device!r}: leave it out")
+    made = Problem(request, splined_of(request) if splined is None else splined)
+    needed, there = made.gigabytes, memory()
+    if needed > there:
+        raise DataError(
+            f"the information of {len(request.maps)} maps of {made.splined.basis.P:,} splines takes {needed:,.0f} GB, "
+            f"and this machine has {there:,.0f}: take a spacing wider than {made.splines.spacing!r}, or fewer maps"
+        )
+    return made
+
+
+def memory() -> float:
+    """Of this machine, GB; inf where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return float("inf")
 
 
 def splined_of(request: FociRequest) -> Splined:
