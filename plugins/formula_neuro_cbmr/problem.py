@@ -22,6 +22,8 @@ from .places import shares
 from .poisson import Splined
 
 Index = NDArray[np.intp]
+FOCI_A_SPLINE = 10  # below, maps are smoothed by default
+CLOSE = 20 - 1e-6  # mm between knots: the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +96,12 @@ class Problem:
             return smooth not in ("none", 0, 0.0)
         sizes = self.request.brain.grid.voxel_size
         closest = min(step * size for step, size in zip(self.splines.steps(tuple(sizes)), sizes, strict=True))
-        few = bool((self.support.sum(axis=1) < 10 * self.splined.basis.P).any())
-        return closest < 20 - 1e-6 or few or bool((self.support == 0).any())
+        enough = FOCI_A_SPLINE * self.splined.basis.P
+        few = (
+            bool((self.support.sum(axis=1) < enough).any())
+            or self.request.totals.sum() < enough * self.support.shape[0]
+        )
+        return closest < CLOSE or few or bool((self.support == 0).any())
 
     @property
     def gigabytes(self) -> float:
