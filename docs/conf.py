@@ -7,6 +7,7 @@ vignettes are read where they lie.
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from typing import Any
 
 from formula_neuro import __version__
@@ -19,6 +20,7 @@ version = release = __version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_nb"]
 root_doc = "docs/index"
 include_patterns = ["docs/*.md", "vignettes/*.py", "README.md", "CHANGELOG.md"]
+exclude_patterns = [] if find_spec("nimare") else ["vignettes/nback.py"]  # NiMARE carries its data
 html_theme = "furo"
 html_title = f"formula_neuro {__version__}"
 html_static_path = ["_static"]
