@@ -48,6 +48,13 @@ class Step:
     delta: Array | None = field(default=None)
     covariance: Array | None = field(default=None)
 
+    @classmethod
+    def of(cls, model: Model, seed: int) -> Step:
+        """From the level of all voxels, with a few draws that stay the same."""
+        V, P = model.shape
+        draws = max(IN_STEPS, min(MOST_IN_STEPS, ENOUGH // V))
+        return cls(model, Noise.of(model.graph, P, range(draws), seed), np.broadcast_to(level(model), (V, P)).copy())
+
     def __call__(self, theta: Array) -> Array:
         model, Q = self.model, matrix_of(theta, self.model.shape[1])
         old = None
@@ -66,17 +73,13 @@ class Step:
 
 def laplace(model: Model, draws: int = 32, seed: int = 1) -> Answer:
     """The posterior of a model by a normal approximation; `draws` for the covariances by voxel."""
-    V, P = model.shape
-    start = np.broadcast_to(level(model), (V, P)).copy()
-    steps = max(IN_STEPS, min(MOST_IN_STEPS, ENOUGH // V))
-    step = Step(model, Noise.of(model.graph, P, range(steps), seed), start)
+    P = model.shape[1]
+    step = Step.of(model, seed)
     rough = fixed_point(step, coordinates(START * np.eye(P)), ROUGH, MOST)
     step.spread = True  # from there, as an expectation takes RULE times as long
     search = fixed_point(step, rough.theta, TOLERANCE, MOST)
     Q = matrix_of(search.theta, P)
-    found = mode(model, Q, step.b, FINE, step.covariance)
-    covariance = covariances(model, found.system, draws, seed)
-    found = mode(model, Q, found.b, FINE, covariance)
+    found, covariance = _closing(step, Q, draws, seed)
     furthest = _from_mode(model, found, covariance, Q)
     sigma, known = sigma_draws(step, search.theta, model.df, seed)
     row = {"steps": search.steps, "last_change": search.change, "furthest_shift": furthest}
@@ -90,8 +93,24 @@ def laplace(model: Model, draws: int = 32, seed: int = 1) -> Answer:
         search.change < TOLERANCE,
         notes(search, furthest, known),
         pd.DataFrame([row]),
-        posterior=Normal(model.graph, found.system, found.b),
+        posterior=Normal(model.graph, found.system, found.b, likelihood=model.likelihood),
     )
+
+
+def given(model: Model, Q: Array, draws: int = 32, seed: int = 1) -> tuple[Array, Array]:
+    """Means (V, P) and covariances (V, P, P) of b at a precision that is known."""
+    step = Step.of(model, seed)
+    for step.spread in (False, True):
+        step(coordinates(Q))
+    found, covariance = _closing(step, Q, draws, seed)
+    return found.b, covariance
+
+
+def _closing(step: Step, Q: Array, draws: int, seed: int) -> tuple[Mode, Array]:
+    """The mean with the precision there, and covariances of more draws than the search has."""
+    found = mode(step.model, Q, step.b, FINE, step.covariance)
+    covariance = covariances(step.model, found.system, draws, seed)
+    return mode(step.model, Q, found.b, FINE, covariance), covariance
 
 
 def _from_mode(model: Model, found: Mode, covariance: Array, Q: Array) -> float:

@@ -1,4 +1,4 @@
-"""Joint draws of all coefficients: from Laplace's approximation of their posterior, or those that chains have kept."""
+"""Joint draws of all coefficients: from the normal approximation of their posterior, or those kept by chains."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from formula_neuro.family import Array
 
 from .draws import Noise
 from .graph import MaskGraph
+from .likelihood import Likelihood
 from .system import System
 
 SOLVED = 1e-6
@@ -21,13 +22,14 @@ FIRST = 1_000_000  # number of the first draw: those before it made the covarian
 class Normal:
     """N(mean, H^-1) with mean (V, P) and H the system's precision: neighbours vary together as in the posterior.
 
-    Q is held at its estimate.
+    Q is held at its estimate. `likelihood` is what a check of the approximation starts from.
     """
 
     graph: MaskGraph
     system: System
     mean: Array
     most: int | None = None
+    likelihood: Likelihood | None = None
 
     def draws(self, numbers: range, seed: int) -> Array:
         """The draws of these numbers, (V, P, K), a stream each."""
