@@ -292,3 +292,21 @@ def test_long_chains_agree_with_the_sampler_of_latent_variables(level) -> None:
     assert (np.abs(one.mean(axis=0) - last.mean(axis=0)) / error).max() < 4
     spread = one.std(axis=0) / last.std(axis=0)
     assert np.abs(spread - 1).max() < 4 * np.sqrt((1 / sizes[0] + 1 / sizes[1]).max())
+
+
+@pytest.mark.parametrize("columns", [1, 4])
+def test_designs_of_any_width_are_swept(columns) -> None:
+    model, Y = lattice((4, 3, 2), n=40)
+    matrix = np.column_stack([np.ones(40), np.random.default_rng(2).standard_normal((40, 3))])[:, :columns]
+    rows = Rows.of(matrix, np.zeros(40), list("abcd")[:columns])
+    model = replace(model, likelihood=Likelihood.of(rows, model.likelihood.masks, len(Y)), prior_df=columns + 1.0)
+    sampler = Sampler.of(model)
+    state = sampler.start(np.zeros((len(Y), columns)), 10 * np.eye(columns))
+    for number in range(6):
+        state, _ = sampler.sweep(state, Streams(1, 0), number)
+    exact = Likelihood(rows, model.likelihood.masks, len(Y)).derivatives(state.b)
+    assert np.linalg.eigvalsh(state.Q).min() > 0
+    # what is kept at the coefficients, in whichever move they were taken, is what the data say of them
+    assert np.allclose(state.field.local.loglik.numpy(), exact.loglik, rtol=1e-9)
+    assert np.allclose(state.field.local.gradient.numpy().T, exact.gradient, rtol=1e-8, atol=1e-8)
+    assert np.allclose(_full(state.field.local.A, columns), exact.A, rtol=1e-8, atol=1e-8)
