@@ -44,7 +44,11 @@ def check_backend(backend: Backend) -> None:
         from .maps.testing import problems_of_maps
 
         problems += problems_of_maps(backend)
-    for model in sorted(backend.models if not backend.images else ()):
+    if backend.foci:
+        from .foci.testing import problems_of_foci
+
+        problems += problems_of_foci(backend)
+    for model in sorted(backend.models if not backend.images and not backend.foci else ()):
         for family in sorted(backend.families):
             request = small_request(backend, model, family)
             if request is None:

@@ -13,7 +13,9 @@ import pytest
 from scipy import stats
 
 import formula_neuro as fn
+from formula_neuro import registry
 from formula_neuro.errors import DataError, FormulaError, Unable
+from formula_neuro.testing import check_backend
 
 sys.path.insert(0, str(Path(__file__).parent))
 from foci_small import fitted, foci, mask, table, usual
@@ -264,3 +266,32 @@ def test_r_agrees_on_one_dispersion() -> None:
 def test_what_r_has_no_model_for_is_said(formula: str, family: str) -> None:
     with pytest.raises(Unable, match="R"):
         fn.crosscheck(fitted(formula, family=family))
+
+
+def test_limits_of_moderators_are_walds() -> None:
+    table_ = fn.confint(usual(), ["subtypetype2"])
+    assert np.allclose(table_[["conf_low", "conf_high"]], usual().tidy().loc[[1], ["conf_low", "conf_high"]])
+    with pytest.raises(Unable, match="method='wald'"):
+        fn.confint(usual(), method="profile")
+
+
+def test_covariances_of_moderators_are_those_of_their_table() -> None:
+    assert np.allclose(usual().se, usual().tidy()["std_error"])
+    assert list(usual().vcov.columns) == list(usual().names)
+
+
+@pytest.mark.parametrize("verb", [fn.r2, fn.ranova, fn.emmeans])
+def test_verbs_of_tables_say_what_foci_have_instead(verb) -> None:
+    with pytest.raises(Unable, match="not of meta-regressions of foci"):
+        verb(usual(), "subtype") if verb is fn.emmeans else verb(usual())
+
+
+# ---- other backends ------------------------------------------------------------------------------
+def test_the_backend_of_foci_keeps_the_contract() -> None:
+    check_backend(next(b for b in registry.installed().backends if b.name == "cbmr"))
+
+
+def test_the_contract_finds_a_backend_of_foci_that_breaks_it() -> None:
+    cbmr = next(b for b in registry.installed().backends if b.name == "cbmr")
+    with pytest.raises(AssertionError, match="the name of its backend"):
+        check_backend(replace(cbmr, name="other", families={"poisson"}))

@@ -82,6 +82,18 @@ class FociFit:
         return pd.Series(self.engine.gamma, index=list(self.names), name="estimate", dtype=float)
 
     @property
+    def vcov(self) -> pd.DataFrame:
+        """The covariance of the moderators' coefficients, (q, q), by which tidy() has its standard errors."""
+        from .inference.moderators import moderator_precision
+
+        return pd.DataFrame(moderator_precision(self).covariance, index=list(self.names), columns=list(self.names))
+
+    @property
+    def se(self) -> pd.Series:
+        """The standard errors of the moderators' coefficients, (q,), those of tidy()."""
+        return pd.Series(np.sqrt(np.diag(self.vcov)), index=list(self.names), name="std_error")
+
+    @property
     def nobs(self) -> int:
         """Analyses used."""
         return len(self.request.L)
@@ -145,7 +157,7 @@ class FociFit:
         return moderators(self, covariance, conf_level, exponentiate)
 
     def dispersion(self, conf_level: float = 0.95) -> pd.DataFrame:
-        """One row a cell: alpha with its limits, and the likelihood ratio test of alpha = 0 (statistic, p_value).
+        """One row a cell: alpha with its limits, and the likelihood ratio test of alpha = 0 (statistic, p_value, logp).
 
         alpha is the variance of the factor of mean 1 that multiplies an analysis's expected foci (a study's, with
         Splines(cluster="study")); of negative_binomial fits, that of an analysis in a voxel. 0: Poisson. Half of the

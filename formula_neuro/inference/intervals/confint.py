@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ...errors import Unable
 from ...family import Array
+from ...foci.fit import FociFit
 from ...result import Fit
 from ..bootstrap.distributions import Bootstrap, intervals
 from ..coefficients import check_level, wald
@@ -21,7 +24,7 @@ METHODS = ("wald", "profile", "score")
 
 
 def confint(
-    fit: Fit,
+    fit: Fit | FociFit,
     parm: str | Sequence[str] | None = None,
     *,
     method: str | Bootstrap = "wald",
@@ -45,6 +48,7 @@ def confint(
     confint(glm). R interpolates its profile; the ends here solve the equation itself, to about 1e-9.
     A shape that is estimated (nbinom2) is estimated again at every value held, where MASS holds it at the estimate.
     `attrs["messages"]` names a limit (NaN) that was not found.
+    Of foci: Wald's limits of the moderators, those of tidy().
 
     Raises Unable where the fit has no such intervals, ValueError for an unknown coefficient or method.
 
@@ -54,6 +58,8 @@ def confint(
     [0.735, inf]
     """
     check_level(conf_level)
+    if isinstance(fit, FociFit):
+        return _of_foci(fit, parm, method, conf_level)
     if method == "bootstrap" or isinstance(method, Bootstrap):
         return intervals(fit, parm, Bootstrap() if isinstance(method, str) else method, conf_level)
     if method == "profile" and fit.request.model in ("lmm", "glmm"):
@@ -79,6 +85,13 @@ def confint(
     return table
 
 
+def _of_foci(fit: FociFit, parm: str | Sequence[str] | None, method: Any, conf_level: float) -> pd.DataFrame:
+    if method != "wald":
+        raise Unable(f"method={method!r}: moderators of foci have Wald's limits, method='wald'")
+    table = fit.tidy(conf_level=conf_level).iloc[_places(fit, parm)].reset_index(drop=True)
+    return table[["term", "estimate", "conf_low", "conf_high"]].assign(method=method)
+
+
 def _by_test(fit: Fit, L: Array, quantiles: Array, method: str) -> tuple[Array, list[str]]:
     test = {"profile": "lr", "score": "score"}[method]
     check_offered(fit, test)
@@ -92,7 +105,7 @@ def _by_test(fit: Fit, L: Array, quantiles: Array, method: str) -> tuple[Array, 
     return ends, messages
 
 
-def _places(fit: Fit, parm: str | Sequence[str] | None) -> list[int]:
+def _places(fit: Fit | FociFit, parm: str | Sequence[str] | None) -> list[int]:
     names = list(fit.names)
     asked = names if parm is None else [parm] if isinstance(parm, str) else list(parm)
     unknown = [name for name in asked if name not in names]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ...design import Design
 from ...family import Array
+from ...foci.given import refuse_foci
 from ...result import Fit
 from ...syntax.expression import label
 from ...syntax.expression import names as columns_in
@@ -92,6 +93,9 @@ def emmeans(
     >>> fn.emmeans(fn.fit("y ~ g", table), "g", "pairwise").contrasts.estimate.round(3).tolist()
     [-3.5, -7.0, -3.5]
     """
+    refuse_foci(
+        fit, "emmeans", "c.predict(table) has the foci expected of any analyses, fn.contrast(c, ...) their ratios"
+    )
     check_level(conf_level)
     _check_words(adjust, type, weights)
     if bias_adjust and type != "response":

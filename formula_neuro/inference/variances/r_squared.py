@@ -16,6 +16,7 @@ import pandas as pd
 
 from ...errors import DataError, Unable
 from ...family import Array
+from ...foci.given import refuse_foci
 from ...result import Fit
 from ...table import as_table
 from ..zero_inflation import refuse
@@ -50,6 +51,7 @@ def r2(fit: Fit) -> pd.DataFrame:
     >>> fn.r2(m)[["marginal", "conditional"]].round(2).iloc[0].tolist()
     [0.03, 0.1]
     """
+    refuse_foci(fit, "r2", "c.dispersion() says how much totals vary beyond the model")
     if fit.request.model == "lm":
         return fit.glance()[["r_squared", "adj_r_squared"]]
     parts = shares(fit)

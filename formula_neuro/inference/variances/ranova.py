@@ -11,6 +11,7 @@ import pandas as pd
 from ...design import RandomTerm, TermColumns
 from ...errors import Unable
 from ...estimator import REML
+from ...foci.given import refuse_foci
 from ...request import Request
 from ...result import Fit, ability
 from ..told import told
@@ -43,6 +44,7 @@ def ranova(
     >>> fn.ranova(m)[["term", "reference"]].iloc[1].tolist()
     ['(1 | mouseID)', '0.5 chi2_0 + 0.5 chi2_1']
     """
+    refuse_foci(fit, "ranova", "c.dispersion() tests whether totals vary beyond Poisson's")
     if not fit.random:
         raise Unable(
             f"ranova() tests random terms, and this {fit.request.model} has none; drop1() tests the fixed ones"
