@@ -114,8 +114,8 @@ study.overlaps().round(2)
 # [the benchmark](../benchmarks/lesion-study/README.md) has 30 of 3,784 voxels.
 #
 # ## How exact it is
-# The default is Laplace's approximation with a correction for skewness: quick, and the same numbers at every call.
-# Where lesions are very rare it is rough, and a message says by how far its correction moves an estimate.
+# The default is a normal approximation of the posterior: quick, and the same numbers at every call. Where lesions are
+# very rare posteriors are skew and it is rough; a message says where.
 # `estimator=fn.Spatial(method="gibbs")` samples the posterior itself and says whether its chains have met. No R package
 # fits the model to a brain; `fn.refit(v, estimator="mean_br")` is the model of single voxels, which R does check.
 #
@@ -129,6 +129,6 @@ study.overlaps().round(2)
 # * the mask, whether it was in one piece, and the number of voxels without any lesion;
 # * the prior: multivariate CAR on differences between neighbours that share a face, Wishart(P + 1, I) for standardised
 #   covariates, a flat level; and the posterior of Sigma;
-# * Laplace or Gibbs, with draws, seed and what was said of convergence;
+# * the normal approximation or sampling (Gibbs), with draws, seed and what was said of convergence;
 # * z as posterior mean by standard deviation; whether a threshold is a convention (false discovery rate) or a joint
 #   probability, and of how many draws.

@@ -269,7 +269,7 @@ def _residuals(request: Request | MapRequest) -> str:
 
 
 def _spatial(estimator: Estimator) -> str:
-    return {"laplace": " (Laplace)", "gibbs": " (sampled)"}.get(getattr(estimator, "method", ""), "")
+    return {"laplace": " (normal approximation)", "gibbs": " (sampled)"}.get(getattr(estimator, "method", ""), "")
 
 
 def _power(estimator: Estimator) -> str:

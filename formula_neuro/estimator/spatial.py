@@ -30,13 +30,14 @@ class Spatial(Estimator):
     it has 20, the paper an improper 0: of no weight in a brain, of some on a small lattice. The intercept is smoothed
     as the covariates are, which BLESS does not do. Voxels without an event are analysed: they borrow from neighbours.
 
-    method: "laplace" (a normal approximation around the mode with a correction for skewness, Q by EM: the same numbers
-        at every call), or "gibbs" (sampling, exact but for Monte Carlo error, with chains that say whether they
-        have met; workers= runs them side by side, device= on a GPU, and a run that was cut short goes on where it was).
+    method: "laplace" (a normal approximation, the one nearest to the posterior in Kullback and Leibler's sense, sought
+        from Laplace's on, with Q by EM: the same numbers at every call), or "gibbs" (sampling, exact but for Monte
+        Carlo error, with chains that say whether they have met; workers= runs them side by side, device= on a GPU, and
+        a run that was cut short goes on where it was).
     draws: laplace: draws for the covariances (default 32); gibbs: sweeps kept of every chain (1000).
-    chains, burn_in, thin: of gibbs: chains (4), sweeps left out first (1000), and of how many one is kept (1).
+    chains, burn_in, thin: of gibbs: chains (4), sweeps left out first (500), and of how many one is kept (1).
     maps: of gibbs: draws of all voxels that every chain keeps for fn.excursions, evenly spaced, 4 bytes a coefficient
-        and voxel each (0); Laplace's method draws them when they are asked for.
+        and voxel each (0); the normal approximation draws them when they are asked for.
     prior_df: P + 1 by default, the smallest whole number with a proper prior; see above.
     components: of a mask in several pieces that share no face: "largest", that piece alone, as every piece has a level
         of its own, which is free; or "overlapping", all whose data determine it: the voxels of the piece taken

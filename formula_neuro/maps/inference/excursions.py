@@ -125,7 +125,7 @@ def excursions(
         with 500 of them.
     tail: "both" (each voxel on the side of its posterior mean), "greater" or "less" than the value.
 
-    By Laplace's method Q, the precision between neighbours, is held at its estimate, and the draws are normal; chains
+    With method="laplace" Q, the precision between neighbours, is held at its estimate, and the draws are normal; chains
     have neither limit. Maps that are fitted voxel by voxel have no joint draws: Unable.
 
     >>> import formula_neuro as fn
