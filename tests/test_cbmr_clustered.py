@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import nbinom
 
-from formula_neuro.foci.inference.dispersion import edge_p
+from formula_neuro.foci.inference.dispersion import edge_logp, edge_p
 from formula_neuro_cbmr import frailty
 from formula_neuro_cbmr.clustered import clustered_level
 from formula_neuro_cbmr.dispersion import of_totals
@@ -207,3 +207,11 @@ def test_test_of_alpha_keeps_its_size_under_poisson():
         one = totals(centred(table(1000 + seed, studies=40, alpha=0.0, each=1)))
         rejected += int((edge_p(of_totals(one, clustered_level(one)).statistic) < 0.05).sum())
     assert rejected <= 12  # of 120: binomial(120, .05) exceeds it with probability .01; at .1 it would by half
+
+
+def test_logp_of_alpha_goes_on_where_p_underflows():
+    statistic = np.array([0.0, 4.0, 5000.0])
+    p, logp = edge_p(statistic), edge_logp(statistic)
+    np.testing.assert_allclose(logp[:2], -np.log10(p[:2]), rtol=1e-12)
+    assert p[2] == 0.0
+    assert 1080 < logp[2] < 1095  # of the order of statistic / (2 log 10)

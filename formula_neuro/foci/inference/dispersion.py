@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from scipy import special
-from scipy.stats import chi2
 
 from ...errors import Unable
 from ...family import Array
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def dispersion(fit: FociFit, conf_level: float = 0.95) -> pd.DataFrame:
-    """One row a cell: cell, alpha, conf_low, conf_high, statistic, p_value; see FociFit.dispersion."""
+    """One row a cell: cell, alpha, conf_low, conf_high, statistic, p_value, logp; see FociFit.dispersion."""
     if not 0 < conf_level < 1:
         raise ValueError(f"conf_level= lies between 0 and 1, as .95; got {conf_level!r}")
     found: Any = getattr(fit.engine, "dispersions", None)
@@ -36,6 +35,7 @@ def dispersion(fit: FociFit, conf_level: float = 0.95) -> pd.DataFrame:
             "conf_high": found.alpha * np.exp(width),
             "statistic": found.statistic,
             "p_value": edge_p(found.statistic),
+            "logp": edge_logp(found.statistic),
         }
     )
 
@@ -43,9 +43,14 @@ def dispersion(fit: FociFit, conf_level: float = 0.95) -> pd.DataFrame:
 def edge_p(statistic: Array) -> Array:
     """P values of likelihood ratios whose parameter lies at an edge under the null (Self & Liang 1987, case 5).
 
-    Half of the distribution is 0, half chi-squared with one degree of freedom.
+    Half of the distribution is 0, half chi-squared with one degree of freedom: the square root's upper normal tail.
 
     >>> edge_p(np.array([0.0, 2.705543454095404])).round(6).tolist()
     [1.0, 0.05]
     """
-    return np.where(statistic > 0, chi2.sf(statistic, 1) / 2, 1.0)
+    return np.where(statistic > 0, special.ndtr(-np.sqrt(statistic)), 1.0)
+
+
+def edge_logp(statistic: Array) -> Array:
+    """-log10 of these p values, where they are too small for a number as well."""
+    return np.where(statistic > 0, -special.log_ndtr(-np.sqrt(statistic)) / np.log(10), 0.0)
