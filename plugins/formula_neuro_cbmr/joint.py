@@ -25,7 +25,7 @@ from .poisson import ENOUGH, EXACT, HALVINGS, IDLE, STEPS, TOLERANCE, Cell, slac
 from .problem import Problem
 
 AT_ONCE = 64  # patterns whose intensities are held at a time
-BLOCK = 4_000_000  # numbers of the array of patterns and voxels that are held at a time
+BLOCK = 100_000  # numbers of the array of patterns and voxels that are held at a time: what a core's cache holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,8 @@ def at(model: Joint, beta: Array, gamma: Array, smoothing: float) -> Point:
     step = max(1, BLOCK // len(M))
     with np.errstate(over="ignore", invalid="ignore"):
         for first in range(0, maps.shape[1], step):
-            e = np.exp(M @ maps[:, first : first + step])
+            e = M @ maps[:, first : first + step]
+            np.exp(e, out=e)
             S += e.sum(axis=1)
             volumes[:, first : first + step] = K @ e
         value = _loglik(model, beta, gamma, T, S) - 0.5 * smoothing * _roughness(model, beta)
