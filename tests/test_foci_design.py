@@ -278,6 +278,7 @@ def test_families_of_tables_are_refused(given: str) -> None:
 def test_few_studies_are_named_with_their_cell() -> None:
     data = foci().with_studies({"group": ["rare"] + ["common"] * 47})
     assert "rare (1 study)" in said(request("foci ~ s(group)", data), "few studies")
+    assert "rare;" in said(request("foci ~ s(group)", data), "one study alone")
 
 
 def test_a_moderator_that_hangs_on_one_analysis_is_named() -> None:

@@ -131,6 +131,15 @@ def test_maps_that_there_are_not_are_named_with_those_that_there_are() -> None:
     assert len(usual().maps) == len(list(usual().maps))
 
 
+@pytest.mark.parametrize("formula", ["foci ~ s(group)", "foci ~ s(group) + s(age)", "foci ~ s(C(group, contr.sum))"])
+def test_a_cell_of_one_study_has_no_variance_over_studies_but_the_models(formula: str) -> None:
+    c = fitted(formula, foci().with_studies({"group": ["rare"] + ["common"] * 47}))
+    assert np.isfinite(c.maps.at_voxels(("se", "common"))).all()
+    assert np.isnan(c.maps.at_voxels(("se", "rare"))).all()
+    assert np.isfinite(c.maps.at_voxels(("se", "rare"), "fisher")).all()
+    assert not fn.homogeneity(c, "rare")["rare"].threshold("fdr", 0.05).kept.any()
+
+
 def test_observed_foci_are_counted_where_they_are() -> None:
     c = usual()
     assert sum(c.maps.at_voxels(("foci", cell)).sum() for cell in c.cells) == c.request.totals.sum()

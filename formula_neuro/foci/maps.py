@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from ..family import Array
+from .variances import map_variance
 
 if TYPE_CHECKING:
     from .fit import FociFit
@@ -81,7 +82,7 @@ def of_cell(fit: FociFit, statistic: str, cell: str, covariance: str = "robust")
         return observed(fit, cell)
     if statistic in ("se", "relative_se"):
         what = "intensity" if statistic == "se" else "shape"
-        return np.sqrt(fit.engine.variance(R, covariance, what)[:, 0, 0])
+        return np.sqrt(map_variance(fit, R, covariance, what)[:, 0, 0])
     eta = fit.engine.expand(R @ fit.engine.b)[0]
     if statistic == "log_intensity":
         return eta
@@ -97,7 +98,7 @@ def of_effect(fit: FociFit, statistic: str, name: str, covariance: str = "robust
     effect = fit.engine.expand(R @ fit.engine.b)[0]
     if statistic == "effect":
         return effect
-    se = np.sqrt(fit.engine.variance(R, covariance)[:, 0, 0])
+    se = np.sqrt(map_variance(fit, R, covariance)[:, 0, 0])
     if statistic == "se":
         return se
     z = effect / se

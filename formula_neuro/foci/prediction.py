@@ -13,6 +13,7 @@ from ..errors import Unable
 from ..family import Array
 from ..images.brain import Brain
 from .engine import KINDS
+from .variances import map_variance
 
 if TYPE_CHECKING:
     from .fit import FociFit
@@ -125,7 +126,7 @@ def _one(fit: FociFit, row: Array, z: Array, offset: float, covariance: str) -> 
     C, P = np.asarray(fit.engine.b).shape
     R = row[None]
     log = fit.engine.expand(R @ fit.engine.b)[0] + offset + float(z @ fit.engine.gamma)
-    variance = fit.engine.variance(R, covariance)[:, 0, 0]
+    variance = map_variance(fit, R, covariance)[:, 0, 0]
     if z.any():
         G = np.concatenate([np.zeros(C * P), z])[:, None]
         level = fit.engine.solve(G)

@@ -67,6 +67,12 @@ def about(foci: Foci, maps: SpatialPart, columns: Columns) -> tuple[str, ...]:
 def _few(foci: Foci, maps: SpatialPart) -> Iterator[str]:
     study = foci.studies["study"].to_numpy()
     counts = [len(set(study[maps.group == g])) for g in range(len(maps.cells))]
+    one = [cell for cell, n in zip(maps.cells, counts, strict=True) if n == 1]
+    if one:
+        yield (
+            f"one study alone: {', '.join(one)}; a variance over studies does not exist there (NaN): "
+            "covariance='fisher' has that of the model"
+        )
     few = [
         f"{cell} ({n} {'study' if n == 1 else 'studies'})"
         for cell, n in zip(maps.cells, counts, strict=True)

@@ -102,6 +102,8 @@ def _moderators(fit: FociFit) -> dict[str, Any] | None:
 def sentence(cell: str, found: Thresholded) -> str:
     """In how many voxels a cell has more foci than chance, and where most."""
     z = found.contrast.values["z"]
+    if not np.isfinite(z).any():
+        return f"{cell}: no test, as a single study has foci in it."
     best = int(np.nanargmax(np.where(np.isfinite(z), z, np.nan)))
     place = ", ".join(minus(f"{v:.0f}") for v in found.contrast.fit.brain.world[best])
     tested, kept = int(np.isfinite(z).sum()), int(found.kept.sum())

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import special, stats
 
 from ...family import Array
+from ..variances import map_variance
 from .hypotheses import Hypothesis, spatial_rows
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def combined(fit: FociFit, asked: Hypothesis, what: str, covariance: str) -> tup
     maps = fit.engine.expand(rows @ fit.engine.b)  # (r, V)
     if what == "shape":
         maps = maps - special.logsumexp(maps, axis=1, keepdims=True)
-    variance = fit.engine.variance(rows, covariance, what)
+    variance = map_variance(fit, rows, covariance, what)
     return (weights @ maps).T, weights @ variance @ weights.T
 
 
