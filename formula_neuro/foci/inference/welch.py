@@ -4,11 +4,12 @@ A contribution j (of J) is what the analyses of one study in one cell add to a m
 D (J, C) that tell apart what is compared (an indicator a cell, or a centred covariate),
 
     theta_c = sum_j D_jc L_j / N_c,   N_c = sum_j D_jc^2 T_j,   d_r = sum_c W_rc theta_c
-    e_j = L_j - T_j sum_c D_jc theta_c,   a_jr = sum_c W_rc f_c D_jc / N_c
+    e_j = L_j - T_j sum_c D_jc theta_c,   h_j = T_j sum_c D_jc^2 / N_c,   a_jr = sum_c W_rc D_jc / N_c / (1 - h_j)
     Var_rs = sum over studies of (sum_{j of it} a_jr e_j) (sum_{j of it} a_js e_j)
 
-f_c^2 = n_c / (n_c - 1) for the n_c studies that a cell has. Two cells of studies with weight 1 each give Welch's t
-(Welch 1947); a study in both cells counts with the difference of its residuals.
+1 / (1 - h) makes residuals those of a fit without the contribution (MacKinnon and White 1985: HC3, the jackknife): foci
+are skewed, and studies with many of them weigh much. Two cells of n studies with weight 1 each give Welch's t (1947)
+times sqrt((n - 1) / n); a study in both cells counts with the difference of its residuals.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from scipy import sparse
 from ...family import Array
 
 Index = NDArray[np.intp]
+ALONE = 1e-9  # of 1 - h: a contribution that is its column's only one
 BLOCK = 1024  # voxels at a time, which a processor's own memory holds
 
 
@@ -52,11 +54,9 @@ class Compared:
 
     def weights(self, D: Array) -> tuple[Array, Array]:
         """N (C,) and a (J, q) for columns D (J, C)."""
-        used = D != 0
-        n = np.array([len(np.unique(self.study[column])) for column in used.T])
         N = self.T @ D**2
-        f = np.sqrt(n / np.maximum(n - 1, 1))
-        return N, D @ (self.W * f / N).T
+        h = self.T * (D**2 @ (1 / N))
+        return N, D @ (self.W / N).T / np.maximum(1 - h, ALONE)[:, None]
 
 
 def welch(L: NDArray[Any], by: Compared) -> Array:
