@@ -158,6 +158,13 @@ def test_exposure_is_the_logarithm_in_the_offset() -> None:
     assert asked.design.names == ()
 
 
+@pytest.mark.parametrize("term", ["exposure(hours)", "offset(log(hours))"])
+def test_exposures_of_0_or_less_are_refused_with_the_study(term: str) -> None:
+    data = foci().with_studies({"hours": [2.0] * 40 + [0.0, -1.0] + [3.0] * 6})
+    with pytest.raises(DataError, match=r"2 of 48 analyses have 0 or less \(first: 0 in study s40\)"):
+        request(f"foci ~ s(diagnosis) + {term}", data)
+
+
 def test_analyses_without_a_covariate_are_dropped_counted_and_named() -> None:
     ages = table()["age"].mask(table().index.isin([3, 5]))
     asked = request("foci ~ s(diagnosis) + scale(age)", foci().with_studies({"age": ages.to_numpy()}))

@@ -16,6 +16,8 @@ from ..family import FociFamily
 from ..formula import Formula, Part, parse
 from ..maps.request import Running
 from ..syntax.expression import Call, Name, Node, label
+from ..values import as_numbers
+from ..words.transforms import evaluate
 from . import remarks
 from .aliasing import independent
 from .default_mask import analysed_brain
@@ -64,6 +66,7 @@ def foci_request(asked: AskedOfFoci) -> FociRequest:
     parsed, shared = _read(asked)
     how = _estimator(asked, shared)
     table = asked.foci.studies
+    _check_exposure(parsed, asked.foci)
     design = _global_design(parsed, asked)
     maps = spatial_part(parsed, table, design.rows, asked.contrasts)
     columns, dropped = _moderators(design, maps)
@@ -150,6 +153,24 @@ def _with_exposure(parsed: Formula) -> Formula:
     terms = tuple(tuple(left.index(i) for i in term) for term in parsed.fixed.terms if not set(term) & set(exposed))
     fixed = Part(tuple(parsed.fixed.variables[i] for i in left), terms, True)
     return replace(parsed, fixed=fixed, offsets=(*parsed.offsets, *logs))
+
+
+def _check_exposure(parsed: Formula, foci: Foci) -> None:
+    """Raise DataError for an exposure, or another logarithm in an offset, that is 0 or less."""
+    for node in parsed.offsets:
+        if not (isinstance(node, Call) and node.function == "log" and len(node.arguments) == 1):
+            continue
+        inner = node.arguments[0][1]
+        if isinstance(inner, (Name, Call)):
+            values = as_numbers(evaluate(inner, foci.studies, {}, parsed.text), label(inner))
+            bad = np.flatnonzero(values <= 0)
+            if len(bad):
+                study = foci.studies["study"].iloc[bad[0]]
+                raise DataError(
+                    f"log({label(inner)}) in the offset: {len(bad)} of {len(values)} analyses have 0 or less (first: "
+                    f"{values[bad[0]]:g} in study {study}), of which there is no logarithm; correct these values, or "
+                    "set them to missing"
+                )
 
 
 def _is_exposure(node: Node) -> bool:

@@ -38,6 +38,17 @@ class FociFit:
     coefficients of the maps, global ones and dispersions. `phi` is Pearson's dispersion of the totals; `alpha` by cell
     the variance of the random levels (0: Poisson), with the standard errors of log alpha. `edf` by map are effective
     coefficients, `penalty` the smoothing parameter (0: none). `unsupported` counts by cell the splines without foci.
+
+    >>> import formula_neuro as fn
+    >>> from formula_neuro.foci.truth import ellipsoid
+    >>> foci = fn.simulate_foci(table={"drug": ["no", "yes"] * 20}, groups="drug", peaks=5, seed=1)
+    >>> c = fn.fit("foci ~ s(drug) + scale(sample_size)", foci, mask=ellipsoid(), estimator="splines(60 mm)")
+    >>> c.cells, c.names, c.converged
+    (('no', 'yes'), ('scale(sample_size)',), True)
+    >>> c.predict({"drug": ["yes"], "sample_size": [30]})["fitted"].round(3).tolist()  # every study has 5 foci
+    [5.0]
+    >>> c.maps["relative", "no"].shape
+    (27, 35, 21)
     """
 
     request: FociRequest
