@@ -8,18 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from formula_neuro.errors import Unable
 from formula_neuro.family import Array
 from formula_neuro.maps.display.own import OwnTable
 
 from .answer import Answer, Posterior
+from .posterior import Normal
 
 ALONE = 'fn.refit(v, estimator="mean_br") fits every voxel alone'
 LACKS: Mapping[str, str] = {
     "null": "its voxels are fitted together, under a prior that no null model shares. fn.excursions(v, ...) has joint "
     f"posterior probabilities; {ALONE}, for tests",
     "at": f"a voxel borrows from its neighbours and has no fit of its own; {ALONE}",
-    "crosscheck": "no R package fits it to a brain. Compare with estimator=fn.Spatial(method='gibbs'), exact but for "
-    f"Monte Carlo error; {ALONE}, which R's brglm2 checks",
+    "crosscheck": "no R package fits it to a brain. v.engine.check() holds the normal approximation against exact "
+    f"chains in pieces of the mask; {ALONE}, which R's brglm2 checks",
 }
 
 
@@ -47,13 +49,27 @@ class Engine:
             return LACKS
         return {
             **LACKS,
-            "draws": "its chains kept moments alone; take fn.Spatial('gibbs', maps=200), or Laplace's method",
+            "draws": "its chains kept moments alone; take fn.Spatial('gibbs', maps=200), or method='laplace'",
         }
 
     @property
     def draws(self) -> Draws | None:
         """Joint draws of the coefficients on the scale of the data; None where none were kept."""
         return None if self.posterior is None else Draws(self.posterior, self.T)
+
+    def check(self, pieces: int = 3, voxels: int = 300, sweeps: int = 500, seed: int = 1) -> pd.DataFrame:
+        """The normal approximation beside exact chains in random connected pieces of the mask, a row a piece and term.
+
+        pieces, voxels: how many and how large; sweeps: kept of each of two chains. Q is held at the fit's. Columns:
+        incidence, mean_error and furthest (of the means, in exact standard deviations: on average, and the largest),
+        sd_ratio and z_slope (by and on the exact ones), monte_carlo (error of the chains, in the same unit) and rhat.
+        """
+        if not isinstance(self.posterior, Normal) or self.posterior.likelihood is None:
+            raise Unable("check() is of the normal approximation; chains report their own convergence (.diagnostics)")
+        from .check import Sizes, check
+
+        own, names = self.posterior, tuple(self.level["term"])
+        return check(own.likelihood, own.graph, own.system.Q, names, Sizes(pieces, voxels, sweeps), seed)
 
     @property
     def tables(self) -> list[OwnTable]:
