@@ -61,6 +61,8 @@ class FociContrast(MapContrast):
 
     def row(self, number: int) -> FociContrast:
         """One of several rows as a contrast of its own."""
+        if len(self.matrix) == 1 and number in (0, -1):
+            return self
         return tested(self.foci_fit, self.hypothesis.row(number), self.what, self.covariance, self.test)
 
     @property
@@ -128,10 +130,14 @@ class Contrasts(Mapping[str, Any]):
         moderators estimate, std_error, statistic, df, p_value of single rows, the joint ones of several."""
         return pd.DataFrame([{"test": name, "rows": len(one.matrix)} | _row(one) for name, one in self.tests.items()])
 
-    def threshold(self, method: str = "fdr", alpha: float = 0.05, **sides: Any) -> dict[str, Thresholded]:
+    def threshold(
+        self, method: str = "fdr", alpha: float = 0.05, *, min_size: int = 1, connectivity: int = 26
+    ) -> dict[str, Thresholded]:
         """What stands out in each map by itself, by name; see FociContrast.threshold."""
         of_maps = ((name, one) for name, one in self.tests.items() if isinstance(one, FociContrast))
-        return {name: one.threshold(method, alpha, **sides) for name, one in of_maps}
+        return {
+            name: one.threshold(method, alpha, min_size=min_size, connectivity=connectivity) for name, one in of_maps
+        }
 
     def to_nifti(self, folder: str | os.PathLike[str]) -> list[str]:
         """Write the maps of all tests with their sidecars; the paths written."""

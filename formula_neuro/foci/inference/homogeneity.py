@@ -31,6 +31,16 @@ def homogeneity(
         "intensity" compares with the foci observed per voxel and analysis, as NiMARE does: it moves with what the
         moderators call 0.
     covariance: "robust" sums scores over studies, whose foci clump; "fisher" or "observed" trust the model.
+
+    >>> import formula_neuro as fn
+    >>> import nibabel as nib
+    >>> import numpy as np
+    >>> mask = nib.Nifti1Image(np.ones((12, 14, 12), dtype=np.uint8), np.diag([10.0, 10.0, 10.0, 1.0]))
+    >>> foci = fn.simulate_foci(30, peaks=[(30, 60, 40)], noise=5, fwhm=30, mask=mask, seed=1)
+    >>> c = fn.fit("foci ~ s(1)", foci, mask=mask, estimator=fn.Splines("60 mm"))
+    >>> found = fn.homogeneity(c)["(Intercept)"]
+    >>> found.threshold("fdr", 0.05).table().shape[0]
+    1
     """
     if test not in TESTS:
         raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")
