@@ -113,7 +113,7 @@ def test_an_anova_is_of_walds_tests_unless_asked_otherwise(fitted) -> None:
 def test_a_cross_check_says_what_to_compare_with(fitted) -> None:
     with pytest.raises(fn.errors.Unable, match="no R package") as refused:
         fn.crosscheck(fitted)
-    assert "gibbs" in str(refused.value)
+    assert "v.engine.check()" in str(refused.value)
 
 
 # ---- joint draws ---------------------------------------------------------------------------------
@@ -269,3 +269,11 @@ def test_chains_without_whole_draws_say_how_to_keep_them() -> None:
     assert "the chains have" in str(v)
     with pytest.raises(ValueError, match="fewer"):
         fn.Spatial("gibbs", draws=10, maps=20)
+
+
+def test_a_check_holds_the_approximation_against_chains_in_pieces_of_the_mask(fitted) -> None:
+    table = fitted.engine.check(pieces=1, voxels=20, sweeps=20)
+    assert list(table["term"]) == ["(Intercept)", "age"] and list(table["piece"]) == [1, 1]
+    assert table["sd_ratio"].between(0.5, 2).all()  # of 40 draws
+    with pytest.raises(fn.errors.Unable, match=r"engine.check\(\)"):
+        fn.crosscheck(fitted)

@@ -1,6 +1,7 @@
 """The accuracy study of the paper on a synthetic reference: tables, figures and its findings held against the numbers.
 
 python benchmarks/lesion-study/study.py --size small   (4 mm, 30 repetitions: minutes)
+python benchmarks/lesion-study/study.py --size spatial (6 mm, 20 repetitions, the spatial model beside the two)
 python benchmarks/lesion-study/study.py --size full    (2 mm, 1,000 repetitions, as the paper)
 
 Finished repetitions stay in the folder --kept, and the same command goes on from them.
@@ -9,14 +10,17 @@ Finished repetitions stay in the folder --kept, and the same command goes on fro
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import tables
 from findings import findings
+from methods import figure
+from spatial import spatial_findings
 
 import formula_neuro as fn
 from formula_neuro.display.plot import png
@@ -31,15 +35,17 @@ ELL = 3.0  # mm, the paper's 1.5 voxels of 2 mm
 SUBJECTS = (250, 1000)
 AGE = "I(age - 63)"
 MARK = "<!-- what follows is written by study.py -->"
+SPATIAL = METHODS | {"spatial": "spatial"}
 
 
 @dataclass(frozen=True)
 class Size:
-    """A voxel's size in mm, repetitions, and the subjects of the tuning."""
+    """A voxel's size in mm, repetitions, the subjects of the tuning (0: none), and the methods."""
 
     spacing: float
     repetitions: int
     tuning: int
+    methods: Mapping[str, str] = field(default_factory=METHODS.copy)
 
     @property
     def largest(self) -> tuple[int, ...]:
@@ -47,31 +53,47 @@ class Size:
         return tuple(round(m * (2 / self.spacing) ** 3) for m in (1000, 2000, 5000, 10000))
 
 
-SIZES = {"small": Size(4, 30, 1000), "medium": Size(2, 50, 1000), "full": Size(2, 1000, 1000)}
+SIZES = {
+    "small": Size(4, 30, 1000),
+    "medium": Size(2, 50, 1000),
+    "full": Size(2, 1000, 1000),
+    "spatial": Size(6, 20, 0, SPATIAL),
+}
 
 
 def main() -> None:
     arguments = _arguments()
     size, started = SIZES[arguments.size], time.perf_counter()
+    size = replace(size, repetitions=arguments.repetitions or size.repetitions)
     reference = fn.lesion_reference(spacing=size.spacing)
-    tuned = _tuned(reference, size)
-    print(tuned)
+    tuned = _tuned(reference, size) if size.tuning else None
     run: dict[str, Any] = {"folder": arguments.kept, "workers": arguments.workers, "progress": arguments.progress}
     accuracy = {n: _study(reference, n, size, run) for n in SUBJECTS}
     null = {n: _study(reference.without(AGE), n, size, run) for n in SUBJECTS}
-    rows = findings(accuracy, null)
+    rows = (findings if tuned else spatial_findings)(accuracy, null)
     words = _report(arguments.size, size, reference, tuned, accuracy, null, tables.held(rows))
-    _pictures(Path(arguments.out), reference, tuned, accuracy, null)
+    if tuned is None:
+        _pictures_of_three(Path(arguments.out), accuracy, null)
+    else:
+        _pictures(Path(arguments.out), reference, tuned, accuracy, null)
     page = Path(arguments.out) / "README.md"
-    head = page.read_text("utf-8").split(MARK)[0] if page.exists() else ""
-    page.write_text(f"{head}{MARK}\n\n{words}", "utf-8")
+    page.write_text(_renewed(page.read_text("utf-8") if page.exists() else MARK, words), "utf-8")
     print(words)
     print(f"{(time.perf_counter() - started) / 60:.1f} minutes")
+
+
+def _renewed(page: str, words: str) -> str:
+    """The page with the section that has the same title as `words` replaced, or with `words` added at its end."""
+    head, *sections = re.split(r"^(?=## Results of the size )", page, flags=re.MULTILINE)
+    title = words.split("\n", 1)[0]
+    kept = [section for section in sections if section.split("\n", 1)[0] != title]
+    return "\n\n".join(part.strip() for part in [head, *kept, words]) + "\n"
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--repetitions", type=int, help="other than the size's own")
     parser.add_argument("--workers", type=int, default=2, help="processes among which repetitions are shared")
     parser.add_argument("--out", default=str(HERE), help="where the page and the figures are written")
     parser.add_argument("--kept", default="lesion-study-repetitions", help="where finished repetitions are kept")
@@ -91,7 +113,7 @@ def _study(reference: LesionReference, n: int, size: Size, run: Mapping[str, Any
         reference,
         n=n,
         repetitions=size.repetitions,
-        methods=METHODS,
+        methods=size.methods,
         ell=ELL,
         units="mm",
         largest=size.largest,
@@ -104,7 +126,7 @@ def _report(
     name: str,
     size: Size,
     reference: LesionReference,
-    tuned: Tuned,
+    tuned: Tuned | None,
     accuracy: Mapping[int, LesionStudy],
     null: Mapping[int, LesionStudy],
     held: str,
@@ -124,8 +146,8 @@ def _report(
         f"### Table 4: accuracy without an effect, N\\* = {many}\n\n{tables.accuracy(null[many])}",
         f"### Table 5: false positives, %\n\n{tables.false_positives(null)}",
         f"### Infinite estimates by maximum likelihood, % of those with a lesion\n\n{tables.separated(accuracy)}",
-        f"### Length scale (mm): squared log ratios\n\n{tables.tuned_table(tuned)}",
-        *(f"![{words}]({file})" for file, words in FIGURES.items()),
+        *([] if tuned is None else [f"### Length scale (mm): squared log ratios\n\n{tables.tuned_table(tuned)}"]),
+        *(f"![{words}]({file})" for file, words in (OF_THREE if tuned is None else FIGURES).items()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -137,6 +159,26 @@ FIGURES = {
     "maps.png": f"Incidence and z of the reference beside one repetition of {max(SUBJECTS)} subjects",
     "null.png": f"Quantiles of z without an effect by incidence, {min(SUBJECTS)} subjects",
 }
+
+
+OF_THREE = {
+    "spatial-accuracy.png": "Mean squared error, bias and false positives by incidence, three methods",
+    "spatial-coefficients.png": f"Estimated beside true coefficients, one repetition of {min(SUBJECTS)} subjects",
+    "spatial-maps.png": f"Incidence and z of the reference beside one repetition of {min(SUBJECTS)} subjects",
+}
+
+
+def _pictures_of_three(folder: Path, accuracy: Mapping[int, LesionStudy], null: Mapping[int, LesionStudy]) -> None:
+    """Write the figures of the study that has the spatial model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    few = min(SUBJECTS)
+    figures = {
+        "spatial-accuracy.png": figure(accuracy, null),
+        "spatial-coefficients.png": pictures.coefficients_figure(accuracy[few]),
+        "spatial-maps.png": pictures.maps_figure(accuracy[few]),
+    }
+    for file, made in figures.items():
+        (folder / file).write_bytes(png(made, 80))
 
 
 def _pictures(
@@ -156,8 +198,8 @@ def _pictures(
         "maps.png": pictures.maps_figure(accuracy[many]),
         "null.png": pictures.null_figure(null[min(SUBJECTS)]),
     }
-    for file, figure in figures.items():
-        (folder / file).write_bytes(png(figure, 80))
+    for file, made in figures.items():
+        (folder / file).write_bytes(png(made, 80))
 
 
 if __name__ == "__main__":
