@@ -111,7 +111,11 @@ study.overlaps().round(2)
 
 # %% [markdown]
 # Two repetitions of 821 voxels show the size of things, no more;
-# [the benchmark](../benchmarks/lesion-study/README.md) has 30 of 3,784 voxels.
+# [the benchmark](../benchmarks/lesion-study/README.md) has 3,784 voxels, 1,000 subjects too, and what of the paper's
+# findings holds. In short: the spatial model has by far the smallest error, most of all where lesions are rare, and far
+# fewer false positives; it pays with a bias, as strong effects spread to weak neighbours. The truth is smooth here, as
+# the prior expects; of maps with sharp edges it would gain less. For the effect in one given voxel without what its
+# neighbours say, and for p values that hold their level, there are bias reduction and permutation tests.
 #
 # ## How exact it is
 # The default is a normal approximation of the posterior: quick, and the same numbers at every call. Where lesions are
