@@ -75,6 +75,14 @@ def test_totals_that_do_not_vary_have_moderators_of_0_with_the_models_standard_e
     assert (c.tidy()["p_value"] > 0.999).all()
 
 
+@pytest.mark.parametrize("formula", ["foci ~ s(diagnosis) + s(drug) + age", "foci ~ s(diagnosis) + s(age) + subtype"])
+def test_dispersion_and_t_have_analyses_less_maps_less_moderators(formula: str) -> None:
+    c = fitted(formula)
+    t, freedom = c.request.totals, 48 - 3 - len(c.names)
+    assert c.df_resid == freedom
+    assert np.isclose(c.phi, ((t - c.fitted) ** 2 / c.fitted).sum() / freedom)
+
+
 def test_aic_counts_effective_coefficients_and_bic_studies() -> None:
     c = usual()
     assert np.isclose(c.n_parameters, sum(c.edf.values()) + 3)
@@ -122,6 +130,12 @@ def test_the_effect_of_a_number_in_space_has_its_estimate_se_z_and_p() -> None:
     c = fitted("foci ~ s(diagnosis) + s(scale(age))")
     effect, se, z, p = (c.maps.at_voxels((word, "scale(age)")) for word in ("effect", "se", "z", "p"))
     assert np.allclose(z, effect / se) and np.allclose(p, 2 * stats.norm.sf(np.abs(z)))
+
+
+def test_a_baseline_map_is_not_tested_against_0() -> None:
+    c = fitted("foci ~ s(diagnosis) + s(drug)")
+    assert ("effect", "(Intercept)") in c.maps and ("z", "(Intercept)") not in c.maps
+    assert ("z", "drugYes") in c.maps
 
 
 def test_maps_that_there_are_not_are_named_with_those_that_there_are() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..maps.files.output import DTYPES, INTENTS, Written, alphanumerics, write
-from .maps import OF_CELLS, OF_EFFECTS, effects
+from .maps import OF_CELLS, OF_EFFECTS, effects, statistics_of
 
 if TYPE_CHECKING:
     from .fit import FociFit
@@ -43,7 +43,8 @@ def bids(fit: FociFit) -> Iterator[Written]:
             yield Written(file, fit.maps.at_voxels((statistic, cell)), about, INTENTS.get(statistic, ("none", ())))
     names = effects(fit)
     for effect, name in zip(names, alphanumerics(names), strict=True):
-        for statistic, said in OF_EFFECTS.items():
+        for statistic in statistics_of(effect):
+            said = OF_EFFECTS[statistic]
             about = {"Description": f"{effect}: {said}", "Statistic": statistic, "Contrast": effect}
             file = f"contrast-{name}_stat-{statistic}_statmap.nii.gz"
             yield Written(file, fit.maps.at_voxels((statistic, effect)), about, INTENTS.get(statistic, ("none", ())))
@@ -56,7 +57,8 @@ def nimare(fit: FociFit) -> Iterator[Written]:
             about = {"Description": f"{cell}: {OF_CELLS[statistic]}", "Statistic": statistic, "Cell": cell}
             yield Written(f"{word}_group-{nimare_label(cell)}.nii.gz", fit.maps.at_voxels((statistic, cell)), about)
     for effect in effects(fit):
-        for statistic, word in {"effect": "est", "se": "se", "z": "z", "p": "p"}.items():
+        for statistic in statistics_of(effect):
+            word = {"effect": "est"}.get(statistic, statistic)
             about = {"Description": f"{effect}: {OF_EFFECTS[statistic]}", "Statistic": statistic, "Contrast": effect}
             file = f"{word}_{re.sub(r'[^A-Za-z0-9_.-]+', '-', effect).strip('-')}.nii.gz"
             yield Written(file, fit.maps.at_voxels((statistic, effect)), about, INTENTS.get(statistic, ("none", ())))

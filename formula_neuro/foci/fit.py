@@ -116,8 +116,8 @@ class FociFit:
 
     @property
     def df_resid(self) -> int:
-        """Analyses less cells less global columns: degrees of freedom of t for the moderators."""
-        return self.nobs - len(np.unique(self.request.group)) - len(self.names)
+        """Analyses less maps, each with a level, less global columns: degrees of freedom of t for the moderators."""
+        return self.nobs - len(self.request.maps) - len(self.names)
 
     @property
     def converged(self) -> bool:

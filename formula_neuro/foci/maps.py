@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .fit import FociFit
 
 Key = tuple[str, str]
+BASELINE = "(Intercept)"
 OF_CELLS = {
     "intensity": "foci expected in a voxel of one analysis whose global moderators are 0",
     "log_intensity": "logarithm of the intensity",
@@ -56,10 +57,10 @@ class FociMaps(Mapping[Key, Any]):
         for cell in self._fit.cells:
             yield from ((statistic, cell) for statistic in OF_CELLS)
         for name in effects(self._fit):
-            yield from ((statistic, name) for statistic in OF_EFFECTS)
+            yield from ((statistic, name) for statistic in statistics_of(name))
 
     def __len__(self) -> int:
-        return len(OF_CELLS) * len(self._fit.cells) + len(OF_EFFECTS) * len(effects(self._fit))
+        return sum(1 for _ in self)
 
     def __contains__(self, key: object) -> bool:
         return any(key == mine for mine in self)
@@ -73,6 +74,11 @@ class FociMaps(Mapping[Key, Any]):
 def effects(fit: FociFit) -> tuple[str, ...]:
     """The maps that are no intensities of a cell: those of numbers in s(...), and differences of factors."""
     return tuple(name for name in fit.request.maps if name not in fit.request.cells)
+
+
+def statistics_of(name: str) -> tuple[str, ...]:
+    """What there is of a map that is no cell: of a baseline no test, as 0 is an intensity of 1 focus in every voxel."""
+    return tuple(OF_EFFECTS)[:2] if name == BASELINE else tuple(OF_EFFECTS)
 
 
 def of_cell(fit: FociFit, statistic: str, cell: str, covariance: str = "robust") -> Array:

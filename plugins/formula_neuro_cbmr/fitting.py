@@ -77,7 +77,8 @@ def _split(asked: Problem, started: float) -> FociFit:
         messages=(
             *request.messages,
             *found.messages,
-            *vanished(names, found.found),
+            *unfinished(searches),
+            *vanished(names, found.found, found.smoothing),
             *level.messages,
             *(() if clustered else about),
         ),
@@ -89,7 +90,7 @@ def _joint(asked: Problem, started: float) -> FociFit:
     request = asked.request
     maps = joint_maps(joint(asked))
     found = maps.found
-    columns = len(asked.request.cells) + len(found.gamma)
+    columns = len(asked.request.maps) + len(found.gamma)
     phi, about = _dispersion(request.totals.astype(np.float64), found.fitted, columns)
     loglik = found.loglik - log_factorials(request.located, asked.splined.basis.V)
     search = Convergence("all", found.steps, found.decrement, found.gradient, found.converged)
@@ -109,7 +110,7 @@ def _joint(asked: Problem, started: float) -> FociFit:
             *request.messages,
             *maps.messages,
             *unfinished((search,)),
-            *vanished_somewhere(found.least),
+            *vanished_somewhere(found.least, maps.smoothing),
             *about,
         ),
         seconds=time.perf_counter() - started,
@@ -159,7 +160,7 @@ def unfinished(searches: tuple[Convergence, ...]) -> tuple[str, ...]:
     """A message for every search that did not end at an optimum."""
     return tuple(
         f"{one.part}: Newton's method did not converge in {one.steps} steps (decrement {one.decrement:.2g}): "
-        "log intensities run to infinity somewhere; take a wider spacing=, or smooth='reml'"
+        "log intensities run to infinity somewhere; take a wider spacing=, or a larger smooth="
         for one in searches
         if not one.converged and one.part != "totals"
     )

@@ -10,7 +10,7 @@ from ...display.plot import drawn
 from ...family import Array
 from ...maps.display.pictures import Canvas, Colours, over, row_of_slices, scale, slices, spread
 from ...maps.display.plot import Shown
-from ..maps import effects
+from ..maps import BASELINE, effects
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,8 @@ def shown(fit: FociFit, on: Canvas) -> list[Shown]:
     found = [rows(fit, on, "intensity")]
     if len(fit.cells) > 1:
         found.append(rows(fit, on, "relative"))
-    found += [one_map(fit, on, statistic, name) for name in effects(fit)[:4] for statistic in ("effect", "z")]
+    numbers = [name for name in effects(fit) if name != BASELINE][:4]
+    found += [one_map(fit, on, statistic, name) for name in numbers for statistic in ("effect", "z")]
     return [*found, glass(fit, None)]
 
 
