@@ -3,7 +3,7 @@
 Every line is a process of its own, one after the other, from its first import to its last test, in seconds of
 processor time on one thread (which other work on the machine does not change), with its peak of memory. NiMARE's
 optimiser is stopped after LIMIT of them (an argument, by default 150): `>` marks a time that is a lower bound, and `cut
-off` a log-likelihood that still rose. The corpus, and the mask of 2 mm with its 228,483 voxels,
+off` a log-likelihood that still rose; 0 leaves NiMARE out. The corpus, and the mask of 2 mm with its 228,483 voxels,
 are those in an installed NiMARE; without one nothing is printed but that. The floor is the arithmetic of Newton's
 steps, X'WX in its separable form and Cholesky's factor, at the rate of a product of matrices measured beside it.
 
@@ -26,7 +26,7 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-HERE = Path(__file__).parent
+PARTS = Path(__file__).parent / "cbmr"
 
 
 @dataclass(frozen=True)
@@ -58,22 +58,22 @@ def main(limit: float, word: str) -> None:
         print("NiMARE and pyarrow are not installed: its corpus is what this benchmark fits")
         return
     print(f"Python {platform.python_version()}, numpy {version('numpy')}, NiMARE {version('nimare')}, one thread\n")
-    print("| model | by | read, s | fit, s | tests, s | whole, s | peak, GB | log-likelihood |")
-    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    print("| model | by | read, s | fit, s | Wald tests, s | score test, s | whole, s | peak, GB | log-likelihood |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     steps = 0
     for task in TASKS:
         if word in task.name:
-            said = run("cbmr_here.py", task, limit)
+            said = run("here.py", task, limit)
             steps = steps or said.get("steps", 0)
             print(line(task, "here", said), flush=True)
-            if task.peer:
-                print(line(task, "NiMARE", run("cbmr_nimare.py", task, limit)), flush=True)
+            if task.peer and limit > 0:
+                print(line(task, "NiMARE", run("nimare_peer.py", task, limit)), flush=True)
     print(f"\nThe floor of the first fit, {steps} steps of 457 coefficients: {floor(steps):.2f} s")
 
 
 def run(script: str, task: Task, limit: float) -> dict[str, Any]:
     """What a process says of itself in its last line."""
-    call = [sys.executable, str(HERE / script), json.dumps(task.__dict__), str(limit)]
+    call = [sys.executable, str(PARTS / script), json.dumps(task.__dict__), str(limit)]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     if done.returncode:
         return {"failed": (done.stderr.strip().splitlines() or ["no word"])[-1][:80]}
@@ -82,10 +82,11 @@ def run(script: str, task: Task, limit: float) -> dict[str, Any]:
 
 def line(task: Task, by: str, said: dict[str, Any]) -> str:
     if "failed" in said:
-        return f"| {task.name} | {by} | | | | | | {said['failed']} |"
+        return f"| {task.name} | {by} | | | | | | | {said['failed']} |"
     cut = ">" if said["cut"] else ""
-    parts = [f"{said['read']:.1f}", f"{cut}{said['fit']:.1f}", f"{said['tests']:.1f}" if not cut else "-"]
-    whole = said["read"] + said["fit"] + said["tests"]
+    parts = [f"{said['read']:.1f}", f"{cut}{said['fit']:.1f}", f"{said['tests']:.1f}" if said["tests"] else "-"]
+    parts.append(f"{said['score']:.1f}" if said["score"] else "-")
+    whole = said["read"] + said["fit"] + said["tests"] + said["score"]
     ended = " (cut off)" if cut else ""
     return (
         f"| {task.name} | {by} | {' | '.join(parts)} | {cut}{whole:.1f} | {said['peak']:.2f} | "

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 
-from cbmr_corpus import corpus, covariates, mask
+from corpus import corpus, covariates, mask
 
 import formula_neuro as fn
 
@@ -22,11 +22,21 @@ def main(task: dict[str, str]) -> None:
     fitted = time.process_time()
     fit.tidy()
     fn.homogeneity(fit)
-    fn.contrast(fit, f"`{fit.cells[0]}` - `{fit.cells[1]}`")
+    difference = f"`{fit.cells[0]}` - `{fit.cells[1]}`"
+    fn.contrast(fit, difference, test="wald")
     tested = time.process_time()
+    fn.contrast(fit, difference, test="score")
+    scored = time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    said = {"read": read, "fit": fitted - read, "tests": tested - fitted, "peak": peak, "cut": False}
-    steps = sum(part.steps for part in fit.convergence)
+    said = {
+        "read": read,
+        "fit": fitted - read,
+        "tests": tested - fitted,
+        "score": scored - tested,
+        "peak": peak,
+        "cut": False,
+    }
+    steps = sum(part.steps for part in fit.convergence if part.part != "totals")
     print(json.dumps({**said, "loglik": fit.loglik, "steps": steps}))
 
 

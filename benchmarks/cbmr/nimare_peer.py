@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 
-from cbmr_corpus import corpus, covariates, mask
+from corpus import corpus, covariates, mask
 
 
 class Late(Exception):
@@ -56,7 +56,15 @@ def main(task: dict[str, str], limit: float) -> None:
     counts = estimator.inputs_["foci"].data
     loglik = -best[0] - float(gammaln(counts + 1).sum())  # NiMARE leaves out this constant
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    said = {"read": read, "fit": fitted - read, "tests": tests, "peak": peak, "cut": cut, "loglik": loglik}
+    said = {
+        "read": read,
+        "fit": fitted - read,
+        "tests": tests,
+        "score": 0.0,
+        "peak": peak,
+        "cut": cut,
+        "loglik": loglik,
+    }
     print(json.dumps(said))
 
 
