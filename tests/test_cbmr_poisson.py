@@ -191,6 +191,19 @@ def test_they_are_counted_and_smoothed_by_default():
     assert c.unsupported["a"] > 0 and c.penalty > 0 and np.isfinite(c.engine.b).all() and c.converged
 
 
+def test_maps_that_vanish_somewhere_are_said_to():
+    c = fitted("foci ~ s(group) + x", spacing=5.0)
+    said = [m for m in c.messages if "as good as 0" in m]
+    assert len(said) == 1 and said[0].startswith("b: the intensity is as good as 0 in 6 voxels")
+
+
+def test_a_search_that_runs_to_infinity_does_not_pass_for_converged():
+    foci, studies = tables()
+    side = foci.assign(x=-19.9, y=foci.y / 10, z=foci.z / 10)  # one layer of voxels: lines in space fall without end
+    c = fitted("foci ~ s(group)", data=(side, studies), spacing=60.0, smooth=1.0)
+    assert not c.converged and any("did not converge" in m for m in c.messages)
+
+
 def test_a_group_without_foci_is_refused_by_name():
     foci, studies = tables()
     gone = foci[~foci.study.isin(studies.study[studies.group == "b"])]

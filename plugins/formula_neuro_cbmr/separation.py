@@ -13,7 +13,8 @@ from .poisson import Found
 from .problem import Problem
 
 VANISHED = 1e-12  # of a map's mean intensity: what no data could tell from 0
-REMEDY = "whose splines hold next to no focus: standard errors mean nothing there; smooth='reml' keeps them finite"
+WHY = "whose splines hold next to no focus: standard errors mean nothing there"
+REMEDY = "; smooth='reml' keeps them finite"  # of maps that are not smoothed
 
 
 def unsupported(problem: Problem) -> Mapping[str, int]:
@@ -47,17 +48,20 @@ def check_foci(problem: Problem) -> None:
         )
 
 
-def vanished(names: tuple[str, ...], found: tuple[Found, ...]) -> tuple[str, ...]:
+def vanished(names: tuple[str, ...], found: tuple[Found, ...], smoothing: float = 0.0) -> tuple[str, ...]:
     """A message for every map that practically is 0 in some voxels, as its splines there ran towards minus infinity."""
     said = []
     for name, one in zip(names, found, strict=True):
         voxels = int((one.mu < VANISHED * float(np.mean(one.mu))).sum())
         if voxels:
-            said.append(f"{name}: the intensity is as good as 0 in {voxels:,} voxels, {REMEDY}")
+            said.append(
+                f"{name}: the intensity is as good as 0 in {voxels:,} voxels, {WHY}{'' if smoothing else REMEDY}"
+            )
     return tuple(said)
 
 
-def vanished_somewhere(least: Array) -> tuple[str, ...]:
+def vanished_somewhere(least: Array, smoothing: float = 0.0) -> tuple[str, ...]:
     """The same of maps of many patterns, from the least intensity over the mean of each (G,)."""
-    analyses = int((least < VANISHED).sum())
-    return (f"intensities are as good as 0 in some voxels, {REMEDY}",) if analyses else ()
+    if not (least < VANISHED).any():
+        return ()
+    return (f"intensities are as good as 0 in some voxels, {WHY}{'' if smoothing else REMEDY}",)
