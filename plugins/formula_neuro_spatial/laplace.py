@@ -4,8 +4,8 @@ Given Q, b is normal with the mean m at which the expected gradient of the log p
 curvature as its precision, expectations being over that normal distribution itself: the one nearest to the posterior in
 Kullback and Leibler's sense (Opper and Archambeau 2009, Neural Computation 21, 786). Laplace's approximation, the mode
 with its curvature, is where the search begins; where events are rare the mode lies nearer 0 than the mean, and Sigma
-with it. Q is df (I + sum over edges of E D D')^-1, and so on to a fixed point, which there always is: each half of a
-step raises the same lower bound of the posterior density of Q.
+with it. Q is df (I + sum over edges of E D D')^-1, and so on to a fixed point: but for the rounding of quadrature and
+draws, each half of a step raises the same lower bound of the posterior density of Q.
 """
 
 from __future__ import annotations
