@@ -48,7 +48,7 @@ TASKS = [
     Task("clustered NB, 20 mm", family="clustered_negative_binomial", peer=True),
     Task("Poisson, 20 mm, penalised", smooth="reml"),
     Task("Poisson, 10 mm, penalised", spacing=10, smooth="reml"),
-    Task("Poisson, 20 groups, 20 mm", formula="foci ~ s(lot) + zlogn + zage", smooth="reml"),
+    Task("Poisson, 20 groups, 20 mm, penalised", formula="foci ~ s(lot) + zlogn + zage", smooth="reml"),
 ]
 
 
