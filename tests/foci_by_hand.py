@@ -122,6 +122,12 @@ class DenseEngine:
     def expand(self, coefficients: np.ndarray) -> np.ndarray:
         return np.asarray(coefficients @ self.X.T)
 
+    def project(self, values: np.ndarray) -> np.ndarray:
+        return np.asarray(values @ self.X)
+
+    def spread(self, C: np.ndarray) -> np.ndarray:
+        return np.einsum("vp,pq,vq->v", self.X, C, self.X)
+
     def scores(self, by: np.ndarray | None = None) -> np.ndarray:
         by = self.request.cluster if by is None else by
         u = self._gradients(self.y - self.mu(self.theta))

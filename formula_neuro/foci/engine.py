@@ -34,6 +34,9 @@ class Engine(Protocol):
     def project(self, values: Array) -> Array:
         """X' values (m, V): (m, P)."""
 
+    def spread(self, C: Array) -> Array:
+        """x_v'C x_v in every voxel, (V,), of C (P, P)."""
+
     def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
         """Covariances of the k maps R b in every voxel, (V, k, k).
 

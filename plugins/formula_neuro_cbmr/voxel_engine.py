@@ -61,6 +61,10 @@ class VoxelEngine:
         """X' values (m, V): (m, P)."""
         return self.gram.basis.project(np.asarray(values, dtype=np.float64))
 
+    def spread(self, C: Array) -> Array:
+        """x_v'C x_v in every voxel, (V,), of C (P, P)."""
+        return self.gram.spread(C)
+
     def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
         """Covariances of the maps R b, R (k, C), in every voxel: (V, k, k)."""
         return variance(self, R, kind, what)

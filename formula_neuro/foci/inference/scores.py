@@ -7,7 +7,7 @@ brain, weighted by intensity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -63,38 +63,34 @@ class NullScores:
         return in_rows(self.at, len(self.coefficients), len(self.null.brain.voxels))
 
     def statistic(self) -> Array:
-        """Welch's statistic in every voxel, (V,), as welch() has it of all maps together, some studies at a time."""
-        by = self.by
+        """Welch's statistic in every voxel, (V,), as welch() has it of maps(), none of which is made.
+
+        The residuals of a study are linear in the basis, x_v'c_k - m_k, so that their squares add up to
+        x_v'(sum c_k c_k') x_v - 2 x_v'(sum m_k c_k) + sum m_k^2.
+        """
+        by, engine = self.by, self.null.engine
         N, a = by.weights(by.D)
-        theta = self._sums(by.D) / N[:, None]
-        variance = np.zeros((len(by.W), len(by.W), theta.shape[1]))
-        for rows in whole_groups(by.study, ROWS):
-            e = self.at(rows) - by.T[rows, None] * (by.D[rows] @ theta)
-            study = np.unique(by.study[rows], return_inverse=True)[1]
-            number = np.arange(len(rows))
-            sums = [sparse.csr_array((weights, (study, number))) @ e for weights in a[rows].T]
-            variance += np.array([[np.einsum("kv,kv->v", one, other) for other in sums] for one in sums])
-        return quadratic(by.W @ theta, variance)
+        means = self._means()
+        theta, level = by.D.T @ self.coefficients / N[:, None], by.D.T @ means / N
+        e = self.coefficients - by.T[:, None] * (by.D @ theta)
+        m = means - by.T * (by.D @ level)
+        J = len(by.T)
+        sums = [sparse.csr_array((weights, (by.study, np.arange(J)))) for weights in a.T]
+        parts = [(own @ e, own @ m) for own in sums]
+        variance = np.array(
+            [
+                [engine.spread(c.T @ d) - engine.expand((c.T @ n + d.T @ o)[None])[0] + o @ n for d, n in parts]
+                for c, o in parts
+            ]
+        )
+        return quadratic(engine.expand(by.W @ theta) - (by.W @ level)[:, None], variance)
 
-    def _sums(self, D: Array) -> Array:
-        """D'L (C, V): L is linear in its coefficients."""
+    def _means(self) -> Array:
+        """(J,) what the shape of each contribution leaves out; 0 of intensities."""
         if not len(self.center):
-            return self.null.engine.expand(D.T @ self.coefficients)
-        out = np.zeros((D.shape[1], len(self.null.brain.voxels)))
-        for number, weights in enumerate(self.center):
-            L = self.null.engine.expand((D * (self.pattern == number)[:, None]).T @ self.coefficients)
-            out += L - (L @ weights)[:, None]
-        return out
-
-
-def whole_groups(number: Index, size: int) -> Iterator[Index]:
-    """Places of `number` (J,) some at a time, all of one number together; about `size` of them."""
-    order = np.argsort(number, kind="stable")
-    first = 0
-    while first < len(order):
-        last = np.searchsorted(number[order], number[order[min(first + size, len(order)) - 1]], side="right")
-        yield order[first:last]
-        first = int(last)
+            return np.zeros(len(self.coefficients))
+        xbar = self.null.engine.project(self.center)
+        return np.asarray(np.einsum("jp,jp->j", self.coefficients, xbar[self.pattern]))
 
 
 def in_rows(make: Callable[[slice], Array], J: int, V: int) -> NDArray[Any]:
