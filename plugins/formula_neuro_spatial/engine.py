@@ -68,8 +68,8 @@ class Engine:
             raise Unable("check() is of the normal approximation; chains report their own convergence (.diagnostics)")
         from .check import Sizes, check
 
-        own, names = self.posterior, tuple(self.level["term"])
-        return check(own.likelihood, own.graph, own.system.Q, names, Sizes(pieces, voxels, sweeps), seed)
+        own, likelihood, names = self.posterior, self.posterior.likelihood, tuple(self.level["term"])
+        return check(likelihood, own.graph, own.system.Q, names, Sizes(pieces, voxels, sweeps), seed)
 
     @property
     def tables(self) -> list[OwnTable]:
