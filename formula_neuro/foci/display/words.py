@@ -24,7 +24,6 @@ FAMILIES = {
     "negative_binomial": "Negative binomial, of the totals of voxels",
     "clustered_negative_binomial": "Clustered negative binomial",
 }
-LOW, HIGH = 0.67, 1.5  # of the dispersion of totals, beyond which Poisson's standard errors mislead
 THIN = 10.0  # foci for each effective coefficient of a map
 SE_OF = {
     "quasi": "quasi-Poisson standard errors",
@@ -179,14 +178,8 @@ def convergence(fit: FociFit) -> str:
 
 
 def warnings(fit: FociFit) -> tuple[str, ...]:
-    """Where standard errors or maps are not to be trusted, beside what the fit's messages say."""
+    """Where tests of maps are not to be trusted, beside what the fit's messages say."""
     notes = []
-    poisson = fit.family.name in ("poisson", "quasipoisson")
-    if poisson and np.isfinite(fit.phi) and fit.phi < LOW:
-        notes.append(
-            f"totals vary less than Poisson's (phi {fit.phi:.2g}), as where every analysis reports about as many foci: "
-            "Poisson's standard errors of moderators would be too large"
-        )
     table = cells(fit)
     foci = zip(table["cell"], table["foci_per_edf"].to_numpy(dtype=float), strict=True)
     thin = [(cell, each) for cell, each in foci if each < THIN]
