@@ -33,8 +33,11 @@ v
 
 # %% [markdown]
 # Voxels in which nobody has a lesion are analysed too, as their neighbours say something about them; a mask of the
-# brain (`mask=`) is therefore part of the model. The table of level and smoothness has, for each coefficient, its mean
-# over the voxels, and by how much neighbours differ, on the scale of the data.
+# brain (`mask=`) is therefore part of the model. The table of level and smoothness, part of `v.summary()`, has for each
+# coefficient its mean over the voxels, and by how much neighbours differ, on the scale of the data.
+
+# %%
+print(v.engine.tables[0])
 
 # %%
 v.plot("z", "I(age - 63)")
@@ -83,7 +86,7 @@ print(f"truly above 0 in that set: {(truth[kept] > 0).sum()} of {kept.sum()}")
 # %% [markdown]
 # Clusters come with what the posterior says of them: the probability that all of a cluster is above 0, the share of it
 # that is (mean, and the bound exceeded with 95 %), and how large the cluster is in maps drawn from the posterior and
-# thresholded alike, with an interval.
+# thresholded alike, with an interval (rather larger than the cluster itself, as voxels around it are often above too).
 
 # %%
 found = fn.contrast(v, age).threshold("fdr", 0.05)
@@ -93,8 +96,8 @@ beliefs[["cluster", "voxels", "peak_z", "all_beyond", "beyond", "beyond_low", "s
 # %% [markdown]
 # ## When which: three estimators where the truth is known
 # The comparison of Kindalova, Kosmidis and Nichols (2021), small enough to run here: masks are simulated again and
-# again, and each method's map is held against the truth. `underestimated` is the share of estimates below it, `beyond`
-# the share of voxels with |z| > 1.96.
+# again, and each method's map is held against the truth. `underestimated` is the share of estimates below it, `false
+# positives` the share of voxels with |z| > 1.96 where there is no effect.
 
 # %%
 methods = {"ML": "ml", "mean BR": "mean_br", "spatial": "spatial"}
@@ -119,7 +122,8 @@ study.overlaps().round(2)
 #
 # ## How exact it is
 # The default is a normal approximation of the posterior: quick, and the same numbers at every call. Where lesions are
-# very rare posteriors are skew and it is rough; a message says where.
+# very rare posteriors are skew and it is rough; a message says where, and `v.engine.check()` holds it against exact
+# chains in small pieces of your own mask.
 # `estimator=fn.Spatial(method="gibbs")` samples the posterior itself and says whether its chains have met. No R package
 # fits the model to a brain; `fn.refit(v, estimator="mean_br")` is the model of single voxels, which R does check.
 #
