@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.errors import Unable
+from formula_neuro.errors import FitError, Unable
 
 FAMILIES = ("poisson", "quasipoisson", "negative_binomial", "clustered_negative_binomial")
 
@@ -98,3 +98,21 @@ def test_differences_of_factors_have_walds_test(foci) -> None:
 def test_levels_that_look_like_numbers_are_read_as_names(foci) -> None:
     c = fitted("foci ~ s(`1`)", foci)
     assert fn.contrast(c, "10 - 1", test="wald").matrix.tolist() == [[-1, 1, 0]]
+
+
+def test_why_walds_test_was_taken_is_said(foci) -> None:
+    said = fn.contrast(fitted("foci ~ s(group) + s(z)", foci), "b - a").messages
+    assert said == ("Wald's test: maps are not those of the cells (s(a:b) has a map a cell)",)
+
+
+def test_a_null_model_without_an_estimate_leaves_walds_test_and_says_so(foci) -> None:
+    c = fitted("foci ~ s(group)", foci)
+
+    def broken(request):
+        raise FitError("no finite estimate")
+
+    object.__setattr__(c.engine, "refit", broken)
+    found = fn.contrast(c, "b - a")
+    assert found.test == "wald" and "cannot be fitted: no finite estimate" in found.messages[0]
+    with pytest.raises(FitError):
+        fn.contrast(c, "b - a", test="score")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ...errors import Unable
+from ...errors import FitError, Unable
 from ...family import Array
 from ...inference.coefficients import wald as wald_table
 from ...inference.hypothesis import check_consistent
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from ..fit import FociFit
 
 TESTS = ("wald", "score")
+ABOUT_SCORES = (
+    "z and p are of score tests, which hold their level where few studies reach a voxel; estimates and standard errors "
+    "are of the fit (test='wald' tests by them)"
+)
 SAID = {"intensity": "level and place", "shape": "where, not how many"}
 
 
@@ -200,21 +204,23 @@ def tested(fit: FociFit, asked: Hypothesis, what: str, covariance: str | None, t
     """One hypothesis about maps in every voxel."""
     from .scores import comparable, score_values
 
-    word = test or ("score" if covariance is None and not comparable(fit, asked) else "wald")
+    reason = comparable(fit, asked)
+    if test == "score" and reason:
+        raise Unable(f"test='score': {reason}; take test='wald'")
     kind = covariance or "robust"
     if kind not in KINDS:
-        raise ValueError(f"covariance={kind!r} is of moderators; maps have {', '.join(KINDS)}")
-    values = wald_values(fit, asked, what, kind)
-    messages: tuple[str, ...] = ()
-    if word == "score":
-        reason = comparable(fit, asked)
-        if reason:
-            raise Unable(f"test='score': {reason}; take test='wald'")
-        values = values | score_values(fit, asked, what)
-        messages = (
-            "z and p are of score tests, which hold their level where few studies reach a voxel; estimates and "
-            "standard errors are of the fit (test='wald' tests by them)",
-        )
+        raise ValueError(f"covariance={covariance!r} is of moderators; maps have {', '.join(KINDS)}")
+    values, word = wald_values(fit, asked, what, kind), "wald"
+    chosen = test is None and covariance is None
+    messages: tuple[str, ...] = (f"Wald's test: {reason}",) if chosen and reason else ()
+    if test == "score" or (chosen and not reason):
+        try:
+            scores, said = score_values(fit, asked, what)
+            values, word, messages = values | scores, "score", (ABOUT_SCORES, *said)
+        except FitError as error:
+            if test == "score":
+                raise
+            messages = (f"Wald's test, as the null model of the score test cannot be fitted: {error}",)
     return FociContrast(
         fit, asked.label, asked.matrix, asked.value, values, asked.labels, word, messages, asked.names, what, kind
     )

@@ -146,10 +146,11 @@ def _studies(fit: FociFit, cell: str) -> int:
     return len(np.unique(fit.request.cluster[fit.request.group == fit.cells.index(cell)]))
 
 
-def score_values(fit: FociFit, asked: Hypothesis, what: str) -> dict[str, Array]:
-    """z, p and logp of the score test of a hypothesis; of several rows "statistic" besides."""
+def score_values(fit: FociFit, asked: Hypothesis, what: str) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """z, p and logp of the score test of a hypothesis, of several rows "statistic" besides; and what to say of it."""
     found = null_scores(fit, asked, what)
-    return values_of(found.statistic(), len(found.by.W))
+    said = () if found.null.converged else ("the null model of the score test did not converge",)
+    return values_of(found.statistic(), len(found.by.W)), said
 
 
 def values_of(statistic: Array, q: int) -> dict[str, Array]:
