@@ -135,7 +135,7 @@ class DenseEngine:
         np.add.at(out, by, u)
         return out
 
-    def solve(self, right: np.ndarray) -> np.ndarray:
+    def solve(self, right: np.ndarray, kind: str = "fisher") -> np.ndarray:
         return np.linalg.solve(self.A, right)
 
     @cached_property

@@ -73,6 +73,18 @@ def test_covariances_of_moderators_of_both_searches_are_the_same(both, kind):
     )
 
 
+def test_predictions_by_the_observed_information_of_both_searches_are_the_same(both):
+    split, joint = (one.predict(covariance="observed")["log_se"] for one in both)
+    np.testing.assert_allclose(joint, split, rtol=1e-6)
+
+
+def test_predictions_of_totals_have_the_observed_standard_errors_of_their_regression(both):
+    split = both[0]
+    columns = split.engine.totals.columns
+    variances = np.einsum("ij,jk,ik->i", columns, split.engine.level.observed, columns)
+    np.testing.assert_allclose(split.predict(covariance="observed")["log_se"], np.sqrt(variances), rtol=1e-8)
+
+
 @pytest.mark.parametrize("what", ["intensity", "shape"])
 def test_observed_variances_of_maps_of_both_searches_are_the_same(both, what):
     split, joint = both
@@ -164,6 +176,11 @@ def second_differences(value, n, h):
             terms = [a * c * value(a * e[i] + c * e[j]) for a, c in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
             H[i, j] = sum(terms) / (4 * h * h)
     return H
+
+
+def test_dispersion_of_totals_is_that_of_the_poisson_fit(slope):
+    poisson = fit(replace(slope.request, family=as_foci_family("poisson"), estimator=ESTIMATORS["analysis"]))
+    assert np.isclose(slope.phi, poisson.phi, rtol=1e-9)
 
 
 def test_foci_are_drawn_with_the_fits_frailties(slope):

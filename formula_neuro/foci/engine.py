@@ -52,8 +52,8 @@ class Engine(Protocol):
         by: numbers (M,) 0..K-1 of other sums, a row each, instead of the studies.
         """
 
-    def solve(self, right: Array) -> Array:
-        """(information or penalised information)^-1 times right (C P + q, m)."""
+    def solve(self, right: Array, kind: str = "fisher") -> Array:
+        """(information or penalised information)^-1 times right (C P + q, m); kind: "fisher" or "observed"."""
 
     def refit(self, request: FociRequest) -> FociFit:
         """Another model of the same foci, as permutation tests and bootstraps need."""

@@ -101,9 +101,10 @@ def totals(fit: FociFit, rows: Rows, covariance: str, wide: float) -> pd.DataFra
 
 def functionals(fit: FociFit, G: Array, covariance: str) -> Array:
     """The covariance of m linear functions G' (b, gamma), G (C P + q, m): (m, m)."""
-    solved = fit.engine.solve(np.ascontiguousarray(G))
+    G = np.ascontiguousarray(G)
     if covariance != "robust":
-        return np.asarray(G.T @ solved)
+        return np.asarray(G.T @ fit.engine.solve(G, covariance))
+    solved = fit.engine.solve(G)
     moved = fit.engine.scores() @ solved
     return np.asarray(len(moved) / (len(moved) - 1) * moved.T @ moved)
 
@@ -129,7 +130,7 @@ def _one(fit: FociFit, row: Array, z: Array, offset: float, covariance: str) -> 
     variance = map_variance(fit, R, covariance)[:, 0, 0]
     if z.any():
         G = np.concatenate([np.zeros(C * P), z])[:, None]
-        level = fit.engine.solve(G)
+        level = fit.engine.solve(G, "fisher" if covariance == "robust" else covariance)
         if covariance == "robust":
             scores = fit.engine.scores()
             level = fit.engine.solve(scores.T @ (scores @ level)) * (len(scores) / (len(scores) - 1))

@@ -30,7 +30,7 @@ def clustered_fit(asked: Problem, started: float) -> FociFit:
     clustered = clustered_joint(maps.model, units, maps.found, maps.smoothing)
     found = replace(clustered.found, least=maps.found.least)
     cells, t = tuple(request.cells), request.totals.astype(np.float64)
-    columns = len(cells) + len(found.gamma)
+    columns = len(request.maps) + len(found.gamma)
     phi = quasi.dispersion(t, maps.found.fitted, columns).phi if len(t) > columns else float("nan")
     flat = [name for name, value in zip(cells, clustered.alpha, strict=True) if value == 0]
     poisson = (f"alpha is 0 in {', '.join(flat)}: totals vary no more than Poisson's there",) if flat else ()

@@ -143,11 +143,11 @@ class JointEngine:
         np.add.at(levels, number, (request.totals - self.ratio * self.found.fitted)[:, None] * request.design.matrix)
         return np.hstack([*parts, levels])
 
-    def solve(self, right: Array) -> Array:
+    def solve(self, right: Array, kind: str = "fisher") -> Array:
         """(Penalised) information^-1 times right (C P + q, m)."""
         (C, P), m, W = self.b.shape, right.shape[1], self.model.to_maps
         inner = np.tensordot(W.T, right[: C * P].reshape(C, P, m), axes=1).reshape(C * P, m)
-        found = self.information("fisher").solve(np.vstack([inner, right[C * P :]]))
+        found = self.information(kind).solve(np.vstack([inner, right[C * P :]]))
         maps = np.tensordot(W, found[: C * P].reshape(C, P, m), axes=1).reshape(C * P, m)
         return np.vstack([maps, found[C * P :]])
 

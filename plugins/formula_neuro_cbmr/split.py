@@ -158,11 +158,11 @@ class SplitEngine:
         np.add.at(levels, number, (self.totals.t - fitted)[:, None] * self.totals.Z)
         return np.hstack([maps.reshape(size, -1), levels])
 
-    def solve(self, right: Array) -> Array:
-        """(Penalised) expected information^-1 times right (C P + q, m)."""
+    def solve(self, right: Array, kind: str = "fisher") -> Array:
+        """(Penalised) information^-1 times right (C P + q, m)."""
         (C, P), m = self.b.shape, right.shape[1]
         cells = np.tensordot(self.to_maps.T, right[: C * P].reshape(C, P, m), axes=1)  # (G, P, m)
-        level = self.level.fisher @ np.vstack([cells.sum(axis=1), right[C * P :]])
+        level = self.level_covariance(kind) @ np.vstack([cells.sum(axis=1), right[C * P :]])
         for g, one in enumerate(self.shapes.found):
             rest = cells[g] - np.outer(self.centres[g], cells[g].sum(axis=0))
             cells[g] = one.A.solve(rest) + level[g]

@@ -126,11 +126,17 @@ class VoxelEngine:
         centres = sparse.csr_array(self.gram.basis.rows(at).multiply(taken[:, None]))
         return sparse.csr_array(self.problem.rows[foci] - centres)
 
-    def solve(self, right: Array) -> Array:
-        """(Penalised) expected information^-1 times right (C P, m)."""
+    def solve(self, right: Array, kind: str = "fisher") -> Array:
+        """(Penalised) information^-1 times right (C P, m)."""
         (C, P), m = self.b.shape, right.shape[1]
         cells = np.tensordot(self.to_maps.T, right.reshape(C, P, m), axes=1)
-        solved = np.stack([one.A.solve(cell) for one, cell in zip(self.maps.found, cells, strict=True)])
+        observed = kind == "observed"
+        solved = np.stack(
+            [
+                one.observed @ cell if observed else one.A.solve(cell)
+                for one, cell in zip(self.maps.found, cells, strict=True)
+            ]
+        )
         return np.tensordot(self.to_maps, solved, axes=1).reshape(C * P, m)
 
     def dispersions(self) -> Dispersions:
