@@ -58,17 +58,17 @@ def test_micrometres_are_suspected():
 
 def test_foci_beyond_any_brain_are_said():
     foci = fn.read_foci({**FOCI, "x": [-38, 144, 0]})
-    assert any("1 foci lie more than 130 mm" in message and "row 2" in message for message in foci.messages)
+    assert any("1 focus lies more than 130 mm" in message and "row 2" in message for message in foci.messages)
 
 
 def test_dummies_at_the_origin_are_said():
     foci = fn.read_foci({"study": ["a", "b"], "x": [0, -9], "y": [0, 1], "z": [0, 1]})
-    assert any("1 foci are at (0, 0, 0)" in message for message in foci.messages)
+    assert any("1 focus is at (0, 0, 0)" in message for message in foci.messages)
 
 
 def test_repeated_foci_are_said_and_kept():
     foci = fn.read_foci({"study": ["a", "a", "b"], "x": [-9, -9, -9], "y": [1, 1, 1], "z": [1, 1, 1]})
-    assert len(foci.foci) == 3 and any("1 foci repeat another" in message for message in foci.messages)
+    assert len(foci.foci) == 3 and any("1 focus repeats another" in message for message in foci.messages)
 
 
 def test_foci_that_all_lie_outside_the_mask_are_refused():
@@ -79,7 +79,7 @@ def test_foci_that_all_lie_outside_the_mask_are_refused():
 # ---- studies -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("study", ["", None, np.nan])
 def test_a_focus_without_a_study_is_refused(study):
-    refused({**FOCI, "study": ["a", study, "b"]}, "1 foci lack their study", "row 2")
+    refused({**FOCI, "study": ["a", study, "b"]}, "1 focus without study", "row 2")
 
 
 def test_a_table_without_a_column_of_studies_is_refused():

@@ -200,7 +200,19 @@ def test_foci_outside_the_mask_are_counted_by_study() -> None:
     lost = int((foci().foci["study"] == "s07").sum())
     asked = request("foci ~ s(1)", outside)
     assert f"(s07: {lost})" in said(asked, "outside the mask")
+    assert "1 of 48 analyses have foci, but none" in said(asked, "inside the mask")
     assert asked.totals[7] == 0 and asked.totals.sum() == len(foci().foci) - lost
+
+
+def test_analyses_that_reported_nothing_did_not_lose_foci_outside_the_mask() -> None:
+    without = replace(foci(), foci=foci().foci[foci().foci["study"] != "s07"].reset_index(drop=True))
+    asked = request("foci ~ s(1)", without)
+    assert asked.totals[7] == 0 and not [m for m in asked.messages if "none inside the mask" in m]
+
+
+def test_knots_further_apart_than_the_mask_is_wide_are_said() -> None:
+    assert "further apart" in said(request("foci ~ s(1)", estimator=Splines("400 mm")), "Splines")
+    assert not [m for m in request("foci ~ s(1)", estimator=Splines("60 mm")).messages if "Splines" in m]
 
 
 def test_a_mask_made_of_places_with_foci_is_remarked() -> None:

@@ -83,6 +83,7 @@ def foci_request(asked: AskedOfFoci) -> FociRequest:
         *maps.messages,
         *dropped,
         *about_mask,
+        *remarks.about_spacing(how, brain),
         *remarks.about_places(foci, inside, outside),
         *remarks.about(foci, maps, columns),
     )

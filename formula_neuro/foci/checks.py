@@ -61,8 +61,8 @@ def check_ids(found: Found) -> None:
         missing = np.flatnonzero(~found.foci[name].astype(bool).to_numpy())
         if len(missing):
             raise DataError(
-                f"{found.source}: {len(missing)} foci lack their {name} ({_where(found, missing)}); every focus "
-                f"names the {name} that reported it"
+                f"{found.source}: {_foci(missing)} without {name} ({_where(found, missing)}); every focus names the "
+                f"{name} that reported it"
             )
     if not len(found.studies):
         raise DataError(f"{found.source} holds no analyses; studies with lists of foci are expected")
@@ -100,14 +100,14 @@ def _about_size(points: Array, found: Found, space: str | None) -> list[str]:
         )
     if not len(far):
         return []
-    return [f"{len(far)} foci lie more than {REACH:g} mm from the origin along an axis ({_where(found, far)})"]
+    return [f"{_foci(far, 'lies', 'lie')} more than {REACH:g} mm from the origin along an axis ({_where(found, far)})"]
 
 
 def _about_zeros(points: Array, found: Found) -> list[str]:
     zeros = np.flatnonzero((points == 0).all(axis=1))
     if not len(zeros):
         return []
-    return [f"{len(zeros)} foci are at (0, 0, 0) ({_where(found, zeros)}); do they stand for missing ones?"]
+    return [f"{_foci(zeros, 'is', 'are')} at (0, 0, 0) ({_where(found, zeros)}); do they stand for missing ones?"]
 
 
 def _about_copies(points: Array, found: Found) -> list[str]:
@@ -115,7 +115,10 @@ def _about_copies(points: Array, found: Found) -> list[str]:
     copies = np.flatnonzero(table.duplicated())
     if not len(copies):
         return []
-    return [f"{len(copies)} foci repeat another of their analysis ({_where(found, copies)}); they count as they stand"]
+    return [
+        f"{_foci(copies, 'repeats', 'repeat')} another of the same analysis ({_where(found, copies)}); all count as "
+        "they stand"
+    ]
 
 
 def _about_cases(found: Found) -> list[str]:
@@ -129,7 +132,13 @@ def _about_cases(found: Found) -> list[str]:
     return [f"the ids {some(twins)} differ in case or blanks alone; they count as different studies"]
 
 
+def _foci(rows: NDArray[np.intp], one: str = "", more: str = "") -> str:
+    """ "1 focus lies", "3 foci lie"."""
+    return f"1 focus {one}".rstrip() if len(rows) == 1 else f"{len(rows)} foci {more}".rstrip()
+
+
 def _where(found: Found, rows: NDArray[np.intp], most: int = 3) -> str:
     """Studies and places of the first rows: "Smith 2010, line 12; Lee 2011, line 30; and 3 more"."""
-    shown = [f"{found.foci['study'].iloc[int(i)]}, {found.places[int(i)]}" for i in rows[:most]]
+    named = [(found.foci["study"].iloc[int(i)], found.places[int(i)]) for i in rows[:most]]
+    shown = [f"{study}, {place}" if study else place for study, place in named]
     return "; ".join([*shown, *([f"and {len(rows) - most} more"] if len(rows) > most else [])])

@@ -39,9 +39,10 @@ def with_ids(table: pd.DataFrame, source: str) -> pd.DataFrame:
     """
     study, analysis = _column(table, STUDY), _column(table, ANALYSIS)
     if study is None:
+        sleuth = "; a Sleuth text starts with //Reference=MNI" if source.endswith(".txt") else ""
         raise DataError(
             f"{source} has no column study (it has {', '.join(map(str, table.columns))}); name the column of study ids "
-            "study, and that of analyses, where a study has several, analysis"
+            f"study, and that of analyses, where a study has several, analysis{sleuth}"
         )
     names = {study: "study"} if analysis is None else {study: "study", analysis: "analysis"}
     out = table.rename(columns=names)

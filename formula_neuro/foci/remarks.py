@@ -34,6 +34,20 @@ def check_spacing(how: Splines, brain: Brain) -> None:
         )
 
 
+def about_spacing(how: Splines, brain: Brain) -> Iterator[str]:
+    """Knots that lie further apart than the mask reaches."""
+    sizes = np.linalg.norm(brain.grid.affine[:3, :3], axis=0)
+    at = np.unravel_index(brain.voxels, brain.grid.shape)
+    extent = np.array([np.ptp(one) + 1 for one in at]) * sizes
+    x, y, z = (float(size) for size in sizes)
+    if (np.array(how.steps((x, y, z))) * sizes > extent).any():
+        shown = " x ".join(f"{mm:g}" for mm in extent)
+        yield (
+            f"Splines(spacing={how.spacing!r}): knots are further apart than the mask is wide ({shown} mm), so that "
+            "maps can hardly have peaks; 20 mm is usual"
+        )
+
+
 def check_cells(foci: NDArray[np.intp], cells: tuple[str, ...]) -> None:
     """Raise DataError where a cell has no foci (n,)."""
     empty = [cell for cell, n in zip(cells, foci, strict=True) if n == 0]
@@ -53,9 +67,9 @@ def about_places(foci: Foci, inside: Located, outside: Outside) -> Iterator[str]
         more = ", ..." if len(lost) > NAMED else ""
         count, of = int(outside.foci.sum()), len(outside.foci)
         yield f"{count:,} of {of:,} foci lie outside the mask and do not count ({shown}{more})"
-    empty = int((np.bincount(inside.analysis, minlength=len(foci)) == 0).sum())
+    empty = int(((np.bincount(inside.analysis, minlength=len(foci)) == 0) & (foci.counts > 0)).sum())
     if empty:
-        yield f"{empty} of {len(foci)} analyses have no foci inside the mask; they count, with a total of 0"
+        yield f"{empty} of {len(foci)} analyses have foci, but none inside the mask; they count, with a total of 0"
 
 
 def about(foci: Foci, maps: SpatialPart, columns: Columns) -> tuple[str, ...]:
@@ -135,8 +149,9 @@ def _key(level: str) -> str:
 def _texts(columns: Columns) -> Iterator[str]:
     """Factors of the global part with so many levels that they may be numbers read as texts."""
     n = len(columns.matrix)
+    said = [message for message in columns.design.messages if "texts that look like" in message]
     for name, levels in columns.design.recipe.factors:
-        if len(levels) > max(n / 2, 5):
+        if len(levels) > max(n / 2, 5) and not any(message.startswith(f"{name}:") for message in said):
             yield (
                 f"{name} has {len(levels)} levels in {n} analyses, each with a coefficient; if they are numbers read "
                 "as texts, convert the column"

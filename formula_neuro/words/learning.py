@@ -41,7 +41,7 @@ def _scale(
         spread = float(np.sqrt(((known - mean) ** 2).sum() / max(1, len(known) - 1))) if scale is True else float(scale)
         spread = 1.0 if scale is False else spread
         if not spread > 0:
-            raise DataError("the column is constant, so it has no standard deviation to divide by")
+            raise DataError("the column is constant, so it has no standard deviation to divide by; leave it out")
         state = mean, spread
     return (values - state[0]) / state[1], state
 

@@ -9,6 +9,7 @@ from formula_neuro.family import Array
 
 LARGE = 1.5  # dispersion from which standard errors of Poisson are said to be too small
 SMALL = 1 / LARGE
+NONE = 1e-9  # what rounding leaves of totals that are as expected
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,11 @@ def about(found: Dispersion) -> tuple[str, ...]:
         )
     if found.phi < SMALL:
         return (
-            f"totals vary {found.phi:.2g} times as much as Poisson's, that is less: p values of moderators by Poisson "
-            "would be too large; was the number of foci fixed by design or by a program?",
+            f"totals vary {_less(found.phi)} Poisson's: p values of moderators by Poisson would be too large; was the "
+            "number of foci fixed by design or by a program?",
         )
     return ()
+
+
+def _less(phi: float) -> str:
+    return "not at all, unlike" if phi < NONE else f"less, {phi:.2g} times as much as"

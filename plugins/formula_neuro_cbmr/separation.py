@@ -13,8 +13,8 @@ from .poisson import Found
 from .problem import Problem
 
 VANISHED = 1e-12  # of a map's mean intensity: what no data could tell from 0
-WHY = "whose splines hold next to no focus: standard errors mean nothing there"
-REMEDY = "; smooth='reml' keeps them finite"  # of maps that are not smoothed
+UNSUPPORTED = "whose splines hold next to no focus: standard errors mean nothing there; smooth='reml' is safer"
+EXTRAPOLATED = "far from any focus, where the smoothness of the map alone decides by how much"
 
 
 def unsupported(problem: Problem) -> Mapping[str, int]:
@@ -49,19 +49,17 @@ def check_foci(problem: Problem) -> None:
 
 
 def vanished(names: tuple[str, ...], found: tuple[Found, ...], smoothing: float = 0.0) -> tuple[str, ...]:
-    """A message for every map that practically is 0 in some voxels, as its splines there ran towards minus infinity."""
-    said = []
-    for name, one in zip(names, found, strict=True):
-        voxels = int((one.mu < VANISHED * float(np.mean(one.mu))).sum())
-        if voxels:
-            said.append(
-                f"{name}: the intensity is as good as 0 in {voxels:,} voxels, {WHY}{'' if smoothing else REMEDY}"
-            )
-    return tuple(said)
+    """A message on the maps that practically are 0 in some voxels, where their splines run towards minus infinity."""
+    counts = [int((one.mu < VANISHED * float(np.mean(one.mu))).sum()) for one in found]
+    shown = ", ".join(f"{name}: {n:,}" for name, n in zip(names, counts, strict=True) if n)
+    if not shown:
+        return ()
+    why = EXTRAPOLATED if smoothing else UNSUPPORTED
+    return (f"intensities are as good as 0 in some voxels ({shown}), {why}",)
 
 
 def vanished_somewhere(least: Array, smoothing: float = 0.0) -> tuple[str, ...]:
     """The same of maps of many patterns, from the least intensity over the mean of each (G,)."""
     if not (least < VANISHED).any():
         return ()
-    return (f"intensities are as good as 0 in some voxels, {WHY}{'' if smoothing else REMEDY}",)
+    return (f"intensities are as good as 0 in some voxels, {EXTRAPOLATED if smoothing else UNSUPPORTED}",)
