@@ -57,7 +57,10 @@ def fit(
         str | None, typer.Option(help="gaussian (default), binomial, poisson (of foci the default), ...; see fn.fit.")
     ] = None,
     estimator: Annotated[
-        str | None, typer.Option(help="ml, reml, laplace, AGQ(10), 'spatial(gibbs, draws=2000)'; default: the model's.")
+        str | None,
+        typer.Option(
+            help="ml, reml, laplace, AGQ(10), 'spatial(gibbs, draws=2000)', 'splines(10 mm)'; default: the model's."
+        ),
     ] = None,
     backend: Annotated[str | None, typer.Option(help="A name from `formula-neuro backends`.")] = None,
     weights: Annotated[str | None, typer.Option(metavar="COLUMN", help="Prior weights; trials, for shares.")] = None,
@@ -66,6 +69,10 @@ def fit(
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
     crosscheck: Annotated[bool, typer.Option("--crosscheck", help="Refit in R and compare; 3 if they differ.")] = False,
     mask: Annotated[Path | None, typer.Option(metavar="IMAGE", help="Of images and foci: the voxels to fit.")] = None,
+    studies: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of foci: a table of the studies and their covariates.")
+    ] = None,
+    space: Annotated[str | None, typer.Option(help="Of foci that state none: MNI (default) or TAL.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Of images: from which value on a voxel counts as 1.")] = None,
     min_count: Annotated[int, typer.Option(help="Of masks: images that must be 1 in a voxel.")] = 1,
     resample: Annotated[str | None, typer.Option(help="Of images: to this grid, '2 mm' or a file's.")] = None,
@@ -81,7 +88,20 @@ def fit(
 
     images = commands.ImageOptions(mask, threshold, min_count, resample, layout, voxels, workers, device)
     request = commands.FitOptions(
-        formula, data, family, estimator, backend, weights, offset, out, report, crosscheck, images, seed
+        formula,
+        data,
+        family,
+        estimator,
+        backend,
+        weights,
+        offset,
+        out,
+        report,
+        crosscheck,
+        images,
+        seed,
+        studies,
+        space,
     )
     with commands.answering(context, backend):
         commands.fit(request, as_json)

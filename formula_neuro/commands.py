@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .agreement import Agreement
     from .foci.fit import FociFit
+    from .foci.table import Foci
     from .maps.agreement import MapAgreement
     from .maps.fit import MapFit
     from .result import Fit
@@ -66,6 +67,8 @@ class FitOptions:
     crosscheck: bool
     images: ImageOptions = ImageOptions()
     seed: int = 1
+    studies: Path | None = None
+    space: str | None = None
 
 
 # ---- errors --------------------------------------------------------------------------------------
@@ -154,6 +157,8 @@ def _data(options: FitOptions) -> Any:
     What fit() refuses before it reads any image is refused here as well.
     """
     images = options.images
+    if options.studies is not None or options.space is not None:
+        return _foci(options)
     if not images.of_reading:
         return options.data
     from .estimator import as_estimator
@@ -181,6 +186,18 @@ def _data(options: FitOptions) -> Any:
         min_count=images.min_count,
         resample=images.resample or False,
     )
+
+
+def _foci(options: FitOptions) -> Foci:
+    """Foci with what --studies and --space say of them."""
+    from .foci.given import names_foci
+    from .foci.reading import read_foci
+
+    if not names_foci(options.formula):
+        raise ValueError(
+            f"--studies and --space are of foci, 'foci ~ s(group) + x'; the formula is {options.formula!r}"
+        )
+    return read_foci(options.data, options.studies, space=options.space)
 
 
 def _check_outputs(options: FitOptions) -> None:

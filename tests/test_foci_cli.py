@@ -77,3 +77,19 @@ def test_what_is_typed_wrong_is_usage(folder: Path) -> None:
 def test_r_is_asked_on_the_command_line(folder: Path) -> None:
     answer = run(folder, FORMULA, "--crosscheck")
     assert answer.exit_code == 0 and "cbmr agrees with" in answer.output
+
+
+def test_a_table_of_studies_and_a_space_are_taken(folder: Path) -> None:
+    foci().foci[["study", "x", "y", "z"]].to_csv(folder / "foci.csv", index=False)
+    foci().studies.drop(columns="analysis").to_csv(folder / "studies.csv", index=False)
+    given = ["fit", FORMULA, str(folder / "foci.csv"), "--studies", str(folder / "studies.csv"), "--json"]
+    given += ["--mask", str(folder / "mask.nii.gz"), "--estimator", SPLINES]
+    record = json.loads(CliRunner().invoke(app, given).stdout)
+    assert abs(record["coefficients"][0]["estimate"] - usual().coef.iloc[0]) < 1e-8  # digits of a csv
+    moved = CliRunner().invoke(app, [*given, "--space", "TAL"])
+    assert "brought from Talairach to MNI" in moved.stderr
+
+
+def test_studies_are_of_foci_alone(folder: Path) -> None:
+    answer = CliRunner().invoke(app, ["fit", "y ~ x", str(folder / "foci.csv"), "--studies", "studies.csv"])
+    assert answer.exit_code != 0 and "--studies and --space are of foci" in answer.stderr

@@ -48,7 +48,7 @@ def clustered_fit(asked: Problem, started: float) -> FociFit:
         edf=dict(zip(request.maps, maps.edf.tolist(), strict=True)),
         penalty=maps.smoothing,
         unsupported=unsupported(asked),
-        messages=(*request.messages, *maps.messages, *vanished_somewhere(found.least), *poisson),
+        messages=(*request.messages, *maps.messages, *vanished_somewhere(found.least, maps.smoothing), *poisson),
         seconds=time.perf_counter() - started,
     )
 
