@@ -1,0 +1,69 @@
+"""What a design does to each member of the family: bias, variance, and the weights phi that trade them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from formula_neuro.errors import DataError
+from formula_neuro.family import Array
+
+from .family import Family
+from .objective import estimator, misfit
+
+
+@dataclass(frozen=True, eq=False)
+class Measures:
+    """Of each design (m,): bias C_b, variance change CV and variance bias V_b, as shares."""
+
+    bias: Array
+    variance_change: Array
+    variance_bias: Array
+
+
+def measures(Z: Array, c: Array, family: Family, g: Array) -> Measures:
+    """C_b = a'v / l - 1 (a'v itself where l = 0), V_b = D / (n - p), CV = (1 + V_b) c'(Z'Z)^-1 c / g - 1.
+
+    g (m,) are the Gauss-Markov variances of the true designs. CV below 0 is possible, because the estimate is biased.
+    """
+    n, p = Z.shape
+    a = estimator(Z, c)
+    found, some = a @ family.v, family.l != 0
+    bias = np.where(some, found / np.where(some, family.l, 1.0) - 1, found)
+    variance_bias = misfit(Z, family.v) / (n - p)
+    return Measures(bias, (1 + variance_bias) * (a @ a) / g - 1, variance_bias)
+
+
+def gauss_markov(X: Array, contrast: Array) -> Array:
+    """g (m,) = cX (X'X)^-1 cX' of designs X (m, n, k), NaN where the columns are collinear."""
+    size = np.sqrt((X**2).sum(axis=1, keepdims=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        U = np.where(size > 0, X / size, 0.0)
+        c = np.where(size[:, 0] > 0, contrast / size[:, 0], 0.0)
+    _, s, Vt = np.linalg.svd(U, full_matrices=False)
+    whole = s[:, -1] > 1e-10
+    along = np.einsum("mij,mj->mi", Vt, c) / np.where(whole[:, None], s, 1.0)
+    return np.where(whole, (along**2).sum(axis=1), np.nan)
+
+
+def phi_by_squared_bias(l: Array, g: Array, k: float = 1e3) -> Array:
+    """The paper's choice A: C_b^2 weighs k times as much as CV + 1; phi = l^2 / (l^2 + k g), 0 where l = 0."""
+    _check_k(k)
+    return l**2 / (l**2 + k * g)
+
+
+def phi_by_bias(l: Array, g: Array, k: float = 1e2) -> Array:
+    """The paper's choice B: |C_b| weighs k times as much as CV + 1; phi = 2 / (1 + sqrt(1 + 4 alpha)).
+
+    alpha = 2 g^2 k^2 / l^2; where l = 0 phi is its limit, 0.
+    """
+    _check_k(k)
+    some = l != 0
+    alpha = 2 * (g * k / np.where(some, l, 1.0)) ** 2
+    return np.where(some, 2 / (1 + np.sqrt(1 + 4 * alpha)), 0.0)
+
+
+def _check_k(k: float) -> None:
+    if not (np.isfinite(k) and k > 0):
+        raise DataError(f"k is {k}; a number above 0 is expected: how much more the bias weighs than the variance")
