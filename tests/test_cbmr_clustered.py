@@ -152,6 +152,14 @@ def test_totals_of_poisson_or_less_end_at_alpha_0_and_say_so():
     assert np.isclose(level.loglik, plain.loglik, rtol=1e-13)
 
 
+def test_totals_that_vary_exactly_as_poissons_end_at_alpha_0():
+    t, group = np.array([2.0, 6.0, 1.0, 9.0, 30.0]), np.array([0, 0, 1, 1, 1])
+    Z, number = np.empty((5, 0)), np.arange(5)
+    level = clustered_level(Totals(t, group, Z, np.log(np.array([3.0, 3.0, 1, 1, 1])), number, number, ("a", "b")))
+    assert level.alpha[0] == 0 and level.dispersions == 1
+    assert frailty.best(Counts(t[:2]), np.array([4.0, 4.0])) == 0
+
+
 def test_one_group_may_be_overdispersed_and_the_other_not():
     d = table(15)
     even = np.round(np.exp(2 + 0.3 * d["group"] + 0.2 * d["x"] + d["offset"]))

@@ -23,6 +23,7 @@ ENOUGH = 1e-16  # of the log-likelihood's scale: the predicted rise at which the
 STEPS = 200
 LARGEST = 2.0  # change of log alpha, or of a log mean in standard terms, that one step may make
 VANISHING = 1e-9  # of alpha times the largest expected total: the unit's variance is Poisson's to rounding
+NEARLY = 1e-4  # of the same, where the likelihood does not rise from 0: the search only creeps towards it
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +89,15 @@ class _Model:
 
     def rising(self, point: _Point) -> NDArray[np.bool_]:
         """Whether the likelihood rises as a group's variance leaves 0."""
-        zero = np.zeros(len(self.group))
-        return np.asarray((self.by_group(frailty.slope(self.counts, point.means, zero)) > 0) & ~self.held)
+        return np.asarray(frailty.rises(self.counts, point.means, self.by_group) & ~self.held)
 
     def at_the_edge(self, point: _Point) -> _Point | None:
         """The point with variances set to 0 that vanish, or freed where the likelihood rises; None if all stay."""
         largest = np.zeros_like(point.alpha)
         np.maximum.at(largest, self.group, point.means)
-        vanish = (point.alpha > 0) & (point.alpha * largest < VANISHING)
-        free = (point.alpha == 0) & self.rising(point)
+        rising, size = self.rising(point), point.alpha * largest
+        vanish = (point.alpha > 0) & ((size < VANISHING) | ((size < NEARLY) & ~rising))
+        free = (point.alpha == 0) & rising
         if not (vanish | free).any():
             return None
         moments = np.clip(self.moments(point), 1e-3, 10.0)

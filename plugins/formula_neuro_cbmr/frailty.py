@@ -10,6 +10,7 @@ which is -L at alpha = 0 (Poisson). Given t the frailty's mean is rho = (1 + alp
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,7 @@ from scipy.optimize import brentq
 from formula_neuro.family import Array
 
 NEAR = 0.02  # of alpha L: below, differences of nearly equal numbers give way to series of 9 terms, exact to 1e-15
+ROUNDING = 1e-7  # of squares of residuals, which are as exact as the search for means
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,18 @@ def slope(counts: Counts, means: Array, alpha: Array) -> Array:
     return counts.rise(alpha, 1) - counts.t * means / (1 + x) + means**2 * _f(x)
 
 
+def rises(counts: Counts, means: Array, sums: Callable[[Array], Array]) -> NDArray[np.bool_]:
+    """Whether l, in each of the `sums` over units, rises as alpha leaves 0, by more than rounding.
+
+    Whole counts can vary exactly as Poisson's do, as 2 and 6 about 4: their alpha is 0.
+
+    >>> rises(Counts(np.array([2.0, 6.0])), np.array([4.0, 4.0]), lambda of_units: of_units.sum(keepdims=True))
+    array([False])
+    """
+    squares = (counts.t - means) ** 2
+    return np.asarray(sums(squares - counts.t) > ROUNDING * sums(squares + counts.t))
+
+
 def curvature(counts: Counts, means: Array, alpha: Array) -> Array:
     """d2l/d alpha2 (K,)."""
     x = alpha * means
@@ -96,7 +110,7 @@ def best(counts: Counts, means: Array) -> float:
     def total(log_alpha: float) -> float:
         return float(slope(counts, means, np.full(len(means), np.exp(log_alpha))).sum())
 
-    if not slope(counts, means, np.zeros(len(means))).sum() > 0:
+    if not rises(counts, means, lambda of_units: of_units.sum(keepdims=True))[0]:
         return 0.0
     excess = float(((counts.t - means) ** 2 - counts.t).sum() / (means**2).sum())
     low = high = float(np.log(excess))

@@ -125,7 +125,7 @@ class _Search:
 
     def rises(self, m: Array) -> bool:
         """Whether the likelihood rises as phi leaves 0."""
-        return bool(frailty.slope(self.cell.counts, m, self.all(0.0)).sum() > 0)
+        return bool(frailty.rises(self.cell.counts, m, lambda of_voxels: of_voxels.sum(keepdims=True))[0])
 
     def moments(self, m: Array) -> float:
         excess = float(((self.cell.Y - m) ** 2 - self.cell.Y).sum())
