@@ -90,13 +90,18 @@ nb.tidy().round(4)
 
 # %% [markdown]
 # ## Where the tasks differ
-# First in shape: where, not how many. Then what the papers themselves say about the largest cluster: which of them
-# drive it?
+# In shape: where, not how many. The model without a difference is fitted once, each paper says how it departs from it
+# in every voxel, and z compares the tasks by these scores.
 
 # %%
 difference = fn.contrast(c, "nback - flanker", what="shape")
+print(difference)
 found = difference.threshold(method="fdr", alpha=0.05)
 found.table().head(10)
+
+# %% [markdown]
+# Which papers drive each cluster? `change` is what the log ratio at the peak would lose without a paper, `z_without` the
+# z that would be left by Wald's test, the estimate over its standard error, not by scores as `peak_z` is.
 
 # %%
 difference.studies(found).head(6)
