@@ -171,8 +171,8 @@ drawn.mean().rename("share of p < 0.05 where nothing acts").to_frame().round(3)
 
 # %% [markdown]
 # Who is off, and when? More data sets, of 100 and of 40 studies, drawn by `benchmarks/cbmr_calibration.py`; all cases
-# and columns are in `benchmarks/README.md`. Share of p < .05 where nothing acts, for a moderator that is a number of each
-# study (400 data sets; standard error .011 at .05; "overdispersed" numbers have gamma factors of variance 1.4):
+# and columns are in `benchmarks/README.md`. Share of p < .05 where nothing acts, for a moderator that is a number of
+# each study (400 data sets; standard error .011 at .05; "overdispersed" numbers have gamma factors of variance 1.4):
 #
 # | numbers of foci | studies | Poisson's own | default | clustered negative binomial |
 # |---|---|---|---|---|

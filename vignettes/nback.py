@@ -100,8 +100,8 @@ found = difference.threshold(method="fdr", alpha=0.05)
 found.table().head(10)
 
 # %% [markdown]
-# Which papers drive each cluster? `change` is what the log ratio at the peak would lose without a paper, `z_without` the
-# z that would be left by Wald's test, the estimate over its standard error, not by scores as `peak_z` is.
+# Which papers drive each cluster? `change` is what the log ratio at the peak would lose without a paper; `z_without` is
+# the z that Wald's test would leave, the estimate over its standard error, where `peak_z` is one of scores.
 
 # %%
 difference.studies(found).head(6)
