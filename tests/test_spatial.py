@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -13,9 +14,11 @@ import formula_neuro as fn
 from formula_neuro.images.stack import Images
 from formula_neuro.images.store import InMemory
 from formula_neuro.maps.fit import MapFit
+from formula_neuro_spatial.likelihood import Likelihood
+from formula_neuro_spatial.newton import level
 
 sys.path.insert(0, str(Path(__file__).parent))
-from spatial_lattices import PROBIT, masks
+from spatial_lattices import PROBIT, lattice, masks
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +54,6 @@ def test_standard_deviations_are_smaller_than_the_errors_of_voxels_alone(images,
 
 def test_other_units_of_a_covariate_scale_its_map_alone(images, fitted) -> None:
     table = images.table.assign(months=images.table["age"] * 12)
-    from dataclasses import replace
-
     v = fn.fit("lesion ~ months", replace(images, table=table), family=PROBIT, estimator="spatial")
     assert np.allclose(v.values["coef"][:, 1] * 12, fitted.values["coef"][:, 1], rtol=1e-6)
     assert np.allclose(v.values["se"][:, 1] * 12, fitted.values["se"][:, 1], rtol=1e-6)
@@ -101,13 +102,26 @@ def test_dependent_columns_are_named(images) -> None:
 
 
 def test_a_level_without_any_event_in_the_whole_mask_is_refused(images) -> None:
-    from dataclasses import replace
-
     Y = images.block(0, len(images.voxels))
     Y[:, images.table["sex"] == "M"] = 0
     store = replace(images.store, rows=InMemory(np.packbits(Y, axis=1)), counts=Y.sum(axis=1).astype(np.int64))
     with pytest.raises(fn.errors.DataError, match="separated"):
         fn.fit("lesion ~ sex", replace(images, store=store), family=PROBIT, estimator="spatial")
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_masks_that_are_all_alike_are_refused_for_what_they_are(images, value) -> None:
+    model, Y = lattice((3, 2, 2))
+    Y[:] = value
+    same = Likelihood(model.likelihood.rows, lambda first, last: Y[first:last], len(Y))
+    with pytest.raises(fn.errors.DataError, match=rf"\({value * Y.size} events in {Y.size} values\).*without one"):
+        level(replace(model, likelihood=same))
+
+
+def test_too_few_degrees_of_freedom_for_two_voxels_are_refused_with_what_is_needed() -> None:
+    pair = masks(np.ones((2, 1, 1), dtype=bool), level=-0.3)
+    with pytest.raises(fn.errors.DataError, match=r"1\.5 degrees of freedom.*above 4"):
+        fn.fit("lesion ~ age + sex", pair, family=PROBIT, estimator=fn.Spatial(prior_df=0.5))
 
 
 def test_other_links_and_weights_are_refused_with_what_would_work(images) -> None:
@@ -134,6 +148,7 @@ def test_tables_are_refused() -> None:
         ({"chains": 2}, "method='gibbs'"),
         ({"draws": 0}, "4 or more"),
         ({"prior_df": -1.0}, "above 0"),
+        ({"prior_df": float("inf")}, "finite"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(given, said) -> None:

@@ -60,6 +60,16 @@ def test_expectations_at_nodes_are_those_of_all_rows() -> None:
     assert np.allclose(one.loglik, two.loglik, rtol=1e-8) and np.allclose(one.A, two.A, rtol=1e-7, atol=1e-7)
 
 
+def test_expectations_over_wide_distributions_take_all_rows() -> None:
+    few, all_, b = both("age")
+    covariance = np.random.default_rng(4).uniform(0, 3, V)[:, None, None] * np.array([[1.0, 0.3], [0.3, 1.0]])
+    assert np.allclose(few.incidence(b, covariance), all_.incidence(b, covariance), rtol=0, atol=1e-8)
+    one, two = few.expected(b, covariance), all_.expected(b, covariance)
+    # errors in deviations of the gradient: 1e-8 where nodes do, 1e-2 where they would be asked too much
+    sd = np.sqrt(np.diagonal(two.A, axis1=1, axis2=2))
+    assert (np.abs(one.gradient - two.gradient) / sd).max() < 1e-6
+
+
 def test_voxels_beyond_the_reach_of_nodes_take_all_rows() -> None:
     few, all_, b = both("age", steep=4.0)
     one, two = few.derivatives(b), all_.derivatives(b)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any
 
 from .base import Estimator
@@ -99,8 +100,8 @@ class Spatial(Estimator):
                 raise ValueError(f"Spatial: {name}= is a whole number, {least} or more; got {given!r}")
         if (self.maps or 0) > (1000 if self.draws is None else self.draws):
             raise ValueError(f"Spatial: maps={self.maps} of a chain's draws were to be kept, which are fewer")
-        if self.prior_df is not None and not (isinstance(self.prior_df, (int, float)) and self.prior_df > 0):
-            raise ValueError(f"Spatial: prior_df= is a number above 0; got {self.prior_df!r}")
+        if self.prior_df is not None and not (isinstance(self.prior_df, (int, float)) and 0 < self.prior_df < inf):
+            raise ValueError(f"Spatial: prior_df= is a finite number above 0; got {self.prior_df!r}")
 
 
 def _value(text: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from formula_neuro.errors import DataError
 from formula_neuro.estimator import Spatial
 from formula_neuro.maps.fit import MapFit
 from formula_neuro.maps.request import MapRequest
@@ -46,8 +47,15 @@ def fit(request: MapRequest) -> MapFit:
 def model_of(request: MapRequest, how: Spatial, rows: Rows, graph: MaskGraph) -> Model:
     """The model of the images of a request."""
     likelihood = Likelihood.of(rows, request.images.block, graph.size)
-    prior_df = rows.shape[1] + 1.0 if how.prior_df is None else how.prior_df
-    return Model(likelihood, graph, prior_df)
+    P = rows.shape[1]
+    model = Model(likelihood, graph, P + 1.0 if how.prior_df is None else how.prior_df)
+    if model.df <= P + 1:
+        raise DataError(
+            f"prior_df={model.prior_df:g} and {graph.size:,} voxels give Q's distribution {model.df:g} degrees "
+            f"of freedom; Sigma of {P} coefficients has a mean above {P + 1} alone: leave prior_df= out, or take a "
+            "larger one"
+        )
+    return model
 
 
 def answered(model: Model, how: Spatial, request: MapRequest) -> Answer:

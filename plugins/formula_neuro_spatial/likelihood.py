@@ -134,8 +134,8 @@ class Likelihood:
             for first in range(piece.start, piece.stop, step):
                 at = slice(first, min(first + step, piece.stop))
                 sums = self._sums(S[at.start - piece.start : at.stop - piece.start], b[at])
-                far = np.zeros(len(sums.S), bool) if self.nodes is None else ~near(sums.eta)
-                found.append((far, *question(sums, *(array[at] for array in more))))
+                own = [array[at] for array in more]
+                found.append((self._far(sums, *own), *question(sums, *own)))
             return found
 
         with ThreadPoolExecutor(self.threads) as pool:
@@ -149,6 +149,12 @@ class Likelihood:
             ):
                 array[voxels] = exact
         return found
+
+    def _far(self, sums: Sums, covariance: Array | None = None) -> NDArray[np.bool_]:
+        """(C,) whether nodes do not reach so far; `covariance` of the coefficients, where an integral is over them."""
+        if self.nodes is None:
+            return np.zeros(len(sums.S), dtype=bool)
+        return ~near(sums.eta, None if covariance is None else _variance(covariance, sums.X))
 
     def _pieces(self) -> Iterator[slice]:
         """Voxels that are read at once."""

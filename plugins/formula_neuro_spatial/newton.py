@@ -73,6 +73,12 @@ def _value(model: Model, Q: Array, b: Array, at: Derivatives) -> float:
     return float(at.loglik.sum() - 0.5 * (model.scatter(b) * Q).sum())
 
 
+def _remedy(S: Array, m: Array) -> str:
+    if S.sum() in (0, m.sum()):
+        return "events and values without one are needed: look at the images and the mask, or take a larger mask"
+    return "leave out the covariate, or level, in which all values are alike, or take a larger mask"
+
+
 def level(model: Model) -> Array:
     """The maximum-likelihood coefficients (P,) of all voxels taken together.
 
@@ -83,9 +89,8 @@ def level(model: Model) -> Array:
     cone = recession_cone(rows.X, (m == S).astype(float) - (S == 0))
     if cone is not None:
         raise DataError(
-            f"the {model.shape[0]:,} voxels taken together are separated (for one, {int(S.sum()):,} events in "
-            f"{int(m.sum()):,} values): the prior leaves their level free, so that it would run to infinity; leave out "
-            "the covariate, or level, in which there are no events, or take a larger mask"
+            f"the {model.shape[0]:,} voxels taken together are separated ({int(S.sum()):,} events in {int(m.sum()):,} "
+            f"values): the prior leaves their level free, so that it would run to infinity; {_remedy(S, m)}"
         )
     a = np.zeros(rows.shape[1])
     for _ in range(STEPS):

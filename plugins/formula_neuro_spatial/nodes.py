@@ -21,6 +21,7 @@ from .tails import Tails
 if TYPE_CHECKING:
     from .rows import Rows
 
+WIDEST = 1.5  # standard deviation of eta itself: errors of a gradient are below 1e-4 of its own then
 REACH = 2.0  # of eta to both sides of its middle: four standard deviations of the latent variable in all
 FURTHEST = 8.0  # middles of eta in the sample: beyond, one tail is below 1e-14 and the other nearly a parabola
 TOLERANCE = 1e-12
@@ -53,9 +54,14 @@ class Nodes:
         return None
 
 
-def near(eta: Array) -> NDArray[np.bool_]:
-    """(C,) whether linear predictors eta (C, k) at the nodes, the furthest rows among them, keep to the reach."""
-    return np.asarray(eta.max(axis=1) - eta.min(axis=1) <= 2 * REACH)
+def near(eta: Array, variance: Array | None = None) -> NDArray[np.bool_]:
+    """(C,) whether linear predictors eta (C, k) at the nodes, the furthest rows among them, keep to the reach.
+
+    And, where eta is normal with these variances (C, k), whether its deviations do: unlike eta they are not linear in
+    the row, and wide ones are not of the functions that the nodes were made for.
+    """
+    within = eta.max(axis=1) - eta.min(axis=1) <= 2 * REACH
+    return np.asarray(within if variance is None else within & (variance.max(axis=1) <= WIDEST**2))
 
 
 def _sample(rows: Rows, size: int, seed: int) -> Array:

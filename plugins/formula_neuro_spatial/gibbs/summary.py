@@ -108,8 +108,9 @@ def _met(table: pd.DataFrame, apart: float, fine: bool) -> str:
     if fine:
         return f"the chains have met: {word}"
     return (
-        f"the chains have NOT met: {word} (of Sigma, the level, the deviance and some voxels), and R-hat is above "
-        f"{MET} for {100 * apart:.1f} % of the coefficients; take more draws, or method='laplace'"
+        f"the chains have NOT met: {word} (of Sigma, the level, the deviance and some voxels), where less than {MET} "
+        f"and {ENOUGH} or more are wanted; R-hat is above {MET} for {100 * apart:.1f} % of the coefficients; take more "
+        "draws, or method='laplace'"
     )
 
 

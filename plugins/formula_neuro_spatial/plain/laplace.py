@@ -88,7 +88,7 @@ def expected(
     b, C = _at_mode(Y, X, L, Q) if start is None else start
     for _ in range(200):
         gradient, A = derivatives(b, Y, X, C)
-        C = np.linalg.inv(precision(A, L, Q))
+        C = np.asarray(np.linalg.inv(precision(A, L, Q)))
         way = (C @ (gradient - L @ b @ Q).ravel()).reshape(b.shape)
         b = b + way
         if np.abs(way).max() < 1e-7:
