@@ -11,7 +11,11 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, FormulaError
+from formula_neuro_design.blocks import blocks
 from formula_neuro_design.candidates import candidates
+from formula_neuro_design.constraints import first_columns
+from formula_neuro_design.objective import objective
+from formula_neuro_design.paper import initial_design
 
 FORMULA = "~ center(shift(infusion, 0, 49)) + center(drift)"
 SCANS = np.arange(598)
@@ -116,6 +120,45 @@ def test_free_columns_end_at_a_peak_of_1():
     assert d.design[["free1", "free2"]].max().tolist() == pytest.approx([1, 1], rel=1e-12)
 
 
+def test_the_objective_told_is_that_of_the_design_and_contrast_told():
+    for free in (False, True):
+        d = small(free_contrast=free)
+        designs = candidates("~ center(shift(x, 0, 7)) + center(t)", pd.DataFrame(SMALL))
+        family = blocks(designs, "x", 1.0, 0.5, None).family
+        assert objective(d.design.to_numpy(), d.contrast, family) == pytest.approx(d.objective, rel=1e-9)
+
+
+def test_the_unit_of_a_column_changes_nothing():
+    d = small(free_contrast=True)
+    far = fn.optimize_design(
+        "~ center(shift(x, 0, 7)) + center(t)", SMALL | {"x": 1e12 * SMALL["x"]}, contrast="x", columns=3,
+        fix=["x", "t"], snr={"x": 1e-12, "t": 1}, free_contrast=True,
+    )  # fmt: skip
+    np.testing.assert_allclose(far.bias, d.bias, atol=1e-7)  # the objective is flat at its least value
+
+
+# ---- the paper's own search ------------------------------------------------------------------------
+@pytest.mark.parametrize("free", [False, True])
+def test_algorithm_1_keeps_the_constraints_and_ends_above_the_exact_solver(free: bool):
+    paper, exact = small(method="paper", free_contrast=free), small(free_contrast=free)
+    assert (paper.design["x"] == exact.design["x"]).all() and (free or paper.contrast.tolist() == [1, 0, 0])
+    assert exact.objective <= paper.objective * (1 + 1e-9) and paper.objective < 1.05 * exact.objective
+    assert any('method="exact"' in text for text in paper.messages)
+
+
+def test_algorithm_1_starts_from_section_2_b():
+    designs = candidates("~ center(shift(x, 0, 7)) + center(t)", pd.DataFrame(SMALL))
+    own = blocks(designs, "x", 1.0, 0.5, None)
+    nothing = first_columns(np.zeros((60, 0)), 3, np.eye(3)[0])
+    Z, c = initial_design(own.signal, own.family.l, nothing)
+    shifted = designs.X[:, :, 0]
+    np.testing.assert_allclose(Z[:, 0], shifted.mean(axis=0), atol=1e-12)  # equal amplitudes: the plain mean
+    left = shifted.T - shifted.mean(axis=0)[:, None]
+    kept = np.linalg.norm(left - Z[:, 1:] @ (Z[:, 1:].T @ left))
+    assert kept == pytest.approx(np.sqrt((np.linalg.svd(left)[1][2:] ** 2).sum()), rel=1e-9)  # Eckart and Young
+    assert c.tolist() == [1, 0, 0]
+
+
 # ---- what is told ----------------------------------------------------------------------------------
 def test_the_trap_of_a_free_contrast_is_told_and_signs_take_it_away():
     both = [{"x": 1, "t": 1}, {"x": 1, "t": -1}, {"x": 0, "t": 1}, {"x": 0, "t": -1}]
@@ -186,6 +229,9 @@ def test_nilearn_takes_the_design_and_estimates_by_it():
         ({"columns": 11}, "span 9 directions; ask for at most 9 columns"),
         ({"columns": 2.5}, "columns is 2.5; a whole number"),
         ({"starts": 0}, "starts is 0"),
+        ({"method": "best"}, "method is 'best'"),
+        ({"method": "paper", "starts": 2}, "starts belongs to method"),
+        ({"method": "paper", "columns": 10}, "a column more than there are designs, 9, not 10"),
         ({"fix": ["t"], "columns": 1}, "no column is left for the contrast: fix 'x' too"),
         ({"snr": {"x": 1}}, "snr says nothing of t; give 0"),
         ({"snr": {"x": 1, "t": 0, "u": 1}}, "snr names 'u'"),

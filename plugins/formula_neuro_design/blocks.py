@@ -23,11 +23,15 @@ CHOICES = {"A": phi_by_squared_bias, "B": phi_by_bias}
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """The family, its Gauss-Markov variances g (m,), amplitudes b (m, k) and a table of block, shift and phi."""
+    """The family, and of each design its Gauss-Markov variance g (m,) and amplitudes b (m, k).
+
+    `signal` (n, m) are the contrast's columns; `table` has block, shift and phi.
+    """
 
     family: Family
     g: Array
     b: Array
+    signal: Array
     table: pd.DataFrame
 
 
@@ -53,10 +57,21 @@ def blocks(designs: Candidates, contrast: str, snr: Snr | list[Snr], phi: Phi | 
         still = designs.shifted is not None and b[designs.names.index(designs.shifted)] == 0
         X, own, shifts = (designs.first[None], g_first, (0,)) if still else (designs.X, g, designs.shifts)
         l = np.full(len(X), b[at])
-        parts.append((X @ b, l, _phi(choice, k, l, own), own, np.tile(b, (len(X), 1)), shifts, np.full(len(X), i + 1)))
-    v, l, phis, variance, b, shift, number = (np.concatenate(part) for part in zip(*parts, strict=True))
+        parts.append(
+            (
+                X @ b,
+                l,
+                _phi(choice, k, l, own),
+                own,
+                np.tile(b, (len(X), 1)),
+                X[:, :, at],
+                shifts,
+                np.full(len(X), i + 1),
+            )
+        )
+    v, l, phis, variance, b, signal, shift, number = (np.concatenate(part) for part in zip(*parts, strict=True))
     table = pd.DataFrame({"block": number, "shift": shift, "phi": phis})
-    return Blocks(Family(v.T, l, phis, np.ones(len(l))), variance, b, table)
+    return Blocks(Family(v.T, l, phis, np.ones(len(l))), variance, b, signal.T, table)
 
 
 def _amplitudes(snr: Snr, designs: Candidates) -> Array:

@@ -12,11 +12,13 @@ from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.table import as_table, plain
 
+from .advice import advice
 from .answer import OptimalDesign
-from .blocks import Blocks, Phi, Snr, blocks
-from .candidates import Candidates, candidates
+from .blocks import Phi, Snr, blocks
+from .candidates import candidates
 from .constraints import first_columns
 from .measures import measures
+from .paper import algorithm_1, initial_design
 from .solver import Solution, solve
 
 
@@ -31,6 +33,7 @@ def optimize_design(
     phi: Phi | list[Phi] = 0.5,
     k: float | None = None,
     free_contrast: bool = False,
+    method: str = "exact",
     starts: int = 1,
     seed: int = 1,
 ) -> OptimalDesign:
@@ -48,7 +51,7 @@ def optimize_design(
     deviations of the noise; a list has a block of designs for each entry (other signs; null designs, whose shifted
     variable has 0: one design). phi: in [0, 1), or "A", "B" for the paper's weights, in which bias squared (A, k =
     1000) or bias (B, k = 100) weighs k times as much as the variance; a list has one for each block. starts: searches
-    from so many points, drawn with `seed`.
+    from so many points, drawn with `seed`. method: "exact", or "paper", the paper's Algorithm 1, for comparison.
 
     Choose the family by prior knowledge or on other data: one chosen on the data that it then fits biases inference.
     Raises FormulaError, DataError and FitError. Source: the manuscript on optimal design matrices for fMRI (2010).
@@ -65,30 +68,38 @@ def optimize_design(
     fixed = [fix] if isinstance(fix, str) else list(fix)
     table = plain(as_table(data))
     designs = candidates(formula, table)
-    _check(columns, starts, fixed, len(table))
+    _check(columns, starts, fixed, len(table), method)
     family = blocks(designs, contrast, snr, phi, k)
     B = designs.first[:, [designs.place(name, "fix") for name in fixed]]
     wanted = None if free_contrast else _contrast(contrast, fixed, columns)
-    found = solve(family.family, first_columns(B, columns, wanted), starts, seed)
-    Z, c = _readable(found, len(fixed), free_contrast)
+    constraints = first_columns(B, columns, wanted)
+    if method == "paper":
+        found = algorithm_1(family.family, constraints, *initial_design(family.signal, family.family.l, constraints))
+    else:
+        found = solve(family.family, constraints, starts, seed)
+    Z, c = _readable(found, len(fixed), wanted)
     Z[:, : len(fixed)] = B  # equal to rounding before
     seen = measures(Z, c, family.family, family.g)
     return OptimalDesign(
         formula=formula,
         name=contrast,
         design=pd.DataFrame(Z, columns=_labels(fixed, columns)),
-        contrast=c if wanted is None else wanted,
+        contrast=c,
         objective=found.objective,
         bias=seen.bias,
         variance_change=seen.variance_change,
         variance_bias=seen.variance_bias,
-        messages=_messages(designs, family, contrast, fixed, free_contrast, seen.bias),
+        messages=advice(designs, family, contrast, fixed, free_contrast, method, seen.bias),
         iterations=found.iterations,
         table=family.table.assign(contrast=family.family.l),
     )
 
 
-def _check(columns: int, starts: int, fixed: list[str], n: int) -> None:
+def _check(columns: int, starts: int, fixed: list[str], n: int, method: str) -> None:
+    if method not in ("exact", "paper"):
+        raise DataError(f'method is {method!r}; "exact" or "paper" is expected')
+    if method == "paper" and starts != 1:
+        raise DataError('the paper\'s search has one start of its own; starts belongs to method="exact"')
     for name, value in (("columns", columns), ("starts", starts)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise DataError(f"{name} is {value!r}; a whole number from 1 is expected")
@@ -111,39 +122,13 @@ def _labels(fixed: list[str], columns: int) -> list[str]:
     return [*fixed, *[f"free{i}" for i in range(1, columns + len(taken) + 1) if f"free{i}" not in taken]][:columns]
 
 
-def _readable(found: Solution, q: int, free_contrast: bool) -> tuple[Array, Array]:
+def _readable(found: Solution, q: int, wanted: Array | None) -> tuple[Array, Array]:
     """Free columns scaled to a largest entry of 1, where the contrast allows it: neither estimate nor test changes."""
-    Z, c = found.Z.copy(), found.c.copy()
-    for j in range(q, Z.shape[1]):
-        if free_contrast or abs(c[j]) < 1e-8:
+    Z, c = found.Z.copy(), found.c.copy() if wanted is None else wanted
+    for j in range(q, len(c)):
+        if wanted is None or wanted[j] == 0:
             peak = Z[np.abs(Z[:, j]).argmax(), j]
             Z[:, j] /= peak
-            c[j] = 0.0 if abs(c[j]) < 1e-12 else c[j] / peak
+            if wanted is None:
+                c[j] /= peak
     return Z, c
-
-
-def _messages(
-    designs: Candidates, family: Blocks, contrast: str, fixed: list[str], free_contrast: bool, bias: Array
-) -> tuple[str, ...]:
-    """What a careful user would want to be told."""
-    told = []
-    at = designs.names.index(contrast)
-    one_sided = [
-        name
-        for i, name in enumerate(designs.names)
-        if i != at and family.b[:, i].any() and not (family.b[:, i].min() < 0 < family.b[:, i].max())
-    ]
-    # with the contrast fixed at 0 for a fixed column, its amplitude cannot be read as signal
-    read = one_sided if free_contrast else [name for name in one_sided if name not in fixed]
-    if read:
-        told.append(
-            f"{', '.join(read)} has one sign in all designs and nothing keeps it out of the contrast, so the optimum "
-            "reads it as signal; give snr as a list with both signs and a null design"
-        )
-    if not fixed:
-        told.append("all columns are free, so under no effect t is not Student's; test by permutation")
-    signal = family.family.l != 0
-    worst = float(np.abs(bias[signal]).max())
-    if worst > 0.1:
-        told.append(f"the bias reaches {worst:.1%} of the contrast; a smaller phi or more columns lower it")
-    return tuple(told)

@@ -90,21 +90,22 @@ class _Search:
         return float(tau * (a @ a) + a @ self.problem.M_B @ a - 2 * (a @ self.problem.h) + self.problem.const)
 
     def value_and_slope(self, z: Array) -> tuple[float, Array]:
+        """G as a share of what a = 0 has, so that the search's tolerances have no unit, and its slope by z."""
         r, a = self.problem, self.estimator(z)
         space, pull = self.space(a), r.M_B @ a
         tau, size = r.kappa + space.left, a @ a
         slope = 2 * (tau * a + pull - r.h)
         slope[r.q :] += size * space.slope
         value = tau * size + a @ pull - 2 * (a @ r.h) + r.const
-        return float(value), linalg.solve_triangular(self.L, self.N.T @ slope, lower=True)
+        return float(value) / r.const, linalg.solve_triangular(self.L, self.N.T @ slope / r.const, lower=True)
 
 
 def _search(problem: Reduced, constraints: Constraints, p: int) -> _Search:
     origin, N = _feasible(problem, constraints)
     spread = np.linalg.eigvalsh(problem.W)[: -(p - problem.q)].sum()
     tau = problem.kappa + max(spread, 0.0)
-    L = np.linalg.cholesky(2 * N.T @ (problem.M_B @ N + tau * N))
-    down = 2 * N.T @ (problem.h - problem.M_B @ origin - tau * origin)
+    L = np.linalg.cholesky(2 * N.T @ (problem.M_B @ N + tau * N) / problem.const)
+    down = 2 * N.T @ (problem.h - problem.M_B @ origin - tau * origin) / problem.const
     return _Search(problem, p - problem.q - 1, origin, N, L, linalg.solve_triangular(L, down, lower=True))
 
 
