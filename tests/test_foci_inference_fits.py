@@ -64,6 +64,31 @@ def test_score_and_wald_tests_agree_about_groups(foci, family, what) -> None:
     assert fn.permutation_test(c, "b - a", n=99, what=what).p[right] < 0.1
 
 
+@pytest.mark.parametrize("family", ["poisson", "clustered_negative_binomial"])
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [("s(group)", "b - a"), ("s(group) + s(x)", "x"), ("s(x)", "x")],
+    ids=["cells", "both", "effect"],
+)
+def test_score_tests_do_not_depend_on_where_a_moderator_is_0(foci, model, asked, family) -> None:
+    table = foci.studies.assign(x=np.random.default_rng(5).normal(size=len(foci.studies)))
+    data = fn.read_foci(foci.foci, studies=table.assign(far=40 - 9 * table["z"]))
+    near, far = (fn.contrast(fitted(f"foci ~ {model} + {name}", data, family), asked) for name in ("z", "far"))
+    assert near.test == "score"
+    # the frailty models' searches end at 1e-5 standard errors
+    np.testing.assert_allclose(far.values["z"], near.values["z"], rtol=0, atol=1e-4)
+
+
+def test_score_tests_do_not_depend_on_the_coding_of_a_moderator(foci) -> None:
+    data = fn.read_foci(foci.foci, studies=foci.studies.assign(kind=np.resize(list("ppqr"), len(foci.studies))))
+
+    def z(**given):
+        c = fn.fit("foci ~ s(group) + kind", data, mask=small_brain(), estimator=fn.Splines("30 mm"), **given)
+        return fn.contrast(c, "b - a", test="score").values["z"]
+
+    np.testing.assert_allclose(z(contrasts={"kind": "contr.sum"}), z(), rtol=0, atol=1e-6)
+
+
 def test_splines_of_nimare_are_tested_alike(foci) -> None:
     theirs, ours = fitted("foci ~ s(group)", foci, basis="nimare"), fitted("foci ~ s(group)", foci)
     a, b = (fn.contrast(c, "b - a").values["z"] for c in (theirs, ours))

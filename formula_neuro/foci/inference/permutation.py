@@ -178,7 +178,7 @@ def _exchangeable(fit: FociFit, found: NullScores, within: Any) -> tuple[tuple[N
     if paired:
         words.append(f"{paired:,} studies in several cells exchange their own analyses alone")
     if len(fit.names):
-        words.append("approximate, as moderators were taken out of the scores before")
+        words.append("approximate, as the effects of moderators were estimated before")
     return groups, tuple(words)
 
 

@@ -1,7 +1,7 @@
 """Score tests of comparisons: the null model fitted once, and what every study adds to its maps.
 
-L_j(v) = x_v' A^-1 u_j, of the null model's scores u_j and information A. Covariates of the null model are projected
-out by A^-1, which holds them too. The shape of a map is free of the level of its scores: L_j less its mean over the
+L_j(v) = x_v' A^-1 u_j, of the null model's scores u_j and information A of the maps. Moderators are those of the null
+model, and held: where their 0 lies has no part in the test. The shape of a map is free of the level of its scores: L_j less its mean over the
 brain, weighted by intensity.
 """
 
@@ -240,12 +240,20 @@ def centred(x: Array, T: Array, cell: Index) -> Array:
 
 
 def _influences(null: FociFit, code: Index, J: int, rows: Index) -> Array:
-    """(J, P): A^-1 u_j on the map of the analyses that contribution j is of; `rows` are analyses of each."""
-    engine, (_, C, _) = null.engine, null.request.shape
-    u = engine.scores(code)[:J]
-    solved = engine.solve(np.ascontiguousarray(u.T)).T  # (J, C P + q)
+    """(J, P): A^-1 u_j on the map of the analyses that contribution j is of; `rows` are analyses of each.
+
+    A and u_j are those of the maps' coefficients, the moderators being held: what a study says of these moves a map at
+    moderators of 0, wherever 0 lies, and is no difference between maps.
+    """
+    engine, (_, C, q) = null.engine, null.request.shape
     P = engine.b.shape[1]
-    return np.einsum("jc,jcp->jp", null.request.L[rows], solved[:, : C * P].reshape(J, C, P))
+    u = engine.scores(code)[:J].T.copy()
+    u[C * P :] = 0.0
+    solved = engine.solve(np.hstack([u, np.eye(C * P + q, q, -C * P)]))
+    moved, unit = solved[:, :J], solved[:, J:]
+    if q:  # the right hand sides of the moderators for which they stay where they are
+        moved = moved - unit @ np.linalg.solve(unit[C * P :], moved[C * P :])
+    return np.einsum("jc,cpj->jp", null.request.L[rows], moved[: C * P].reshape(C, P, J))
 
 
 def _exposure(null: FociFit) -> Array:
