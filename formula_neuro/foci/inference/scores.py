@@ -1,8 +1,8 @@
 """Score tests of comparisons: the null model fitted once, and what every study adds to its maps.
 
 L_j(v) = x_v' A^-1 u_j, of the null model's scores u_j and information A of the maps. Moderators are those of the null
-model, and held: where their 0 lies has no part in the test. The shape of a map is free of the level of its scores: L_j less its mean over the
-brain, weighted by intensity.
+model, and held: where their 0 lies has no part in the test. The shape of a map is free of the level of its scores: L_j
+less its mean over the brain, weighted by intensity.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ def _influences(null: FociFit, code: Index, J: int, rows: Index) -> Array:
     moved, unit = solved[:, :J], solved[:, J:]
     if q:  # the right hand sides of the moderators for which they stay where they are
         moved = moved - unit @ np.linalg.solve(unit[C * P :], moved[C * P :])
-    return np.einsum("jc,cpj->jp", null.request.L[rows], moved[: C * P].reshape(C, P, J))
+    return np.asarray(np.einsum("jc,cpj->jp", null.request.L[rows], moved[: C * P].reshape(C, P, J)))
 
 
 def _exposure(null: FociFit) -> Array:
