@@ -9,15 +9,9 @@ import numpy as np
 import pandas as pd
 
 from formula_neuro.family import Array
+from formula_neuro.result import Summary
 
 from .fsl import write_fsl
-
-
-class Text(str):
-    """A text that a console shows as it is."""
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +47,7 @@ class OptimalDesign:
         """
         return write_fsl(stem, self.design.to_numpy(), self.contrast, [str(c) for c in self.design.columns], self.name)
 
-    def summary(self) -> Text:
+    def summary(self) -> Summary:
         """The objective, the contrast, and the measures' ranges by block."""
         n, p = self.design.shape
         shown = [f"{name}: {value:.4g}" for name, value in zip(self.design.columns, self.contrast, strict=True)]
@@ -66,7 +60,7 @@ class OptimalDesign:
             pd.DataFrame(ranges).to_string(index=False),
             *(f"\nNote: {message}" for message in self.messages),
         ]
-        return Text("\n".join(lines))
+        return Summary("\n".join(lines))
 
     def _ranges(self, block: int) -> dict[str, object]:
         own = (self.table["block"] == block).to_numpy()

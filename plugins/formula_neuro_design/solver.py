@@ -22,7 +22,7 @@ from .reduced import Reduced, reduced
 from .subspace import Subspace, best_subspace
 from .usable import design_and_contrast
 
-AGREE = 1e-8  # relative, between reduced and literal objective; the two differ by about 1e-13
+AGREE = 1e-8  # between reduced and literal objective, as a share of that of a = 0; rounding is 1e-15 on the paper's
 
 
 @dataclass(frozen=True, eq=False)
