@@ -210,6 +210,14 @@ def test_two_analyses_of_one_id_are_refused(tmp_path):
     refused(file(tmp_path, content, "s.json"), "analysis '1' of study 'a' twice")
 
 
+def test_two_records_of_one_study_are_joined_and_said(tmp_path):
+    studies = [{"id": "a", "analyses": [{"id": n, "points": [{"coordinates": [-1, 2, 3]}]}]} for n in ("1", "2")]
+    foci = fn.read_foci(file(tmp_path, {"studies": studies}, "s.json"))
+    assert foci.studies["study"].nunique() == 1 and any(
+        "records of studies have the id a" in message for message in foci.messages
+    )
+
+
 def test_coordinates_of_different_lengths_are_refused(tmp_path):
     content = {"a": {"contrasts": {"1": {"coords": {"space": "MNI", "x": [1, 2], "y": [1, 2], "z": [1]}}}}}
     refused(file(tmp_path, content, "s.json"), "contrast '1' of study 'a'", "x 2, y 2, z 1")

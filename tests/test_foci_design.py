@@ -215,6 +215,11 @@ def test_knots_further_apart_than_the_mask_is_wide_are_said() -> None:
     assert not [m for m in request("foci ~ s(1)", estimator=Splines("60 mm")).messages if "Splines" in m]
 
 
+def test_a_number_in_s_that_is_never_near_0_is_remarked() -> None:
+    assert "s(scale(...))" in said(request("foci ~ s(age)"), "age runs from")
+    assert not [m for m in request("foci ~ s(scale(age)) + s(drug)").messages if "runs from" in m]
+
+
 def test_a_mask_made_of_places_with_foci_is_remarked() -> None:
     data = np.asarray(mask().dataobj).copy()
     data[9:] = 0

@@ -169,6 +169,10 @@ def test_predicted_totals_of_the_same_analyses_are_the_fitted_ones(formula: str)
     assert np.allclose(c.predict(table())["fitted"], c.fitted)
 
 
+def test_predicted_maps_are_shown_by_their_number_not_their_numbers() -> None:
+    assert str(usual().predict(type="intensity")).startswith("PredictedMaps(48 analyses, 3,168 voxels")
+
+
 def test_predicted_maps_sum_to_predicted_totals() -> None:
     totals, maps = usual().predict(NEXT), usual().predict(NEXT, "intensity")
     assert np.allclose(maps.intensity.sum(axis=1), totals["fitted"])

@@ -69,6 +69,14 @@ def test_thin_maps_warn_that_ratios_are_not_chi_squared(foci) -> None:
     assert "foci for each effective coefficient" in " ".join(table.attrs["messages"])
 
 
+def test_a_larger_model_that_is_smoothed_more_is_said_to_be(foci) -> None:
+    plain, smooth = fn.Splines("40 mm", smooth=0.01), fn.Splines("40 mm", smooth=0.1)
+    small = fn.fit("foci ~ s(1)", foci, mask=small_brain(), estimator=plain)
+    large = fn.fit("foci ~ s(group)", foci, mask=small_brain(), estimator=smooth)
+    assert large.loglik < small.loglik
+    assert "fn.Splines(smooth=0.01)" in " ".join(fn.anova(small, large).attrs["messages"])
+
+
 def test_dispersions_that_cannot_be_negative_are_tested_by_a_mixture(fits) -> None:
     table = fn.anova(fits["more"], fits["clustered"])
     found = table["statistic"][1]

@@ -41,7 +41,16 @@ def from_studyset(content: Mapping[str, Any], source: str, annotations: Any = No
     for notes in [*_listed(content.get("annotations")), *_listed(annotations)]:
         _annotate(analyses, notes, source)
     rows = list(analyses.values())
-    return from_records(source, foci, rows, [*_left_out(bare, images), *about_sizes(pd.DataFrame(rows))])
+    said = [*_repeated(content["studies"]), *_left_out(bare, images), *about_sizes(pd.DataFrame(rows))]
+    return from_records(source, foci, rows, said)
+
+
+def _repeated(studies: list[Any]) -> list[str]:
+    counts = Counter(as_text(study.get("id")) for study in studies)
+    twice = [name for name, n in counts.items() if n > 1]
+    if not twice:
+        return []
+    return [f"several records of studies have the id {some(twice, 3)}; their analyses count as those of one study"]
 
 
 def _left_out(bare: list[str], images: int) -> list[str]:

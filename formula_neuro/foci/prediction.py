@@ -24,7 +24,7 @@ TYPES = ("foci", "intensity")
 MOST = 200  # analyses whose maps are held at a time, each of as many numbers as voxels, three times
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PredictedMaps:
     """Expected foci in every voxel, (n, V) each: `intensity`, `log_se`, and the limits `low` and `high`."""
 
@@ -33,6 +33,10 @@ class PredictedMaps:
     log_se: Array
     low: Array
     high: Array
+
+    def __repr__(self) -> str:
+        n, V = self.intensity.shape
+        return f"PredictedMaps({n:,} {'analysis' if n == 1 else 'analyses'}, {V:,} voxels; .image(row, 'intensity'))"
 
     def image(self, row: int = 0, what: str = "intensity") -> Any:
         """One row's map as an image; what: "intensity", "log_se", "low" or "high"."""

@@ -74,7 +74,7 @@ def about_places(foci: Foci, inside: Located, outside: Outside) -> Iterator[str]
 
 def about(foci: Foci, maps: SpatialPart, columns: Columns) -> tuple[str, ...]:
     """Notes on cells with few studies, moderators that hang on one analysis, levels that look alike."""
-    zero = _zero_outside(columns)
+    zero = (*_zero_outside(columns), *_zero_outside_maps(maps))
     return (*_few(foci, maps), *zero, *_influential(foci, maps, columns), *_alike(maps), *_texts(columns))
 
 
@@ -107,6 +107,17 @@ def _zero_outside(columns: Columns) -> Iterator[str]:
             yield (
                 f"{name} runs from {low:g} to {high:g}, and intensity maps are those at 0: take scale({name}), whose 0 "
                 "is the mean (relative maps are the same)"
+            )
+
+
+def _zero_outside_maps(maps: SpatialPart) -> Iterator[str]:
+    """Numbers in s(...) that are never near 0, where the maps of the cells are."""
+    for name, column in zip(maps.columns.names, maps.columns.matrix.T, strict=True):
+        values = column[column != 0]  # of s(a:x) the analyses of one level
+        if len(np.unique(values)) > 2 and (values.min() > 0 or values.max() < 0):
+            yield (
+                f"{name} runs from {values.min():g} to {values.max():g}, and intensity maps are those at 0, drawn out "
+                "from there: take s(scale(...)), whose 0 is the mean"
             )
 
 

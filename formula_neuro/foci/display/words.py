@@ -21,7 +21,7 @@ VERBS = (
 FAMILIES = {
     "poisson": "Poisson",
     "quasipoisson": "Quasi-Poisson",
-    "negative_binomial": "Negative binomial, of the totals of voxels",
+    "negative_binomial": "Negative binomial (totals of voxels)",
     "clustered_negative_binomial": "Clustered negative binomial",
 }
 THIN = 10.0  # foci for each effective coefficient of a map
@@ -145,7 +145,8 @@ def dispersion(fit: FociFit) -> str:
     """How much totals vary beyond Poisson's."""
     if fit.alpha:
         shown = ", ".join(f"{cell} {alpha:.3g}{_of_poisson(alpha)}" for cell, alpha in fit.alpha.items())
-        return f"Variance of the random levels (alpha; 0: Poisson): {shown}"
+        of = "totals of single voxels beyond the map" if fit.family.name == "negative_binomial" else "random levels"
+        return f"Variance of the {of} (alpha; 0: Poisson): {shown}"
     if not np.isfinite(fit.phi):
         return ""
     return f"Dispersion of the totals (phi; Poisson: 1): {fit.phi:.3g}"

@@ -144,6 +144,11 @@ def _about_maps(small: FociFit, large: FociFit) -> list[str]:
         notes.append(
             "maps are penalised: degrees of freedom are differences of effective coefficients, and the test is rough"
         )
+    if large.penalty > small.penalty and large.loglik < small.loglik:
+        notes.append(
+            "the larger model has the smaller likelihood, as its maps are smoothed more: fit both with the same "
+            f"number, such as fn.Splines(smooth={small.penalty:.3g})"
+        )
     counts = np.bincount(large.request.group, large.request.totals)
     edf = [large.edf.get(cell, float("nan")) for cell in large.cells]
     least = float(np.nanmin(counts / np.asarray(edf))) if np.isfinite(edf).any() else float("nan")
