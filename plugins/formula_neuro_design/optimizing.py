@@ -48,10 +48,11 @@ def optimize_design(
     data: a table, a row a scan. contrast, fix, snr: variables of the formula, each meaning its term, at shift 0 where
     it is shifted. columns: of the design, the fixed ones counted. contrast is 1 at its column, or at the first free
     one where it is not fixed, and 0 elsewhere; free_contrast=True lets it be found too. snr: amplitudes in standard
-    deviations of the noise; a list has a block of designs for each entry (other signs; null designs, whose shifted
-    variable has 0: one design). phi: in [0, 1), or "A", "B" for the paper's weights, in which bias squared (A, k =
-    1000) or bias (B, k = 100) weighs k times as much as the variance; a list has one for each block. starts: searches
-    from so many points, drawn with `seed`. method: "exact", or "paper", the paper's Algorithm 1, for comparison.
+    deviations of the noise, one for all variables or one for each by name; a list has a block of designs for each entry
+    (other signs; null designs, whose shifted variable has 0: one design). phi: in [0, 1), or "A", "B" for the paper's
+    weights, in which bias squared (A, k = 1000) or bias (B, k = 100) weighs k times as much as the variance; a list has
+    one for each block. starts: searches from so many points, drawn with `seed`. method: "exact", or "paper", the
+    paper's Algorithm 1, for comparison.
 
     Choose the family by prior knowledge or on other data: one chosen on the data that it then fits biases inference.
     Raises FormulaError, DataError and FitError. Source: the manuscript on optimal design matrices for fMRI (2010).
