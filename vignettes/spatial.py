@@ -122,7 +122,7 @@ study.overlaps().round(2)
 #
 # ## How exact it is
 # The default is a normal approximation of the posterior: quick, and the same numbers at every call. Where lesions are
-# very rare posteriors are skew and it is rough; a message says where, and `v.engine.check()` holds it against exact
+# very rare posteriors are skew and it is rough; a message says so, and `v.engine.check()` holds it against exact
 # chains in small pieces of your own mask.
 # `estimator=fn.Spatial(method="gibbs")` samples the posterior itself and says whether its chains have met. No R package
 # fits the model to a brain; `fn.refit(v, estimator="mean_br")` is the model of single voxels, which R does check.

@@ -28,7 +28,7 @@ from .likelihood import Likelihood
 from .model import Model
 from .newton import level
 
-CHAINS, BURN_IN = 2, 50  # with Q given the chains forget their start within some sweeps
+CHAINS, BURN_IN = 2, 50  # Q is given; where hardly a voxel has an event this can be too short, and R-hat shows it
 DRAWS = 64
 TRIES = 50
 

@@ -62,7 +62,8 @@ class Engine:
 
         pieces, voxels: how many and how large; sweeps: kept of each of two chains. Q is held at the fit's. Columns:
         incidence, mean_error and furthest (of the means, in exact standard deviations: on average, and the largest),
-        sd_ratio and z_slope (by and on the exact ones), monte_carlo (error of the chains, in the same unit) and rhat.
+        sd_ratio and z_slope (by and on the exact ones), monte_carlo (error of the chains, in the same unit) and rhat:
+        above 1.05 the chains have not met, and want more sweeps.
         """
         if not isinstance(self.posterior, Normal) or self.posterior.likelihood is None:
             raise Unable("check() is of the normal approximation; chains report their own convergence (.diagnostics)")

@@ -131,8 +131,9 @@ def notes(search: FixedPoint, furthest: float, known: bool) -> tuple[str, ...]:
     if furthest > FAR:
         said.append(
             f"the posterior is skewed: some means lie {furthest:.1f} posterior standard deviations from the mode, and "
-            "standard deviations may be too small there, by a tenth to a third, and z too large; v.engine.check() "
-            "measures it, and estimator=Spatial(method='gibbs') is exact but for Monte Carlo error"
+            "standard deviations may be too small and z too large there, by a tenth where events are rare, by a third "
+            "where all values of many voxels are alike; v.engine.check() measures it, and "
+            "estimator=Spatial(method='gibbs') is exact but for Monte Carlo error"
         )
     if not known:
         said.append("how sure Sigma is could not be told from the search: its spread is that for known coefficients")
