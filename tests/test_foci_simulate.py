@@ -139,3 +139,7 @@ def test_the_truth_makes_an_image():
 def test_what_cannot_be_simulated_is_refused(options, words):
     with pytest.raises((ValueError, DataError), match=words):
         fn.simulate_foci(**options)
+
+
+def test_the_truth_is_shown_in_a_line():
+    assert repr(fn.simulate_foci(5, peaks=3, seed=1).truth).startswith("Truth(peaks: (Intercept) 3; dispersion 0;")

@@ -19,7 +19,7 @@ FWHM_TO_SD = 1 / np.sqrt(8 * np.log(2))
 CENTRE, AXES = (0.0, -16.0, 20.0), (54.0, 70.0, 40.0)  # mm: an ellipsoid inside MNI's brain
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Truth:
     """What simulate_foci drew from: `peaks` (K, 3) mm and `intensity` (V,) of every cell, in the voxels of `brain`.
 
@@ -33,6 +33,10 @@ class Truth:
     intensity: Mapping[str, Array]
     effects: pd.DataFrame
     dispersion: float = 0.0
+
+    def __repr__(self) -> str:
+        peaks = ", ".join(f"{cell} {len(places)}" for cell, places in self.peaks.items())
+        return f"Truth(peaks: {peaks}; dispersion {self.dispersion:g}; .peaks, .intensity, .effects, .image(cell))"
 
     def image(self, cell: str = ALL) -> Any:
         """A cell's intensity as a Nifti1Image, NaN outside the mask."""
