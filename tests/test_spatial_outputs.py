@@ -277,3 +277,9 @@ def test_a_check_holds_the_approximation_against_chains_in_pieces_of_the_mask(fi
     assert table["sd_ratio"].between(0.5, 2).all()  # of 40 draws
     with pytest.raises(fn.errors.Unable, match=r"engine.check\(\)"):
         fn.crosscheck(fitted)
+
+
+@pytest.mark.parametrize(("verb", "asked"), [(fn.emmeans, ["age"]), (fn.confint, [])])
+def test_verbs_of_tables_say_what_maps_have_instead(fitted, verb, asked) -> None:
+    with pytest.raises(fn.errors.Unable, match=r"not of maps; .*v"):
+        verb(fitted, *asked)

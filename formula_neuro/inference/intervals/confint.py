@@ -12,6 +12,7 @@ from scipy import stats
 from ...errors import Unable
 from ...family import Array
 from ...foci.fit import FociFit
+from ...maps.lacking import refuse_maps
 from ...result import Fit
 from ..bootstrap.distributions import Bootstrap, intervals
 from ..coefficients import check_level, wald
@@ -58,6 +59,7 @@ def confint(
     [0.735, inf]
     """
     check_level(conf_level)
+    refuse_maps(fit, "confint", 'v.maps["coef", ...] and v.maps["se", ...] are estimates and standard errors')
     if isinstance(fit, FociFit):
         return _of_foci(fit, parm, method, conf_level)
     if method == "bootstrap" or isinstance(method, Bootstrap):

@@ -14,6 +14,7 @@ import pandas as pd
 from ...design import Design
 from ...family import Array
 from ...foci.given import refuse_foci
+from ...maps.lacking import refuse_maps
 from ...result import Fit
 from ...syntax.expression import label
 from ...syntax.expression import names as columns_in
@@ -96,6 +97,7 @@ def emmeans(
     refuse_foci(
         fit, "emmeans", "c.predict(table) has the foci expected of any analyses, fn.contrast(c, ...) their ratios"
     )
+    refuse_maps(fit, "emmeans", "fn.contrast(v, ...) has any combination of coefficients in every voxel")
     check_level(conf_level)
     _check_words(adjust, type, weights)
     if bias_adjust and type != "response":
