@@ -6,6 +6,7 @@ import io
 import os
 import runpy
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ def ran(name: str) -> tuple[dict[str, Any], str]:
 
 @pytest.mark.parametrize("path", VIGNETTES, ids=lambda path: path.stem)
 def test_a_vignette_runs_to_its_end(path):
-    if path.stem == "nback":
-        pytest.importorskip("nimare", reason="NiMARE carries the data of this page")
+    if path.stem == "nback" and find_spec("nimare") is None:
+        pytest.skip("NiMARE carries the data of this page")
     ran(path.stem)
 
 
