@@ -133,3 +133,11 @@ def test_an_unknown_covariance_is_refused_by_name():
     c, _ = both("cells")
     with pytest.raises(DataError, match=r"covariance='hc3' is not known; there are fisher, observed, robust"):
         c.engine.variance(np.eye(2), "hc3")
+
+
+def test_a_predicted_total_of_a_cell_of_one_study_has_no_standard_error_over_studies():
+    foci, studies = tables()
+    studies["group"] = np.where(studies["study"] == "s01", "alone", "all")
+    c = fitted("foci ~ s(group)", data=(foci, studies), smooth=1.0)
+    assert (c.predict()["log_se"].isna() == (studies["group"] == "alone")).all()
+    assert c.predict(covariance="fisher")["log_se"].notna().all()

@@ -13,7 +13,7 @@ from ..errors import Unable
 from ..family import Array
 from ..images.brain import Brain
 from .engine import KINDS
-from .variances import map_variance
+from .variances import map_variance, resting_on_one
 
 if TYPE_CHECKING:
     from .fit import FociFit
@@ -99,6 +99,8 @@ def totals(fit: FociFit, rows: Rows, covariance: str, wide: float) -> pd.DataFra
         each, back = np.unique(G[fine], axis=0, return_inverse=True)
         variances = np.diag(functionals(fit, each.T, covariance))
         se[fine] = np.sqrt(np.maximum(variances, 0.0))[back.reshape(-1)]
+    if covariance == "robust":  # as in maps: a cell that one study fits exactly has no variance over studies
+        se[resting_on_one(fit, rows.L)] = np.nan
     table = {"fitted": log_mean, "log_se": se, "conf_low": log_mean - wide * se, "conf_high": log_mean + wide * se}
     return pd.DataFrame({k: v if k == "log_se" else np.exp(v) for k, v in table.items()}, index=rows.index)
 
