@@ -1,7 +1,8 @@
 """The spatial model on simulated lesions: processor time of its parts, and of the whole normal approximation.
 
 Run with OMP_NUM_THREADS=1. Arguments are SUBJECTS:MILLIMETRES of the synthetic reference's grid, by default 250:8 250:6
-250:4 1000:6 13680:8:parts; a brain of 232,000 voxels is 250:1.52. With a third part, `parts`, the whole is left out.
+250:4 1000:6 13680:8:parts; a brain of 232,000 voxels is 250:1.52. With a third part, `parts`, the whole is left out;
+with `bits` also the simulator: each voxel's lesions are drawn by themselves, at the reference's incidence, into bits.
 The floor of a step of conjugate gradients is to read its matrix twice and to read and write four vectors, at the speed
 of a copy; that of a sweep is one exponential and two tails with their logarithms a proposal and node.
 """
@@ -31,6 +32,7 @@ from formula_neuro_spatial.rows import Rows
 from formula_neuro_spatial.system import TOGETHER, System, conjugate_gradients
 
 SWEEPS = 3
+AT_ONCE = 1000  # voxels whose masks are drawn
 SOME = 2000  # voxels that all rows are summed in: the time of all is in proportion
 COLUMNS = (
     "voxels", "subjects", "pass over all rows, s", "at nodes, s", "expected, s", "step of CG, ms", "its floor, ms",
@@ -47,16 +49,34 @@ def model_of(subjects: int, spacing: float) -> Model:
     return Model(Likelihood.of(rows, images.block, graph.size), graph, 3.0)
 
 
-def row(subjects: int, spacing: float, whole: bool) -> str:
+def model_of_bits(subjects: int, spacing: float) -> Model:
+    """The same with masks that are drawn voxel by voxel, of which nothing but the bits is ever held."""
+    reference, rng = fn.lesion_reference(spacing=spacing), np.random.default_rng(3)
+    incidence = reference.incidence.astype(np.float32)
+    bits = np.empty((len(incidence), (subjects + 7) // 8), dtype=np.uint8)
+    for first in range(0, len(bits), AT_ONCE):
+        p = incidence[first : first + AT_ONCE, None]
+        bits[first : first + AT_ONCE] = np.packbits(rng.random((len(p), subjects), dtype=np.float32) < p, axis=1)
+
+    def block(first: int, last: int) -> np.ndarray:
+        return np.unpackbits(bits[first:last], axis=1, count=subjects)
+
+    matrix = np.column_stack([np.ones(subjects), rng.normal(63, 7, subjects)])
+    rows = Rows.of(matrix, np.zeros(subjects), ["(Intercept)", "age"])
+    graph = MaskGraph.of(reference.voxels, reference.grid.shape)
+    return Model(Likelihood.of(rows, block, graph.size), graph, 3.0)
+
+
+def row(subjects: int, spacing: float, how: str) -> str:
     """Seconds of a pass, milliseconds of a step with its floor, seconds of a sweep with its floor, and of the whole."""
-    model = model_of(subjects, spacing)
+    model = (model_of_bits if how == "bits" else model_of)(subjects, spacing)
     b = np.broadcast_to([-3.0, 0.1], (model.graph.size, 2)).copy()
     passes = " | ".join(f"{s:.2f}" for s in pass_seconds(model, b))
     step, least = (1000 * s for s in step_seconds(model, b))
     sweep, floor_ = sweep_seconds(model)
     parts = f"{model.graph.size:,} | {subjects:,} | {passes} | {step:.1f} | {least:.1f} | {sweep:.2f} | {floor_:.2f}"
     seconds, steps = "", ""
-    if whole:
+    if not how:
         started = time.process_time()
         found = laplace(model)
         seconds, steps = f"{time.process_time() - started:.0f}", f"{found.diagnostics['steps'].iloc[0]}"
@@ -151,8 +171,8 @@ def main() -> None:
     print(f"The graph of {voxels:,} voxels takes {seconds:.2f} s.\n")
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for case in sys.argv[1:] or ["250:8", "250:6", "250:4", "1000:6", "13680:8:parts"]:
-        subjects, spacing, *parts = case.split(":")
-        print(row(int(subjects), float(spacing), not parts), flush=True)
+        subjects, spacing, *how = case.split(":")
+        print(row(int(subjects), float(spacing), how[0] if how else ""), flush=True)
 
 
 if __name__ == "__main__":
