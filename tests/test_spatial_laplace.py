@@ -199,6 +199,11 @@ def test_wishart_draws_have_their_mean_and_variance() -> None:
     assert np.abs(draws.var(axis=0) / variance - 1).max() < 0.1  # kurtosis of some 2 gives a standard error of 0.014
 
 
+def test_a_search_goes_on_where_moves_grow_on_the_way_to_the_fixed_point() -> None:
+    found = fixed_point(lambda x: x + 0.02 * (1 + x) * (4 - x), np.zeros(1), 1e-6, 60)  # -1 repels, 4 attracts
+    assert found.theta[0] == pytest.approx(4.0, abs=1e-4)  # the last move, by a slope of .1
+
+
 def test_an_accelerated_search_ends_at_the_fixed_point_of_a_slow_map() -> None:
     slow = np.array([[0.95, 0.1], [0.0, 0.9]])
     found = fixed_point(lambda x: slow @ (x - 3.0) + 3.0, np.zeros(2), 1e-9, 60)

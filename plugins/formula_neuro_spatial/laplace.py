@@ -28,7 +28,7 @@ from .uncertainty import sigma_draws
 
 FINE, COARSE = 1e-9, 1e-7  # of the log posterior, by voxel: last Newton steps of 5e-5 and 5e-4 deviations
 START = 10.0  # precision of differences between neighbours, of standardised covariates
-MOST = 40  # EM steps
+MOST = 100  # EM steps
 TOLERANCE = 3e-4  # of the coordinates of Q, whose own uncertainty is some 4 divided by the root of V
 ROUGH = 5e-2
 FAR = 0.4  # of a mean from the mode, in standard deviations: beyond, sds of two thirds of the exact ones were seen

@@ -10,6 +10,7 @@ import numpy as np
 from formula_neuro.family import Array
 
 DEPTH = 3  # earlier steps that Anderson's acceleration combines
+FURTHEST = 8.0  # multiple of a plain step
 LONGEST = 1.5  # of a step, in logarithms of the Cholesky factor
 
 
@@ -53,25 +54,29 @@ class FixedPoint:
 def fixed_point(step: Callable[[Array], Array], theta: Array, tolerance: float, most: int) -> FixedPoint:
     """theta with step(theta) = theta, by Anderson's acceleration (Walker and Ni 2011).
 
-    Where a combined step leads to a longer move than twice the shortest yet, the search goes on from that one's plain
-    step, with a shorter memory from then on: at last it takes plain steps alone.
+    Where earlier moves say that the fixed point lies behind, moves grow on the way to it: the next one is then a
+    multiple of the plain one, twice the last multiple. Where a step leads to a move of more than twice the last one's
+    size, the search goes back, takes that one's plain step and forgets what came before.
     """
     points: list[Array] = []
     moves: list[Array] = []
-    best, change, depth = (theta, theta), np.inf, DEPTH
+    change, multiple = np.inf, 1.0
     for number in range(1, most + 1):
         move = step(theta) - theta
         size = float(np.abs(move).max())
         if size < tolerance:
             return FixedPoint(theta + move, size, number)
-        if size > 2 * change:
-            points, moves, theta, depth = [], [], best[1], max(depth - 1, 0)
+        if len(points) > 1 and size > 2 * change:
+            theta, multiple = points[-1] + moves[-1], 1.0
+            points, moves = [], []
             continue
-        if size < change:
-            best, change = (theta, theta + move), size
-        points, moves = [*points, theta][-depth - 1 :], [*moves, move][-depth - 1 :]
-        theta = theta + _bounded(_accelerated(points, moves) - theta)
-    return FixedPoint(best[0], change, most)
+        change = size
+        points, moves = [*points, theta][-DEPTH - 1 :], [*moves, move][-DEPTH - 1 :]
+        ahead = _accelerated(points, moves) - theta
+        behind = float(ahead @ move) <= 0
+        multiple = min(2 * multiple, FURTHEST) if behind else 1.0
+        theta = theta + _bounded(multiple * move if behind else ahead)
+    return FixedPoint(theta, change, most)
 
 
 def _accelerated(points: list[Array], moves: list[Array]) -> Array:
