@@ -18,14 +18,14 @@ from .corrected import Corrected
 from .gram import Gram
 from .jackknife import Regression, jackknife
 from .joint import Joint, JointFound, pattern_rows
+from .on_splines import OnSplines
 from .problem import Index, Problem, added
 from .simulation import check_family, placed
 from .totals import small_sample
-from .variance import variance
 
 
 @dataclass(frozen=True, eq=False)
-class JointEngine:
+class JointEngine(OnSplines):
     """Maps b (C, P) and global coefficients of a joint search."""
 
     model: Joint
@@ -47,23 +47,7 @@ class JointEngine:
     def gamma(self) -> Array:
         return self.found.gamma
 
-    def expand(self, coefficients: Array) -> Array:
-        """X times coefficients (m, P): (m, V)."""
-        return self.gram.basis.expand(np.asarray(coefficients, dtype=np.float64))
-
-    def project(self, values: Array) -> Array:
-        """X' values (m, V): (m, P)."""
-        return self.gram.basis.project(np.asarray(values, dtype=np.float64))
-
-    def spread(self, C: Array) -> Array:
-        """x_v'C x_v in every voxel, (V,), of C (P, P)."""
-        return self.gram.spread(C)
-
     # ---- covariances -------------------------------------------------------------------------------
-    def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
-        """Covariances of the maps R b, R (k, C), in every voxel: (V, k, k)."""
-        return variance(self, R, kind, what)
-
     def covariance(self, r: Array, s: Array, kind: str) -> Array:
         """Of the coefficients r b and s b, (P, P)."""
         if kind == "robust":

@@ -24,15 +24,15 @@ from .clustered import clustered_level
 from .dispersion import Dispersions, of_totals
 from .gram import Gram
 from .jackknife import jackknife, of_level
+from .on_splines import OnSplines
 from .problem import Index, Problem, added
 from .shapes import Shapes
 from .simulation import check_family, drawn_totals, placed
 from .totals import Level, Totals
-from .variance import variance
 
 
 @dataclass(frozen=True, eq=False)
-class SplitEngine:
+class SplitEngine(OnSplines):
     """Maps b (C, P) and global coefficients of a likelihood that splits."""
 
     problem: Problem
@@ -70,23 +70,7 @@ class SplitEngine:
         """xbar (G, P)."""
         return np.stack([one.projected / one.projected.sum() for one in self.shapes.found])
 
-    def expand(self, coefficients: Array) -> Array:
-        """X times coefficients (m, P): (m, V)."""
-        return self.gram.basis.expand(np.asarray(coefficients, dtype=np.float64))
-
-    def project(self, values: Array) -> Array:
-        """X' values (m, V): (m, P)."""
-        return self.gram.basis.project(np.asarray(values, dtype=np.float64))
-
-    def spread(self, C: Array) -> Array:
-        """x_v'C x_v in every voxel, (V,), of C (P, P)."""
-        return self.gram.spread(C)
-
     # ---- covariances -------------------------------------------------------------------------------
-    def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
-        """Covariances of the maps R b, R (k, C), in every voxel: (V, k, k)."""
-        return variance(self, R, kind, what)
-
     def covariance(self, r: Array, s: Array, kind: str) -> Array:
         """Of the coefficients r b and s b, (P, P), up to what no x_v feels."""
         if kind == "robust":

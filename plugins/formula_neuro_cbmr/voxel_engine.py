@@ -16,15 +16,15 @@ from formula_neuro.foci.request import FociRequest
 
 from .dispersion import Dispersions, of_voxels
 from .gram import Gram
+from .on_splines import OnSplines
 from .problem import Index, Problem, added
 from .simulation import drawn_in_voxels, with_foci
 from .totals import small_sample
-from .variance import variance
 from .voxel_maps import VoxelMaps
 
 
 @dataclass(frozen=True, eq=False)
-class VoxelEngine:
+class VoxelEngine(OnSplines):
     """Maps b (C, P); there are no global coefficients."""
 
     problem: Problem
@@ -52,22 +52,6 @@ class VoxelEngine:
         """Expected foci of every analysis (M,)."""
         per = np.array([np.exp(one.s).sum() for one in self.maps.found])
         return np.asarray(np.exp(self.problem.request.design.offset) * per[self.problem.pattern])
-
-    def expand(self, coefficients: Array) -> Array:
-        """X times coefficients (m, P): (m, V)."""
-        return self.gram.basis.expand(np.asarray(coefficients, dtype=np.float64))
-
-    def project(self, values: Array) -> Array:
-        """X' values (m, V): (m, P)."""
-        return self.gram.basis.project(np.asarray(values, dtype=np.float64))
-
-    def spread(self, C: Array) -> Array:
-        """x_v'C x_v in every voxel, (V,), of C (P, P)."""
-        return self.gram.spread(C)
-
-    def variance(self, R: Array, kind: str, what: str = "intensity") -> Array:
-        """Covariances of the maps R b, R (k, C), in every voxel: (V, k, k)."""
-        return variance(self, R, kind, what)
 
     def covariance(self, r: Array, s: Array, kind: str) -> Array:
         """Of the coefficients r b and s b, (P, P)."""
