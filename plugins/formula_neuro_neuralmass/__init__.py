@@ -1,0 +1,15 @@
+"""Whole-brain neural mass simulation: the records; numerics come later."""
+
+from __future__ import annotations
+
+from formula_neuro.registry import Task, hookimpl
+
+HERE = "formula_neuro_neuralmass"
+TASKS = (
+    Task("register_model", f"{HERE}.models:register_model", "a model of your own for simulate, explore and evolve"),
+)
+
+
+@hookimpl
+def formula_neuro_tasks() -> list[Task]:
+    return list(TASKS)
