@@ -1,0 +1,244 @@
+"""Who is connected to whom, how strongly and over what distance: a value that checks itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..family import Array
+
+MANY = 5  # names in a message: more are counted
+
+
+@dataclass(frozen=True, eq=False)
+class Connectome:
+    """Weights between N nodes with the lengths or delays of their tracts.
+
+    weights (N, N): the strength from node j (column) to node i (row). The diagonal is dropped: a node's own delayed
+    feedback belongs to the model. For a matrix of rows to columns give weights.T.
+    lengths_mm (N, N): of the tracts; the model's signalV, mm/ms, makes delays of them. Or delays_ms: a number, or (N, N).
+    names, coordinates: of the nodes; (N, 3), MNI mm. What was found odd is in `messages`. Raises DataError.
+
+    >>> c = Connectome([[0, 0.2], [0.5, 0]], lengths_mm=[[0, 40], [40, 0]], names=["left", "right"])
+    >>> c
+    Connectome of 2 nodes, 2 of 2 connections, tracts of 40 to 40 mm
+    >>> c.delays(signalV=20, dt=0.1)
+    array([[ 0, 20],
+           [20,  0]])
+    """
+
+    weights: Any
+    lengths_mm: Any = None
+    delays_ms: Any = None
+    names: Sequence[str] = ()
+    coordinates: Any = None
+    messages: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        notes: list[str] = []
+        weights = _without_diagonal(_square(self.weights, "weights"), "weights", notes)
+        n = len(weights)
+        if self.lengths_mm is not None and self.delays_ms is not None:
+            raise DataError("lengths_mm and delays_ms are both given; the delays follow from either, so give one")
+        names = _names(self.names, n)
+        fields = {
+            "weights": weights,
+            "lengths_mm": _distances(self.lengths_mm, n, "lengths_mm", notes),
+            "delays_ms": _distances(self.delays_ms, n, "delays_ms", notes),
+            "names": names,
+            "coordinates": _coordinates(self.coordinates, n),
+            "messages": (*self.messages, *notes, *_odd(weights, names)),
+        }
+        for name, value in fields.items():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @property
+    def nodes(self) -> int:
+        """How many there are."""
+        return len(self.weights)
+
+    def delays(self, signalV: float = 20.0, dt: float = 0.1) -> NDArray[np.int64]:
+        """Whole steps of dt, ms, that a signal takes from column j to row i; all 0 where signalV, mm/ms, is 0 or less.
+
+        Raises DataError where neither lengths nor delays are known.
+        """
+        if signalV <= 0:
+            return np.zeros((self.nodes, self.nodes), dtype=np.int64)
+        if self.delays_ms is not None:
+            took = self.delays_ms
+        elif self.lengths_mm is not None:
+            took = self.lengths_mm / signalV
+        else:
+            raise DataError(
+                "the connectome has weights but no lengths of tracts; give lengths_mm= or delays_ms=, or turn delays "
+                "off by params={'signalV': 0}"
+            )
+        return np.rint(took / dt).astype(np.int64)
+
+    def select(self, nodes: Sequence[str] | Sequence[int] | NDArray[Any]) -> Connectome:
+        """The connectome of these nodes, by name or number, in this order. Raises DataError."""
+        at = np.array([self._place(node) for node in nodes], dtype=np.intp)
+        pair = np.ix_(at, at)
+        return Connectome(
+            self.weights[pair],
+            None if self.lengths_mm is None else self.lengths_mm[pair],
+            None if self.delays_ms is None else self.delays_ms[pair],
+            [self.names[i] for i in at],
+            None if self.coordinates is None else self.coordinates[at],
+        )
+
+    def _place(self, node: Any) -> int:
+        if not isinstance(node, str):
+            if not -self.nodes <= int(node) < self.nodes:
+                raise DataError(f"there is no node number {node}; there are {self.nodes}, from 0")
+            return int(node)
+        if node not in self.names:
+            raise DataError(f"no node is named {node!r}; there are {_some(self.names)}")
+        return list(self.names).index(node)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a connection of a weight other than 0: source, target, weight, length_mm or delay_ms where known."""
+        i, j = np.nonzero(self.weights)
+        names = np.array(self.names, dtype=object)
+        table = {"source": names[j], "target": names[i], "weight": self.weights[i, j]}
+        if self.lengths_mm is not None:
+            table["length_mm"] = self.lengths_mm[i, j]
+        if self.delays_ms is not None:
+            table["delay_ms"] = self.delays_ms[i, j]
+        return pd.DataFrame(table)
+
+    def plot(self) -> Any:
+        """Weights (logarithmic) and lengths or delays as matrices: a matplotlib Figure."""
+        from .pictures import connectome_picture
+
+        return connectome_picture(self)
+
+    @staticmethod
+    def read(
+        weights: str | Path,
+        lengths: str | Path | None = None,
+        *,
+        delays: str | Path | None = None,
+        names: Sequence[str] = (),
+        coordinates: Any = None,
+        key: str | None = None,
+    ) -> Connectome:
+        """Matrices from .csv, .tsv, .txt, .npy, .npz or .mat files; names from the header where there is one.
+
+        key: which matrix of an .npz or .mat file, where it holds several. Raises DataError, FileNotFoundError.
+        """
+        from .connectome_files import read_connectome
+
+        return read_connectome(weights, lengths, delays, names, coordinates, key)
+
+    @staticmethod
+    def simulate(n: int = 80, seed: int = 1) -> Connectome:
+        """A made-up connectome of n areas in two hemispheres, for examples and tests; no real brain's data.
+
+        >>> Connectome.simulate(8).names[:4]
+        ('Area1_L', 'Area1_R', 'Area2_L', 'Area2_R')
+        """
+        from .made_up import made_up
+
+        return made_up(n, seed)
+
+    def __repr__(self) -> str:
+        n, m = self.nodes, np.count_nonzero(self.weights)
+        known, unit = (self.lengths_mm, "mm") if self.lengths_mm is not None else (self.delays_ms, "ms")
+        told = "delays unknown"
+        if known is not None:
+            apart = known[~np.eye(n, dtype=bool)] if n > 1 else np.zeros(1)
+            told = f"{'tracts' if unit == 'mm' else 'delays'} of {apart.min():.4g} to {apart.max():.4g} {unit}"
+        return f"Connectome of {n} nodes, {m} of {n * (n - 1)} connections, {told}"
+
+
+# ---- checks --------------------------------------------------------------------------------------
+def _square(given: Any, what: str) -> Array:
+    """A copy as finite (N, N) numbers."""
+    if isinstance(given, pd.DataFrame):
+        given = given.to_numpy()
+    try:
+        found = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{what} cannot be read as numbers; an (N, N) matrix is expected") from None
+    if found.ndim != 2 or found.shape[0] != found.shape[1] or not found.size:
+        raise DataError(f"{what} has the shape {found.shape}; a square matrix, a row and a column a node, is expected")
+    strange = ~np.isfinite(found)
+    if strange.any():
+        i, j = np.argwhere(strange)[0]
+        raise DataError(
+            f"{what} has {int(strange.sum())} missing or infinite values, the first at row {i + 1}, column {j + 1}; "
+            "0 stands for no connection"
+        )
+    return found
+
+
+def _without_diagonal(matrix: Array, what: str, notes: list[str]) -> Array:
+    own = np.count_nonzero(np.diagonal(matrix))
+    if own:
+        notes.append(f"{what}: {own} values on the diagonal are dropped; no tract leads from a node to itself")
+        np.fill_diagonal(matrix, 0.0)
+    return matrix
+
+
+def _distances(given: Any, n: int, what: str, notes: list[str]) -> Array | None:
+    if given is None:
+        return None
+    if np.ndim(given) == 0:
+        given = float(given) * (1.0 - np.eye(n))
+    matrix = _square(given, what)
+    if matrix.shape != (n, n):
+        raise DataError(f"{what} has the shape {matrix.shape} and weights {(n, n)}; both are of the same nodes")
+    below = matrix < 0
+    if below.any():
+        i, j = np.argwhere(below)[0]
+        raise DataError(
+            f"{what} has {int(below.sum())} values below 0, the first, {matrix[i, j]:g}, at row {i + 1}, column {j + 1}"
+        )
+    return _without_diagonal(matrix, what, notes)
+
+
+def _names(given: Sequence[str], n: int) -> tuple[str, ...]:
+    names = tuple(str(name) for name in given) or tuple(str(i + 1) for i in range(n))
+    if len(names) != n:
+        raise DataError(f"names has {len(names)} entries and weights {n} nodes")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"the name {twice[0]} stands for {names.count(twice[0])} nodes; each needs its own")
+    return names
+
+
+def _coordinates(given: Any, n: int) -> Array | None:
+    if given is None:
+        return None
+    found = np.array(given, dtype=np.float64)
+    if found.shape != (n, 3) or not np.isfinite(found).all():
+        raise DataError(f"coordinates has the shape {found.shape}; {n} finite rows of x, y, z in mm are expected")
+    return found
+
+
+def _odd(weights: Array, names: tuple[str, ...]) -> list[str]:
+    """What may be meant, and is said."""
+    notes = []
+    below = int((weights < 0).sum())
+    if below:
+        notes.append(f"{below} weights are below 0; they subtract what arrives, and no rate model is made for them")
+    if len(names) > 1:
+        alone = [name for name, a, b in zip(names, weights.any(axis=0), weights.any(axis=1), strict=True) if not a | b]
+        if alone:
+            notes.append(f"{len(alone)} nodes have no connection: {_some(alone)}")
+    return notes
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    return f"{', '.join(names[:MANY])}{more}"

@@ -1,0 +1,96 @@
+"""Connectomes from files: text, numpy and MATLAB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+from ..family import Array
+from .connectome import Connectome
+
+ENDINGS = (".csv", ".tsv", ".txt", ".npy", ".npz", ".mat")
+
+
+def read_connectome(
+    weights: str | Path,
+    lengths: str | Path | None,
+    delays: str | Path | None,
+    names: Sequence[str],
+    coordinates: Any,
+    key: str | None,
+) -> Connectome:
+    """The matrices in these files as a Connectome; lengths that name their nodes must name them alike."""
+    strengths, called = _matrix(Path(weights), key)
+    taken: dict[str, Array] = {}
+    for word, path in (("lengths_mm", lengths), ("delays_ms", delays)):
+        if path is not None:
+            taken[word], own = _matrix(Path(path), key)
+            if called and own and own != called:
+                raise DataError(f"{path} names other nodes than {weights}, or in another order: {own[:3]}, {called[:3]}")
+    return Connectome(strengths, names=names or called, coordinates=coordinates, **taken)
+
+
+def _matrix(path: Path, key: str | None) -> tuple[Array, tuple[str, ...]]:
+    """A file's matrix and the names in its header."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file (looked in {path.absolute().parent})")
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise DataError(f"{path}: files may end in {', '.join(ENDINGS)}, not {ending or 'nothing'!r}")
+    if ending == ".npy":
+        return np.load(path, allow_pickle=False), ()
+    if ending == ".npz":
+        with np.load(path, allow_pickle=False) as held:
+            return _one(dict(held), key, path), ()
+    if ending == ".mat":
+        return _one(_matlab(path), key, path), ()
+    return _text(path, {".csv": ",", ".tsv": "\t", ".txt": r"\s+"}[ending])
+
+
+def _matlab(path: Path) -> dict[str, Array]:
+    from scipy.io import loadmat
+
+    try:
+        held = loadmat(path)
+    except NotImplementedError:
+        raise DataError(f"{path} is of MATLAB 7.3, which scipy does not read; save it with '-v7'") from None
+    return {name: value for name, value in held.items() if not name.startswith("__")}
+
+
+def _one(held: Mapping[str, Array], key: str | None, path: Path) -> Array:
+    """The matrix under that key, or the only square one."""
+    if key is not None:
+        if key not in held:
+            raise DataError(f"{path} holds no {key!r}; there are {', '.join(held)}")
+        return held[key]
+    square = [name for name, value in held.items() if np.ndim(value) == 2 and np.shape(value)[0] == np.shape(value)[1]]
+    if len(square) != 1:
+        raise DataError(f"{path} holds {len(square)} square matrices ({', '.join(held)}); name one by key=")
+    return held[square[0]]
+
+
+def _text(path: Path, separator: str) -> tuple[Array, tuple[str, ...]]:
+    """Numbers, with names of columns and rows where these are no numbers."""
+    table = pd.read_csv(path, sep=separator, header=None, dtype=str, skipinitialspace=True, encoding="utf-8-sig")
+    headed = not _numeric(table.iloc[0, 1:])
+    sided = not _numeric(table.iloc[1:, 0]) if len(table) > 1 else False
+    names = tuple(str(name).strip() for name in table.iloc[0, int(sided) :]) if headed else ()
+    inside = table.iloc[int(headed) :, int(sided) :]
+    if sided:
+        rows = tuple(str(name).strip() for name in table.iloc[int(headed) :, 0])
+        if names and rows != names:
+            raise DataError(f"{path}: the rows are named otherwise than the columns, {rows[:3]} and {names[:3]}")
+        names = names or rows
+    try:
+        return inside.to_numpy(dtype=float), names
+    except ValueError as error:
+        raise DataError(f"{path}: a matrix of numbers is expected ({error})") from None
+
+
+def _numeric(values: pd.Series) -> bool:
+    return bool(pd.to_numeric(values, errors="coerce").notna().any())
