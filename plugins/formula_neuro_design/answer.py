@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import pandas as pd
 from formula_neuro.family import Array
 from formula_neuro.result import Summary
 
+from .family import Family
 from .fsl import write_fsl
+from .power import Standing, chosen, power_table, roc_table, standing, threshold_of
+from .simulation import Simulation, simulated
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +25,8 @@ class OptimalDesign:
     `design` (n, p) has the fixed columns first and is taken by nilearn's FirstLevelModel(...).fit(design_matrices=) as
     it is; `contrast` (p,) goes with it. `bias`, `variance_change` and `variance_bias` (m,) are shares, one a design:
     of the estimate from the true contrast (the estimate itself, in units of the noise, where the truth is 0), of its
-    variance from that of the true design's own fit, and of the noise's variance that misfit adds.
+    variance from that of the true design's own fit, and of the noise's variance that misfit adds. `family` are the true
+    designs that it was made for, `g` (m,) their Gauss-Markov variances; both in units of the noise.
     """
 
     formula: str
@@ -35,10 +40,59 @@ class OptimalDesign:
     messages: tuple[str, ...]
     iterations: int
     table: pd.DataFrame
+    family: Family
+    g: Array
 
     def to_frame(self) -> pd.DataFrame:
         """A row a design: block, shift, phi, contrast (the true one, in units of the noise) and the three measures."""
         return self.table.assign(bias=self.bias, variance_change=self.variance_change, variance_bias=self.variance_bias)
+
+    def power(
+        self,
+        alpha: float | None = None,
+        threshold: float | None = None,
+        *,
+        scale: float = 1.0,
+        two_sided: bool = False,
+    ) -> pd.DataFrame:
+        """A row a design: how often T passes the threshold on the side of the true contrast (above it, for none).
+
+        alpha: of one voxel, .001 unless given, where T is Student's without an effect; or the t value `threshold`.
+        scale: amplitudes as multiples of those in snr. expected_t is the mean of T; best_power is the power if the
+        true design were known, with the same degrees of freedom. Exact: T is a doubly non-central t. Raises DataError.
+        """
+        found = standing(self._Z, self.contrast, self.family, scale)
+        at = threshold_of(alpha, threshold, found.nu, two_sided)
+        told = power_table(found, scale * self.family.l / np.sqrt(self.g), at, two_sided)
+        return self.table.assign(threshold=at, **told)
+
+    def roc(
+        self, active: Sequence[int] | None = None, null: Sequence[int] | None = None, *, scale: float = 1.0
+    ) -> pd.DataFrame:
+        """A row a threshold of T: false_positives, sensitivity and lowest_sensitivity, over designs.
+
+        active, null: row numbers of to_frame(), by default all designs with and without a true contrast; where the
+        family has none without, noise alone takes their place. scale: as in power(). Raises DataError.
+        """
+        with_effect = chosen(self.family, active, "active", null=False)
+        without = chosen(self.family, null, "null", null=True)
+        found = standing(self._Z, self.contrast, self.family, scale)
+        w = self.family.w
+        noise, one = Standing(np.zeros(1), np.zeros(1), found.nu, np.ones(1)), np.ones(1)
+        errors, share = (found.of(without), w[without]) if len(without) else (noise, one)
+        return roc_table(found.of(with_effect), errors, (w[with_effect], share))
+
+    def simulate(self, n: int = 1000, seed: int | np.random.Generator = 1, *, scale: float = 1.0) -> Simulation:
+        """Estimates and t values of n simulated runs of every design: Gaussian noise, fits by least squares.
+
+        scale: as in power(). Raises DataError.
+        """
+        rng = np.random.default_rng(seed)
+        return simulated(self._Z, self.contrast, self.family, n, rng, self.table, scale)
+
+    @property
+    def _Z(self) -> Array:
+        return self.design.to_numpy(dtype=float)
 
     def to_fsl(self, stem: str | Path) -> tuple[Path, Path]:
         """Write stem.mat and stem.con as FSL reads them, and answer their paths.

@@ -93,6 +93,8 @@ def optimize_design(
         messages=advice(designs, family, contrast, fixed, free_contrast, method, seen.bias),
         iterations=found.iterations,
         table=family.table.assign(contrast=family.family.l),
+        family=family.family,
+        g=family.g,
     )
 
 
