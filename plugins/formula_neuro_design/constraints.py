@@ -15,7 +15,10 @@ SAME = 1e-9  # relative: rounding of products of a few hundred terms is far belo
 
 @dataclass(frozen=True, eq=False)
 class Constraints:
-    """ZA = B with A (p, q) and B (n, q); Cc = d with C (k, p) and d (k,). q and k may be 0. Raises DataError."""
+    """ZA = B with A (p, q) and B (n, q); Cc = d with C (k, p) and d (k,), or (s, k) for s contrasts.
+
+    q and k may be 0. Raises DataError.
+    """
 
     A: Array
     B: Array
@@ -24,7 +27,7 @@ class Constraints:
 
     def __post_init__(self) -> None:
         p, q = self.A.shape
-        if self.B.shape[1] != q or self.C.shape[1] != p or self.d.shape != self.C.shape[:1]:
+        if self.B.shape[1] != q or self.C.shape[1] != p or self.d.shape[-1:] != self.C.shape[:1] or self.d.ndim > 2:
             shapes = ", ".join(f"{name} {getattr(self, name).shape}" for name in "ABCd")
             raise DataError(f"the shapes of ZA = B and Cc = d do not fit: {shapes}")
         if not all(np.isfinite(getattr(self, name)).all() for name in "ABCd"):
@@ -35,18 +38,26 @@ class Constraints:
             raise DataError("the columns of A are collinear")
         if collinear(self.B):
             raise DataError("the fixed columns are collinear, so the design would be too; fix fewer")
-        if np.abs(self.C @ self.contrast() - self.d).max(initial=0) > SAME * np.abs(self.d).max(initial=1):
+        self._check_contrast(p)
+
+    def _check_contrast(self, p: int) -> None:
+        c = np.atleast_2d(self.contrast())
+        if np.abs(c @ self.C.T - self.d).max(initial=0) > SAME * np.abs(self.d).max(initial=1):
             raise DataError("no contrast c has Cc = d: its equations contradict one another")
-        if len(self.d) and not self.d.any() and np.linalg.matrix_rank(self.C) == p:
+        if not len(self.C) or np.linalg.matrix_rank(self.C) < p:
+            return
+        if not c.any(axis=1).all():
             raise DataError("the contrast is 0 in every column")
+        if np.linalg.matrix_rank(c) < len(c):
+            raise DataError("the contrasts are linearly dependent; leave out those that follow from the others")
 
     @property
     def free_contrast(self) -> bool:
         return not len(self.C)
 
     def contrast(self) -> Array:
-        """The shortest c (p,) with Cc = d."""
-        return np.asarray(np.linalg.pinv(self.C) @ self.d)
+        """The shortest c (p,) with Cc = d, or (s, p) for s contrasts."""
+        return np.asarray((np.linalg.pinv(self.C) @ self.d.T).T)
 
     def free_directions(self) -> Array:
         """Orthonormal directions (p, .) in which c may move."""
@@ -54,7 +65,7 @@ class Constraints:
 
 
 def first_columns(B: Array, p: int, contrast: Array | None) -> Constraints:
-    """The first columns of Z are those of B, and c is `contrast` (p,), or free where that is None."""
+    """The first columns of Z are those of B, and c is `contrast`, (p,) or (s, p), or free where that is None."""
     q = B.shape[1]
     if q > p:
         raise DataError(f"{q} columns are fixed, but the design has {p}; ask for at least {q}")

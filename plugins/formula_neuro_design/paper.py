@@ -43,16 +43,18 @@ def initial_design(signal: Array, l: Array, constraints: Constraints) -> tuple[A
 
 
 def algorithm_1(family: Family, constraints: Constraints, Z: Array, c: Array) -> Solution:
-    """Steepest descent from a feasible Z and c: a step that lowers G is taken and the next is doubled, else halved.
+    """Steepest descent: a step that lowers G is taken and the next is doubled, else it is halved.
 
-    Ends when G falls by less than 1e-10, when the step is shorter than 1e-15, or after 10,000 steps.
+    The start Z (n, p) and c, (p,) or (s, p), is feasible. Ends when G falls by less than 1e-10, when the step is
+    shorter than 1e-15, or after 10,000 steps.
     """
-    within_Z = np.eye(len(c)) - constraints.A @ np.linalg.pinv(constraints.A)
-    within_c = np.eye(len(c)) - np.linalg.pinv(constraints.C) @ constraints.C
+    p = c.shape[-1]
+    within_Z = np.eye(p) - constraints.A @ np.linalg.pinv(constraints.A)
+    within_c = np.eye(p) - np.linalg.pinv(constraints.C) @ constraints.C
     value, alpha, steps = objective(Z, c, family), FIRST_STEP, 0
     while steps < MOST_STEPS:
         dZ, dc = gradient(Z, c, family)
-        S, T = dZ @ within_Z, within_c @ dc
+        S, T = dZ @ within_Z, dc @ within_c
         trial = objective(Z - alpha * S, c - alpha * T, family)
         while not trial < value and alpha >= LEAST_STEP:  # the paper's loop has no such end, and may have none
             alpha /= FACTOR

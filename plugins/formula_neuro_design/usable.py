@@ -1,4 +1,4 @@
-"""From the estimator and column space that the solver found to a design matrix Z and a contrast c that keep the
+"""From the estimators and column space that the solver found to a design matrix Z and contrasts c that keep the
 constraints: the objective knows only the space and a = Z (Z'Z)^-1 c, so a basis may be chosen.
 """
 
@@ -6,34 +6,50 @@ from __future__ import annotations
 
 import numpy as np
 
+from formula_neuro.errors import FitError
 from formula_neuro.family import Array
 
 from .constraints import Constraints, null_space
 from .reduced import Reduced
 from .subspace import Subspace
 
+ALIKE = 1e-8  # of the largest: products that differ by less are the same contrast but for rounding
+
 
 def design_and_contrast(problem: Reduced, constraints: Constraints, a: Array, space: Subspace) -> tuple[Array, Array]:
-    """Z (n, p) and c (p,) with ZA = B, Cc = d, the column space given and Z'a = c."""
-    U = problem.Q[:, problem.q :] @ np.column_stack([space.direction, space.others])
-    full = problem.Q @ a
+    """Z (n, p) and c (s, p) with ZA = B, Cc = d, the column space given and Z'a = c; a is (s, r)."""
+    U = problem.Q[:, problem.q :] @ space.basis
+    full = problem.Q @ a.T
     beside = null_space(constraints.A.T)  # columns of T = [A, beside]: ZT = [B, Z2], T'c = [B'a, Z2'a]
     if constraints.free_contrast:
         free = U
     else:
         equations = np.vstack([constraints.A.T, constraints.C])
-        sides = np.concatenate([constraints.B.T @ full, constraints.d])
-        c = np.linalg.lstsq(equations, sides, rcond=None)[0]
-        free = _with_products(U, constraints.B, full, beside.T @ c, floor=1e-8 * np.abs(c).max())
+        fixed = constraints.B.T @ full
+        given = np.broadcast_to(np.atleast_2d(constraints.d).T, (len(constraints.C), fixed.shape[1]))
+        c = np.linalg.lstsq(equations, np.vstack([fixed, given]), rcond=None)[0]
+        free = _with_products(U, constraints.B, full, beside.T @ c)
     Z = np.hstack([constraints.B, free]) @ np.linalg.inv(np.hstack([constraints.A, beside]))
-    return Z, Z.T @ full
+    return Z, (Z.T @ full).T
 
 
-def _with_products(U: Array, B: Array, a: Array, wanted: Array, floor: float) -> Array:
-    """Columns Z2 with Z2'a = wanted, whose span with B is that of U and B."""
-    now = U.T @ a
-    if np.abs(wanted).max() > floor:  # turn and stretch U so that its products become the wanted ones
-        turn = np.outer(wanted, now) / (now @ now) + null_space(wanted[None]) @ null_space(now[None]).T
-        return U @ turn.T
-    fixed = B.T @ a  # U cannot lose its product with a, but part of B can be added that takes it away
-    return U + np.outer(B @ fixed, wanted - now) / (fixed @ fixed)
+def _with_products(U: Array, B: Array, a: Array, wanted: Array) -> Array:
+    """Columns Z2 with Z2'a = wanted (p - q, s), whose span with B is that of U (n, p - q) and B; a is (n, s).
+
+    Z2 = UR + BX, R invertible. U'a has the rank s, so R alone can make any products of the rank s. Those that are
+    missing (a contrast that is 0 in the free columns) are made with R too and taken away by part of B.
+    """
+    now, fixed = U.T @ a, B.T @ a
+    left, size, right = np.linalg.svd(wanted)
+    floor = ALIKE * max(size[0], np.abs(fixed).max(initial=0))
+    missing = int((size <= floor).sum())
+    made, X = wanted, np.zeros((B.shape[1], U.shape[1]))
+    if missing:
+        if np.linalg.matrix_rank(np.vstack([wanted, fixed]), tol=floor) < a.shape[1]:
+            raise FitError("the contrasts' equations leave the contrasts linearly dependent; give them as numbers")
+        rank = len(size) - missing
+        put = left[:, rank : rank + missing] @ right[rank:]  # orthogonal to wanted in rows and columns
+        back = np.linalg.pinv(fixed)
+        made, X = wanted + put @ back @ fixed, -(put @ back).T
+    turn = made @ np.linalg.pinv(now) + null_space(made.T) @ null_space(now.T).T
+    return np.asarray(U @ turn.T + B @ X)
