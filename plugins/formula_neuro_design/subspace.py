@@ -12,7 +12,7 @@ from formula_neuro.family import Array
 
 @dataclass(frozen=True, eq=False)
 class Subspace:
-    """The span of the fixed columns, of the estimators' `directions` and of `others`, in coordinates off the fixed ones.
+    """The span of the fixed columns, the estimators' `directions` and `others`, in coordinates off the fixed columns.
 
     `left` is T, the trace of W that the span does not hold, and `slope` its derivative by Y.
     """
