@@ -15,6 +15,7 @@ from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro_design.constraints import Constraints, first_columns
 from formula_neuro_design.family import Family
+from formula_neuro_design.measures import measures
 from formula_neuro_design.moments import moment_columns
 from formula_neuro_design.objective import gradient, objective
 from formula_neuro_design.paper import algorithm_1
@@ -240,3 +241,25 @@ def test_second_moments_that_are_none_are_refused(S: Array, said: str):
 def test_columns_without_a_design_are_refused(of: Array, said: str):
     with pytest.raises(DataError, match=said):
         replace(FAMILY, of=of)
+
+
+# ---- measures ------------------------------------------------------------------------------------
+def test_a_nuisance_of_unknown_amplitude_leaks_what_its_sign_copies_add():
+    copies, moments, _ = signed()
+    rng = np.random.default_rng(11)
+    Z, c, g = rng.standard_normal((N, 3)), rng.standard_normal(3), np.ones(5)
+    each = measures(Z, c, copies, np.ones(20)).bias.reshape(4, 5)
+    told = measures(Z, c, moments, g)
+    np.testing.assert_allclose(told.bias, each.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(told.leak, each.std(axis=0), atol=1e-12)  # the signal's amplitude is 1
+
+
+def test_measures_of_several_contrasts_are_those_of_each():
+    rng = np.random.default_rng(12)
+    Z, c, g = rng.standard_normal((N, 3)), rng.standard_normal((2, 3)), rng.uniform(1, 2, (2, M))
+    told = measures(Z, c, FAMILY, g)
+    for s in range(2):
+        alone = measures(Z, c[s], replace(FAMILY, l=FAMILY.l[s], phi=FAMILY.phi[s]), g[s])
+        np.testing.assert_allclose(told.bias[s], alone.bias, atol=1e-12)
+        np.testing.assert_allclose(told.variance_change[s], alone.variance_change, atol=1e-12)
+    assert told.leak.max() < 1e-12  # one column a design: no amplitude is unknown

@@ -15,24 +15,38 @@ from .objective import estimator, misfit
 
 @dataclass(frozen=True, eq=False)
 class Measures:
-    """Of each design (m,): bias C_b, variance change CV and variance bias V_b, as shares."""
+    """Of each design (m,): bias C_b, variance change CV and variance bias V_b, as shares; for s contrasts (s, m).
+
+    `leak` is the standard deviation of what nuisances of unknown amplitude add to the estimate, in units of the
+    noise's; 0 where amplitudes are known. The variance bias is the same for all contrasts, (m,).
+    """
 
     bias: Array
     variance_change: Array
     variance_bias: Array
+    leak: Array
 
 
 def measures(Z: Array, c: Array, family: Family, g: Array) -> Measures:
     """C_b = a'v / l - 1 (a'v itself where l = 0), V_b = D / (n - p), CV = (1 + V_b) c'(Z'Z)^-1 c / g - 1.
 
-    g (m,) are the Gauss-Markov variances of the true designs. CV below 0 is possible, because the estimate is biased.
+    g (m,), or (s, m) for s contrasts, are the Gauss-Markov variances of the true designs. CV below 0 is possible,
+    because the estimate is biased. A design of several columns (second moments) has the bias E(l a'v) / E(l^2) - 1,
+    and what is not that share of its truth leaks.
     """
     n, p = Z.shape
     a = estimator(Z, c)
-    found, some = a @ family.v, family.l != 0
-    bias = np.where(some, found / np.where(some, family.l, 1.0) - 1, found)
-    variance_bias = misfit(Z, family.v) / (n - p)
-    return Measures(bias, (1 + variance_bias) * (a @ a) / g - 1, variance_bias)
+    found = a @ family.v
+    truth = family.by_design(family.l**2)
+    some = truth > 0
+    share = family.by_design(family.l * found) / np.where(some, truth, 1.0)
+    # without a truth, the estimate itself: a column's, or the root of its second moment
+    null = found if family.of is None else np.sqrt(family.by_design(found**2))
+    bias = np.where(some, share - 1, null)
+    leak = np.sqrt(family.by_design((found - family.l * family.by_column(share)) ** 2) * some)
+    variance_bias = family.by_design(misfit(Z, family.v)) / (n - p)
+    variance = (a**2).sum(axis=-1)[..., None] * (1 + variance_bias)
+    return Measures(bias, variance / g - 1, variance_bias, leak)
 
 
 def gauss_markov(X: Array, contrast: Array) -> Array:
