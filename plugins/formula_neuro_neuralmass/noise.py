@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TypeAlias
 
 import numpy as np
 
-from formula_neuro.dynamics.model import OU, Model
+from formula_neuro.dynamics.model import OU
 from formula_neuro.family import Array
 
 from .problem import Noise, Problem
@@ -65,9 +66,12 @@ def blocks(problem: Problem, active: tuple[bool, ...]) -> Iterator[Block]:
         step += n
 
 
-def active(model: Model, problem: Problem) -> tuple[bool, ...]:
+def active(problem: Problem) -> tuple[bool, ...]:
     """Which noises of the model are not zero in every set: the others need no numbers."""
-    return tuple(not isinstance(n, OU) or bool(np.any(problem.params[n.sigma] != 0)) for n in model.noise)
+    p = SimpleNamespace(**problem.params)
+    return tuple(
+        bool(np.any(problem.params[n.sigma] if isinstance(n, OU) else n.scale(p))) for n in problem.model.noise
+    )
 
 
 def _legacy(problem: Problem, active: tuple[bool, ...]) -> Draws:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 
 from formula_neuro.family import Array
 
-from .problem import Problem, Record, Start
+from .problem import Problem
 
 
 def bins(problem: Problem) -> int:
@@ -25,32 +24,33 @@ def times(problem: Problem) -> Array:
 
 
 class Recorder:
-    """Fills a run's outputs step by step."""
+    """Fills a run's outputs (R, N, B) step by step; what was taken stays on the device until `flush`."""
 
     def __init__(self, problem: Problem):
-        self.problem = problem
-        shape = (bins(problem), problem.nodes, problem.batch)
-        self.outputs = {name: np.empty(shape) for name in problem.keep}
-        self.sums: dict[str, Any] = {}
+        self.problem, self.bins = problem, bins(problem)
+        self.outputs = {name: np.empty((self.bins, problem.nodes, problem.batch)) for name in problem.keep}
+        self.filled = 0
+        self.sums: dict[str, torch.Tensor] = {}
+        self.taken: dict[str, list[torch.Tensor]] = {name: [] for name in problem.keep}
 
     def take(self, step: int, values: Mapping[str, torch.Tensor]) -> None:
         """The values after the run's step number `step`, counted from 0."""
         at, place = divmod(step - self.problem.skip, self.problem.every)
-        if at < 0 or at >= bins(self.problem):
+        if not 0 <= at < self.bins:
             return
-        last = place == self.problem.every - 1
-        if self.problem.binned == "mean" and self.problem.every > 1:
-            self._add(values, new=place == 0)
-            values = {name: total / self.problem.every for name, total in self.sums.items()} if last else {}
-        if last:
-            for name, kept in self.outputs.items():
-                kept[at] = values[name].cpu().numpy()
+        if self.problem.binned == "mean":
+            self.sums = {name: values[name] + self.sums[name] if place else values[name] for name in self.taken}
+        if place == self.problem.every - 1:
+            mean = self.problem.binned == "mean"
+            for name, rows in self.taken.items():
+                rows.append(self.sums[name] / self.problem.every if mean else values[name])
 
-    def _add(self, values: Mapping[str, torch.Tensor], new: bool) -> None:
-        self.sums = {name: values[name] + (0 if new else self.sums[name]) for name in self.outputs}
-
-    def answer(self, end: Start, failed: Array, engine: str) -> Record:
-        """The whole record."""
-        share = np.full(self.problem.batch, np.nan)
-        t = times(self.problem)
-        return Record(t, self.outputs, np.empty(0), None, failed, share, end, engine)
+    def flush(self) -> None:
+        """Move what was taken to the outputs."""
+        n = 0
+        for name, rows in self.taken.items():
+            n = len(rows)
+            if n:
+                self.outputs[name][self.filled : self.filled + n] = torch.stack(rows).cpu().numpy()
+            rows.clear()
+        self.filled += n

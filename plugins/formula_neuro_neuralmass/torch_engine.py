@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from formula_neuro.dynamics.model import OU, Tract, White
+from formula_neuro.dynamics.tables import watched
 from formula_neuro.family import Array
 
-from . import noise
+from . import balloon, noise
 from .history import Arrivals, Past, delayed_sum
 from .problem import Problem, Record, Start
-from .recording import Recorder
+from .recording import Recorder, times
 
 Tensors: TypeAlias = dict[str, torch.Tensor]
 Progress: TypeAlias = Callable[[int, int], None] | None
@@ -44,63 +45,83 @@ class _Run:
         self.ou: Tensors = {n.name: self.full(problem.start.ou[n.name]) for n in self.model.noise if isinstance(n, OU)}
         self.factors = {n.name: self._ou_factors(n) for n in self.model.noise if isinstance(n, OU)}
         self.arrivals = self._arrivals()
-        self.white_step = problem.dt**0.5
+        self.blood = None if problem.bold is None else _Blood(self)
         self.failed = np.full(problem.batch, np.nan)
+        self.beyond, self.look_ups = self.tensor(np.zeros(problem.batch)), 0
 
     def whole(self, progress: Progress) -> Record:
-        problem = self.problem
-        record = Recorder(problem)
-        for block in noise.blocks(problem, noise.active(self.model, problem)):
+        """Every step, block by block."""
+        problem, record = self.problem, Recorder(self.problem)
+        for block in noise.blocks(problem, noise.active(problem)):
             normals = [None if z is None else self.tensor(z) for z in block.normals]
             for k in range(block.steps):
                 step = block.first + k - problem.start.step
-                values = self.advance(step, [None if z is None else z[k] for z in normals])
+                values = self._counted(step, [None if z is None else z[k] for z in normals])
                 record.take(step, values)
+                if self.blood is not None:
+                    self.blood.advance(values, block.first + k + 1)
+            record.flush()
             self._flag(block.first + block.steps)
             if progress is not None:
                 progress(block.first + block.steps - problem.start.step, problem.steps)
-        return record.answer(self.end(), self.failed, engine="torch")
+        return self._answer(record)
 
-    def advance(self, step: int, normals: list[torch.Tensor | None]) -> Tensors:
+    def _answer(self, record: Recorder) -> Record:
+        blood = self.blood
+        return Record(
+            t=times(self.problem),
+            outputs=record.outputs,
+            bold_t=balloon.sample_times(self.problem),
+            bold=None if blood is None else blood.samples(),
+            failed=self.failed,
+            clamped=_array(self.beyond) / self.look_ups if self.look_ups else np.full(self.problem.batch, np.nan),
+            end=self._end(),
+            engine="torch",
+        )
+
+    def _counted(self, step: int, normals: list[torch.Tensor | None]) -> Tensors:
+        """One step, with its look-ups beyond a table's edge added up."""
+        if not self.model.tables:
+            return self.advance(step, normals)
+        with watched() as beyond:
+            values = self.advance(step, normals)
+        self.beyond = self.beyond + sum(where.sum(0) for where in beyond)
+        self.look_ups += self.problem.nodes * len(beyond)
+        return values
+
+    def advance(self, step: int, normals: Iterable[torch.Tensor | None]) -> Tensors:
         """One step; its answer has the new states and values by name."""
-        model, dt = self.model, self.problem.dt
+        model, dt, normals = self.model, self.problem.dt, list(normals)
         p = self._stimulated(step) if self.stimulus else self.p
         before = {**self.s, **self.ou, **self.arrivals.now(), "indegree": self.indegree}
         drift = model.drift(SimpleNamespace(**before), p)
-        values = {name: self._whole(value) for name, value in drift.items() if name not in self.s}
-        new = {name: x + dt * drift[name] for name, x in self.s.items()}
+        new = {name: self.s[name] + dt * value if name in self.s else value for name, value in drift.items()}
         for source, xi in zip(model.noise, normals, strict=True):
             if isinstance(source, White) and xi is not None:
-                new[source.state] = new[source.state] + source.scale(p) * self.white_step * xi
+                new[source.state] = new[source.state] + source.scale(p) * dt**0.5 * xi
         if model.finish is not None:
-            after = model.finish(SimpleNamespace(**{**before, **values, **new}), p)
-            for name, value in after.items():
-                (new if name in new else values)[name] = self._whole(value)
+            new |= model.finish(SimpleNamespace(**{**before, **new}), p)
+        new = {name: self._whole(value) for name, value in new.items()}
         for source, xi in zip(model.noise, normals, strict=True):
             if isinstance(source, OU):
                 self._ou_step(source, p, xi)
-        self.s = new
+        self.s = {name: new[name] for name in self.s}
         for name, past in self.arrivals.pasts.items():
-            past.append(new[name] if name in new else values[name])
-        return {**values, **new}
-
-    def end(self) -> Start:
-        """Where the run stands, as a start from which to go on."""
-        past = {name: past.rows.movedim(0, 1) for name, past in self.arrivals.pasts.items()}
-        step = self.problem.start.step + self.problem.steps
-        return Start(_arrays(self.s), _arrays(past), _arrays(self.ou), step)
+            past.append(new[name])
+        return new
 
     def tensor(self, value: Any) -> torch.Tensor:
-        dtype = getattr(torch, self.problem.dtype)
-        return torch.tensor(np.asarray(value), dtype=dtype, device=self.problem.device)
+        return torch.tensor(np.asarray(value), dtype=getattr(torch, self.problem.dtype), device=self.problem.device)
 
     def full(self, value: Any) -> torch.Tensor:
         """The value at every node in every set, (N, B)."""
         return self.tensor(np.broadcast_to(value, (self.problem.nodes, self.problem.batch)))
 
     def _whole(self, value: Any) -> torch.Tensor:
-        like = next(iter(self.s.values()))
-        return value if getattr(value, "shape", None) == like.shape else torch.zeros_like(like) + value
+        shape = (self.problem.nodes, self.problem.batch)
+        if isinstance(value, torch.Tensor) and value.shape == shape:
+            return value
+        return torch.zeros(shape, dtype=self.indegree.dtype, device=self.indegree.device) + value
 
     def _stimulated(self, step: int) -> SimpleNamespace:
         row = min(step + self.problem.neurolib_inputs, self.problem.steps - 1)
@@ -130,8 +151,7 @@ class _Run:
 
     def _past(self, name: str, length: int) -> torch.Tensor:
         """The variable's last rows (length, N, B), oldest first."""
-        rows = np.moveaxis(np.asarray(self.problem.start.past[name]), 1, 0)
-        rows = np.concatenate([np.repeat(rows[:1], max(length - len(rows), 0), axis=0), rows[-length:]])
+        rows = np.moveaxis(np.asarray(self.problem.start.past[name]), 1, 0)[-length:]
         return self.tensor(np.broadcast_to(rows, (length, self.problem.nodes, self.problem.batch)))
 
     def _flag(self, step: int) -> None:
@@ -140,11 +160,47 @@ class _Run:
         bad = ~sound
         if not bool(bad.any()):
             return
-        for name in self.s:
-            self.s[name] = torch.where(bad, torch.nan, self.s[name])
+        self.s = {name: torch.where(bad, torch.nan, x) for name, x in self.s.items()}
+        for past in self.arrivals.pasts.values():
+            past.rows[-1] = torch.where(bad, torch.nan, past.rows[-1])
         first = bad.cpu().numpy() & np.isnan(self.failed)
         self.failed[first] = step * self.problem.dt
 
+    def _end(self) -> Start:
+        """Where the run stands, as a start from which to go on."""
+        return Start(
+            states={name: _array(x) for name, x in self.s.items()},
+            past={name: _array(past.rows.movedim(0, 1)) for name, past in self.arrivals.pasts.items()},
+            ou={name: _array(x) for name, x in self.ou.items()},
+            step=self.problem.start.step + self.problem.steps,
+            bold=None if self.blood is None else np.stack([_array(self.blood.s[name]) for name in balloon.STATES]),
+        )
 
-def _arrays(tensors: Tensors) -> dict[str, Array]:
-    return {name: x.cpu().numpy().astype(float) for name, x in tensors.items()}
+
+class _Blood:
+    """The BOLD model of a run."""
+
+    def __init__(self, run: _Run):
+        problem = run.problem
+        assert problem.bold is not None and problem.model.bold is not None
+        self.drive, self.nodes, self.batch = problem.model.bold, problem.nodes, problem.batch
+        constants = balloon.constants(problem.bold, problem.dt, problem.dtype)
+        self.k = SimpleNamespace(**{name: run.tensor(value) for name, value in constants.items()})
+        self.s = dict(zip(balloon.STATES, (run.full(x) for x in balloon.begin(problem)), strict=True))
+        self.at, self.taken = set(balloon.sample_steps(problem).tolist()), list[torch.Tensor]()
+
+    def advance(self, values: Tensors, step: int) -> None:
+        """One step, the whole run's number `step`, driven by the model's new values."""
+        drive = self.drive(SimpleNamespace(**values))
+        self.s = balloon.advance(SimpleNamespace(Z=drive, **self.s), self.k)
+        if step in self.at:
+            self.taken.append(balloon.signal(self.s["Q"], self.s["V"], self.k))
+
+    def samples(self) -> Array:
+        """BOLD (S, N, B)."""
+        empty = np.empty((0, self.nodes, self.batch))
+        return _array(torch.stack(self.taken)) if self.taken else empty
+
+
+def _array(x: torch.Tensor) -> Array:
+    return x.cpu().numpy().astype(np.float64)
