@@ -6,6 +6,7 @@ from formula_neuro.registry import Task, hookimpl
 
 HERE = "formula_neuro_neuralmass"
 TASKS = (
+    Task("evolve", f"{HERE}.evolving:evolve", "parameters whose fitness is best, by evolution"),
     Task("register_model", f"{HERE}.models:register_model", "a model of your own for simulate, explore and evolve"),
 )
 

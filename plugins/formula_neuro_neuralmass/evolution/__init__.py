@@ -1,0 +1,3 @@
+"""Searches for parameters by evolution: adaptive, NSGA-II and CMA-ES."""
+
+from __future__ import annotations
