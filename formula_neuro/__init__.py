@@ -15,9 +15,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, errors
+    from . import datasets, errors, measures, stimuli
     from .agreement import crosscheck
     from .design import model_matrix
+    from .dynamics.connectome import Connectome
+    from .dynamics.model import OU, Model, Own, Parameter, Tract, Uniform, White
     from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal, Spatial, Splines
     from .fitting import fit
     from .foci.inference.homogeneity import homogeneity
@@ -94,12 +96,23 @@ _PUBLIC = {
     "Jeffreys": "estimator",
     "Spatial": "estimator",
     "Splines": "estimator",
+    "Connectome": "dynamics.connectome",
+    "Model": "dynamics.model",
+    "Parameter": "dynamics.model",
+    "Tract": "dynamics.model",
+    "Own": "dynamics.model",
+    "OU": "dynamics.model",
+    "White": "dynamics.model",
+    "Uniform": "dynamics.model",
     "datasets": "",
     "errors": "",
+    "measures": "",
+    "stimuli": "",
 }
 __all__ = [  # a plain list, so that type checkers and editors see it
     "AGQ",
     "Bootstrap",
+    "Connectome",
     "AR1",
     "GEE",
     "ML",
@@ -108,6 +121,13 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "Laplace",
     "MeanBR",
     "MedianBR",
+    "Model",
+    "OU",
+    "Own",
+    "Parameter",
+    "Tract",
+    "Uniform",
+    "White",
     "VarIdent",
     "Normal",
     "Spatial",
@@ -132,10 +152,12 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "lesion_reference",
     "lesion_study",
     "lesion_summaries",
+    "measures",
     "model_matrix",
     "permutation_test",
     "simulate_foci",
     "simulate_lesions",
+    "stimuli",
     "tune_ell",
     "r2",
     "ranova",

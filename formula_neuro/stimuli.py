@@ -194,7 +194,7 @@ class LinearRamp(_Timed):
 
 @dataclass(frozen=True)
 class Exponential(_Timed):
-    """maximum (1 - e^(-kt/T)), a rise, or maximum e^(-kt/T), a decay; T is the time at which the run, or its part, ends."""
+    """maximum (1 - e^(-kt/T)), a rise, or maximum e^(-kt/T), a decay; T: when the run, or its part, ends."""
 
     maximum: float
     k: float = 30.0
@@ -291,7 +291,7 @@ class Sum(Stimulus):
 
 @dataclass(frozen=True, eq=False)
 class Appended(Stimulus):
-    """One part after the other, a & b: each takes its share of the run, by relative lengths, and counts its own time."""
+    """One part after the other, a & b: each takes its share of the run, by relative lengths, in a time of its own."""
 
     parts: tuple[Stimulus, ...]
     lengths: tuple[float, ...]

@@ -31,7 +31,9 @@ def read_connectome(
         if path is not None:
             taken[word], own = _matrix(Path(path), key)
             if called and own and own != called:
-                raise DataError(f"{path} names other nodes than {weights}, or in another order: {own[:3]}, {called[:3]}")
+                raise DataError(
+                    f"{path} names other nodes than {weights}, or in another order: {own[:3]}, {called[:3]}"
+                )
     return Connectome(strengths, names=names or called, coordinates=coordinates, **taken)
 
 

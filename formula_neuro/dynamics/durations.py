@@ -25,13 +25,17 @@ def milliseconds(value: Any, what: str) -> float:
         if found is None or found[2] not in UNITS:
             near = difflib.get_close_matches(found[2], UNITS, n=1) if found else []
             hint = f" (did you mean {near[0]}?)" if near else ""
-            raise DataError(f"{what}={value!r}{hint}; a number of ms, or one of ms, s, min or h as in '60 s', is expected")
+            raise DataError(
+                f"{what}={value!r}{hint}; a number of ms, or one of ms, s, min or h as in '60 s', is expected"
+            )
         try:
             value = float(found[1]) * UNITS[found[2]]
         except ValueError:
             raise DataError(f"{what}={value!r} holds no number; '60 s' would be one minute") from None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) and not hasattr(value, "__float__"):
-        raise DataError(f"{what} is of type {type(value).__name__}; a number of ms or a text such as '60 s' is expected")
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise DataError(
+            f"{what} is of type {type(value).__name__}; a number of ms or a text such as '60 s' is expected"
+        )
     value = float(value)
     if not (math.isfinite(value) and value > 0):
         raise DataError(f"{what} is {value:g} ms; it must be above 0")

@@ -27,7 +27,11 @@ def made_up(n: int, seed: int) -> Connectome:
     np.fill_diagonal(weights, 0.0)
     names = [f"Area{i + 1}_{side}" for i in range(n // 2) for side in "LR"]
     return Connectome(
-        weights / weights.max(), lengths, names=names, coordinates=coordinates, messages=("made up, of no real brain",)
+        weights / weights.max(),
+        lengths,
+        names=names,
+        coordinates=coordinates,
+        messages=("the connectome is made up, of no real brain",),
     )
 
 

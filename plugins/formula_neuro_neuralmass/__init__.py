@@ -6,6 +6,8 @@ from formula_neuro.registry import Task, hookimpl
 
 HERE = "formula_neuro_neuralmass"
 TASKS = (
+    Task("simulate", f"{HERE}.simulating:simulate", "a run of a neural mass model, of one node or a brain, with BOLD"),
+    Task("load_simulation", f"{HERE}.saving:load_simulation", "a run that was saved by .save()"),
     Task("evolve", f"{HERE}.evolving:evolve", "parameters whose fitness is best, by evolution"),
     Task("register_model", f"{HERE}.models:register_model", "a model of your own for simulate, explore and evolve"),
 )

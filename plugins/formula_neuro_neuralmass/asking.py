@@ -107,7 +107,7 @@ def ask(
         seed=seeded(seed),
         params=values,
         init=checked_init(model, init, nodes),
-        stimulus=_stimuli(model, stimulus or {}, values),
+        stimulus=checked_stimuli(model, stimulus or {}),
         bold=_balloon(model, bold, dt, duration, nodes),
         noise=noise,  # type: ignore[arg-type]
         device=device,
@@ -193,7 +193,8 @@ def _used(
     return {name: value for name, value in values.items() if name not in idle}, told
 
 
-def _stimuli(model: Model, given: Mapping[str, Any], params: Mapping[str, Value]) -> dict[str, Stimulus]:
+def checked_stimuli(model: Model, given: Mapping[str, Any]) -> dict[str, Stimulus]:
+    """The stimuli by the parameter that they add to. Raises DataError."""
     if not isinstance(given, Mapping):
         raise DataError(
             f"stimulus is of type {type(given).__name__}; a mapping is expected, as "
@@ -203,8 +204,8 @@ def _stimuli(model: Model, given: Mapping[str, Any], params: Mapping[str, Value]
         known(str(name), model.external, f"no stimulus of {model.name} goes to")
         if not isinstance(course, Stimulus):
             raise DataError(
-                f"stimulus[{name!r}] is of type {type(course).__name__}; one of fn.stimuli is expected, for a series of "
-                "your own fn.stimuli.Array(values)"
+                f"stimulus[{name!r}] is of type {type(course).__name__}; one of fn.stimuli is expected, for a "
+                "series of your own fn.stimuli.Array(values)"
             )
     return dict(given)
 

@@ -15,18 +15,23 @@ from formula_neuro.family import Array
 from .asking import Asked
 from .noise import STARTS, generator
 from .parameters import Value, batched, checked
-from .problem import Noise, Problem
-from .starting import start
+from .problem import Noise, Problem, Start
+from .starting import begin
 
 Set: TypeAlias = Mapping[str, Any]  # values that differ from those in Asked.params
 STIMULI = 2 * STARTS  # the place of random stimuli among the variables
 
 
-def build(asked: Asked, sets: Sequence[Set] = ({},), keys: Sequence[int] | NDArray[np.int64] | None = None) -> Problem:
+def build(
+    asked: Asked,
+    sets: Sequence[Set] = ({},),
+    keys: Sequence[int] | NDArray[np.int64] | None = None,
+    start: Start | None = None,
+) -> Problem:
     """The problem of these sets, which must agree in delays_key; values as in params.
 
     keys: each set's key to noise and start values; sets of the same key have the same numbers. By default all have 0.
-    Raises DataError.
+    start: where an earlier problem of the same sets ended. Raises DataError.
     """
     model, values = asked.model, [set_values(asked, one) for one in sets]
     if len({delays_key(model, one) for one in values}) > 1:
@@ -45,10 +50,10 @@ def build(asked: Asked, sets: Sequence[Set] = ({},), keys: Sequence[int] | NDArr
         weights=weights,
         delays=delays,
         own_delays=own,
-        start=start(model, params, weights, longest, noise, asked.init),
+        start=start or begin(model, params, weights, longest, noise, asked.init),
         noise=noise,
         batch=len(values),
-        stimulus=stimulus_arrays(asked, params, noise),
+        stimulus=stimulus_arrays(asked, params, noise, start.step if start else 0),
         keep=asked.keep,
         every=asked.every,
         binned=asked.sampling,

@@ -44,7 +44,7 @@ def _past(name: str, value: Any, nodes: Sequence[str]) -> Array:
     return past
 
 
-def start(
+def begin(
     model: Model, params: Mapping[str, Array], weights: Array, longest: int, noise: Noise, init: Mapping[str, Array]
 ) -> Start:
     """The start of B runs, of the keys in `noise`, with a past of longest + 1 steps. Raises DataError."""
@@ -102,8 +102,8 @@ def _without_input(
     arriving = {
         name: drawn.get(how.variable, zero) if isinstance(how, Own) else zero for name, how in model.inputs.items()
     }
-    indegree = weights.sum(1)[:, None]
-    s = SimpleNamespace(**{**arriving, **drawn, **ou, "indegree": indegree})
+    n, indegree = len(weights), weights.sum(1)[:, None]
+    s = SimpleNamespace(**{**arriving, **drawn, **ou, "indegree": indegree, "nodes": n})
     values = model.drift(s, SimpleNamespace(**params))
     return {name: np.broadcast_to(values[name], zero.shape).copy() for name in silent}
 

@@ -1,0 +1,170 @@
+"""What simulate answers: the course of a run, where it ended, and all that it takes to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from formula_neuro import measures
+from formula_neuro.dynamics.connectome import Connectome
+from formula_neuro.dynamics.durations import milliseconds, shown
+from formula_neuro.errors import DataError
+from formula_neuro.family import Array
+from formula_neuro.result import Summary
+
+from .asking import Asked
+from .parameters import Value, known
+from .problem import Start
+
+if TYPE_CHECKING:
+    from formula_neuro.stimuli import Stimulus
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """A run of one parameter set: n.t (ms), n["rates_exc"] (time, node), n.bold (scans, nodes) at n.bold_t (ms).
+
+    params: all values in force; seed: repeats the run. status: "ok", or from when on values are infinite. nodes: names.
+    failed: the time in ms from which values are NaN, NaN in a sound run. clamped: the share of look-ups beyond a
+    table's edge, NaN without tables. end: where it stopped, from which .resume() goes on. seconds: how long it took.
+    """
+
+    model: str
+    t: Array
+    outputs: Mapping[str, Array]
+    nodes: tuple[str, ...]
+    params: Mapping[str, Value]
+    seed: int
+    messages: tuple[str, ...]
+    bold_t: Array
+    bold: Array | None
+    failed: float
+    clamped: float
+    engine: str
+    seconds: float
+    end: Start
+    asked: Asked
+    key: int = 0  # of its random numbers among those of the seed
+
+    def __getitem__(self, name: str) -> Array:
+        known(name, self.outputs, "the run has no output")
+        return self.outputs[name]
+
+    @property
+    def status(self) -> str:
+        """'ok', or from when on values are infinite."""
+        return "ok" if self.ok else f"infinite from {self.failed:g} ms on"
+
+    @property
+    def ok(self) -> bool:
+        """Whether all values are finite."""
+        return bool(np.isnan(self.failed))
+
+    @property
+    def output(self) -> Array:
+        """The model's first output that was recorded (time, node). Raises DataError."""
+        if not self.outputs:
+            raise DataError("no output was recorded; only .bold can be there")
+        return next(iter(self.outputs.values()))
+
+    @property
+    def connectome(self) -> Connectome | None:
+        """The network, None of a single node."""
+        return self.asked.connectome
+
+    def to_frame(self, what: Literal["outputs", "bold"] = "outputs") -> pd.DataFrame:
+        """A row a time and node: time (ms), node, and a column an output, or `bold`. Raises DataError."""
+        if what not in ("outputs", "bold"):
+            raise DataError(f"to_frame({what!r}); 'outputs' or 'bold' is expected")
+        t, columns = (self.t, self.outputs) if what == "outputs" else (self.bold_t, {"bold": self._bold()})
+        nodes = pd.Categorical(np.tile(self.nodes, len(t)), categories=list(self.nodes))
+        table = {"time": np.repeat(t, len(self.nodes)), "node": nodes}
+        return pd.DataFrame({**table, **{name: values.ravel() for name, values in columns.items()}})
+
+    def fc(self, skip: float | str | None = None, output: str | None = None) -> pd.DataFrame:
+        """Correlations between the nodes' BOLD, or, without BOLD or by its name, of an output.
+
+        skip: leading time that is left out, such as BOLD's transient of about 10 s. Raises DataError.
+        """
+        of_bold = output is None and self.bold is not None
+        t, values = (self.bold_t, self._bold()) if of_bold else (self.t, self[output] if output else self.output)
+        after = 0.0 if skip is None else milliseconds(skip, "skip")
+        found = measures.fc(values[t >= after])
+        return pd.DataFrame(found, index=list(self.nodes), columns=list(self.nodes))
+
+    def _bold(self) -> Array:
+        if self.bold is None:
+            raise DataError("the run has no BOLD; simulate(..., bold=True) gives it")
+        return self.bold
+
+    def resume(
+        self,
+        duration: float | str,
+        *,
+        append: bool = False,
+        stimulus: Mapping[str, Stimulus] | None = None,
+        progress: bool | None = None,
+    ) -> Simulation:
+        """The run continued for so long, as if it had not stopped: its new part, or both parts in one (append).
+
+        stimulus: in the run's time, of its parameters alone; by default the run's own goes on. Raises DataError.
+        """
+        from .resuming import resumed
+
+        return resumed(self, duration, append, stimulus, progress)
+
+    def save(self, path: str | Path) -> Path:
+        """Write one .npz file of arrays and text, without pickled objects; fn.load_simulation(path) reads it."""
+        from .saving import save
+
+        return save(self, path)
+
+    def plot(
+        self,
+        what: Literal["overview", "outputs", "bold", "fc", "connectome", "brain"] = "overview",
+        *,
+        output: str | None = None,
+    ) -> Any:
+        """A matplotlib Figure: everything at a glance, or one thing. "brain" is the mean of each node in its place.
+
+        Raises DataError for what the run has not, ImportError without matplotlib (extra `plot`).
+        """
+        from .pictures import picture
+
+        return picture(self, what, output)
+
+    def summary(self) -> Summary:
+        """What was run, and the mean and range of every output."""
+        n, a = len(self.nodes), self.asked
+        first = self.end.step - a.steps
+        span = f"{shown(round(a.duration, 9))}" + (f" from {shown(round(first * a.dt, 9))} on" if first else "")
+        given = ", ".join(f"{name} {_value(value)}" for name, value in self.params.items() if name in a.params)
+        lines = [
+            f"{self.model}: {n} node{'s' if n > 1 else ''}, {span} in steps of {a.dt:g} ms, seed {self.seed} "
+            f"({self.engine}, {self.seconds:.2g} s)",
+            *([f"given: {given}"] if given else []),
+            *(_line(name, values, self.t) for name, values in self.outputs.items()),
+            *([_line("bold", self.bold, self.bold_t)] if self.bold is not None else []),
+            f"status: {self.status}",
+            *(f"Note: {message}" for message in self.messages),
+        ]
+        return Summary("\n".join(lines))
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+
+def _line(name: str, values: Array, t: Array) -> str:
+    sound = values[np.isfinite(values)]
+    told = f"mean {sound.mean():.4g}, {sound.min():.4g} to {sound.max():.4g}" if sound.size else "no finite value"
+    every = f" every {shown(round(float(t[1] - t[0]), 9))}" if len(t) > 1 else ""
+    return f"{name}: {told}; {len(t)} samples{every}"
+
+
+def _value(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"{value.min():g} to {value.max():g}"
