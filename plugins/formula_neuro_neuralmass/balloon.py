@@ -109,8 +109,8 @@ def saturated(problem: Problem, states: Array) -> tuple[str, ...]:
     if not above.any():
         return ()
     return (
-        f"BOLD is saturated in {above.sum()} of {np.isfinite(drive).sum()} regions: it falls where gain x drive is above "
-        f"{peak.min():.1f}, and that reached {np.nanmax(drive):.1f}; a smaller gain of the BOLD model keeps it below",
+        f"BOLD is saturated in {above.sum()} of {np.isfinite(drive).sum()} regions: it falls where gain x drive is "
+        f"above {peak.min():.1f}, and that reached {np.nanmax(drive):.1f}; a smaller gain of the BOLD model helps",
     )
 
 

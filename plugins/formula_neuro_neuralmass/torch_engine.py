@@ -28,7 +28,7 @@ def run(problem: Problem, workers: int = 1, progress: Progress = None) -> Record
     torch.set_num_threads(workers)
     try:
         with torch.no_grad():
-            return _Run(problem).whole(progress)
+            return _Run(problem).whole(workers, progress)
     finally:
         torch.set_num_threads(threads)
 
@@ -49,10 +49,10 @@ class _Run:
         self.failed = np.full(problem.batch, np.nan)
         self.beyond, self.look_ups = self.tensor(np.zeros(problem.batch)), 0
 
-    def whole(self, progress: Progress) -> Record:
+    def whole(self, workers: int, progress: Progress) -> Record:
         """Every step, block by block."""
         problem, record = self.problem, Recorder(self.problem)
-        for block in noise.blocks(problem, noise.active(problem)):
+        for block in noise.blocks(problem, noise.active(problem), workers):
             normals = [None if z is None else self.tensor(z) for z in block.normals]
             for k in range(block.steps):
                 step = block.first + k - problem.start.step
@@ -93,7 +93,8 @@ class _Run:
         """One step; its answer has the new states and values by name."""
         model, dt, normals = self.model, self.problem.dt, list(normals)
         p = self._stimulated(step) if self.stimulus else self.p
-        before = {**self.s, **self.ou, **self.arrivals.now(), "indegree": self.indegree}
+        before = {**self.s, **self.ou, **self.arrivals.now(), "indegree": self.indegree,
+                  "nodes": self.problem.nodes}  # fmt: skip
         drift = model.drift(SimpleNamespace(**before), p)
         new = {name: self.s[name] + dt * value if name in self.s else value for name, value in drift.items()}
         for source, xi in zip(model.noise, normals, strict=True):
