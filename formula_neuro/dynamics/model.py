@@ -77,10 +77,10 @@ class Model:
     """A model of one node; delays, noise, BOLD, batches and devices come with the engine.
 
     drift(s, p) returns a mapping: for a state, its derivative per ms; for any other name, that variable's value at
-    this step. s has, by name, the states, inputs (Tract, Own), noise (OU) and `indegree` (sum_j C_ij), all of
-    the step before; p has the parameters. It is written with formula_neuro.dynamics.mathematics and tables, without
-    `if` on values. finish(s, p), where given, replaces values after the step (s then has the new ones): a state kept
-    above 0, an angle modulo 2 pi, an output of the new states.
+    this step. s has, by name, the states, inputs (Tract, Own), noise (OU), `indegree` (sum_j C_ij) and `nodes`
+    (their number), all of the step before; p has the parameters. It is written with
+    formula_neuro.dynamics.mathematics and tables, without `if` on values. finish(s, p), where given, replaces values
+    after the step (s then has the new ones): a state kept above 0, an angle modulo 2 pi, an output of the new states.
 
     initial: start values in the order in which they are drawn; a transmitted variable that is no state and has none
     starts at what the drift gives at the start without input. bold(s) is the drive of the BOLD model, from the
@@ -101,6 +101,8 @@ class Model:
     external: tuple[str, ...] = ()
     network: tuple[str, ...] = ("K_gl", "signalV")  # parameters that act only with a connectome
     tables: tuple[Table, ...] = ()
+    fixed: tuple[str, ...] = ()  # parameters that the tables were made for: one number each in a run
+    remade: Callable[[Mapping[str, float], str], Model] | None = None  # (values of fixed, kind of tables) -> the model
     dt: float = 0.1
     duration: float = 2000.0
     connected: bool = True  # False: a model of one node only

@@ -5,25 +5,39 @@ from __future__ import annotations
 from formula_neuro.dynamics.model import Model
 from formula_neuro.errors import DataError
 
+from .aln import aln_of
 from .fhn import FHN
+from .hopf import HOPF
+from .kuramoto import KURAMOTO
+from .thalamus import THALAMUS
+from .wc import WC
+from .ww import WW, WW_REDUCED
 
-_SHIPPED = {model.name: model for model in (FHN,)}
+_SHIPPED = {model.name: model for model in (FHN, HOPF, KURAMOTO, THALAMUS, WC, WW, WW_REDUCED)}
+_READ = {"aln": aln_of}  # made when asked for: its table is read from a file
 _OWN: dict[str, Model] = {}  # the one table that a process fills: by register_model
 
 
 def register_model(model: Model) -> Model:
     """Make a model known by its name in this process; registering a name again replaces it. Raises DataError."""
-    if model.name in _SHIPPED:
+    if model.name in _SHIPPED or model.name in _READ:
         raise DataError(f"{model.name!r} is the name of a model that is shipped; give yours another")
     _OWN[model.name] = model
     return model
+
+
+def names() -> list[str]:
+    """The models' names."""
+    return sorted({*_SHIPPED, *_READ, *_OWN})
 
 
 def find(model: str | Model) -> Model:
     """The model of that name. Raises DataError."""
     if isinstance(model, Model):
         return model
+    if model in _READ:
+        return _READ[model]({})
     known = {**_SHIPPED, **_OWN}
     if model not in known:
-        raise DataError(f"no model is named {model!r}; there are {', '.join(sorted(known))} (register_model adds one)")
+        raise DataError(f"no model is named {model!r}; there are {', '.join(names())} (register_model adds one)")
     return known[model]

@@ -6,9 +6,7 @@ from typing import Any
 
 from formula_neuro.dynamics.model import OU, Model, Parameter, Tract, Uniform
 
-COUPLING = Parameter(
-    "diffusive", "", "how tracts act: on the difference, or added", {"diffusive": 1.0, "additive": 0.0}
-)
+from .common import COUPLING, NETWORK, noise
 
 
 def drift(s: Any, p: Any) -> dict[str, Any]:
@@ -36,12 +34,8 @@ FHN = Model(
         "tau": Parameter(20.0, "ms"),
         "x_ext": Parameter(1.0, "", "input to x"),
         "y_ext": Parameter(0.0, "", "input to y"),
-        "tau_ou": Parameter(5.0, "ms", "noise's time constant"),
-        "sigma_ou": Parameter(0.0, "1/ms/sqrt(ms)", "noise's strength"),
-        "x_ou_mean": Parameter(0.0),
-        "y_ou_mean": Parameter(0.0),
-        "K_gl": Parameter(0.6, "", "coupling over tracts"),
-        "signalV": Parameter(20.0, "mm/ms", "speed of signals; 0 or less: no delays"),
+        **noise("x_ou_mean", "y_ou_mean"),
+        **NETWORK,
         "coupling": COUPLING,
     },
     drift=drift,
