@@ -1,10 +1,14 @@
-"""The paper's own search, Algorithm 1: projected steepest descent in all entries of Z and c, from the start of II-B.
+"""The paper's own search, Algorithm 1: projected steepest descent in all entries of Z and c, from the start of II-B;
+and its choice of the number of columns by that search, Algorithms 2 and 3.
 
 For comparison and teaching: it stops where its steps gain little, above the objective that the exact solver finds (on
 the paper's Validation A by 4e-5, after 192 steps).
 """
 
 from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,6 +19,7 @@ from .constraints import Constraints, collinear
 from .family import Family
 from .objective import gradient, objective
 from .solver import Solution
+from .sweep import CUTOFF, Sweep
 
 FIRST_STEP = 1e-3  # alpha_0, the largest that the paper allows
 FACTOR = 2.0  # theta, as in the paper's figures
@@ -42,17 +47,32 @@ def initial_design(signal: Array, l: Array, constraints: Constraints) -> tuple[A
     return Z, c + np.linalg.pinv(C) @ (constraints.d - C @ c)
 
 
-def algorithm_1(family: Family, constraints: Constraints, Z: Array, c: Array) -> Solution:
+def random_design(constraints: Constraints, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Z (n, p) of entries between 0 and 1 and c = (1, 0, ...), moved to the nearest that keep the constraints."""
+    A, C, p = constraints.A, constraints.C, len(constraints.A)
+    Z, c = rng.uniform(size=(n, p)), np.eye(p)[0]
+    return Z + (constraints.B - Z @ A) @ np.linalg.pinv(A), c + np.linalg.pinv(C) @ (constraints.d - C @ c)
+
+
+def algorithm_1(
+    family: Family,
+    constraints: Constraints,
+    Z: Array,
+    c: Array,
+    least_fall: float = LEAST_FALL,
+    most_steps: int = MOST_STEPS,
+) -> Solution:
     """Steepest descent: a step that lowers G is taken and the next is doubled, else it is halved.
 
-    The start Z (n, p) and c, (p,) or (s, p), is feasible. Ends when G falls by less than 1e-10, when the step is
-    shorter than 1e-15, or after 10,000 steps.
+    The start Z (n, p) and c, (p,) or (s, p), is feasible. Ends when G falls by less than `least_fall`, when the step
+    is shorter than 1e-15, or after `most_steps`.
     """
     p = c.shape[-1]
     within_Z = np.eye(p) - constraints.A @ np.linalg.pinv(constraints.A)
     within_c = np.eye(p) - np.linalg.pinv(constraints.C) @ constraints.C
-    value, alpha, steps = objective(Z, c, family), FIRST_STEP, 0
-    while steps < MOST_STEPS:
+    value, alpha = objective(Z, c, family), FIRST_STEP
+    trace, steps = [value], []
+    while len(steps) < most_steps:
         dZ, dc = gradient(Z, c, family)
         S, T = dZ @ within_Z, dc @ within_c
         trial = objective(Z - alpha * S, c - alpha * T, family)
@@ -61,8 +81,41 @@ def algorithm_1(family: Family, constraints: Constraints, Z: Array, c: Array) ->
             trial = objective(Z - alpha * S, c - alpha * T, family)
         if not trial < value:
             break
-        fall, steps = value - trial, steps + 1
+        fall = value - trial
+        steps.append(alpha)
+        trace.append(trial)
         Z, c, value, alpha = Z - alpha * S, c - alpha * T, trial, alpha * FACTOR
-        if fall < LEAST_FALL:
+        if fall < least_fall:
             break
-    return Solution(Z, c, value, steps)
+    return Solution(Z, c, value, len(steps), np.array(trace), np.array(steps))
+
+
+def algorithm_2(
+    family: Family,
+    constraints_of: Callable[[int], Constraints],
+    columns: Sequence[int],
+    start: Callable[[Constraints], tuple[Array, Array]],
+) -> Sweep:
+    """Algorithm 1 for each number of columns; the answer's by_reduction() is the paper's p_opt."""
+    found = []
+    for p in columns:
+        constraints = constraints_of(p)
+        found.append(algorithm_1(family, constraints, *start(constraints)))
+    return Sweep(len(family.v), np.array(columns), tuple(found))
+
+
+def algorithm_3(
+    family: Family,
+    constraints_of: Callable[[int], Constraints],
+    columns: Sequence[int],
+    runs: int,
+    rng: np.random.Generator,
+    cutoff: float = CUTOFF,
+) -> tuple[int, Array]:
+    """The median of p_opt over Algorithm 2 from so many random starts, the lower one of two, and p_opt of each."""
+    n = len(family.v)
+    found = [
+        algorithm_2(family, constraints_of, columns, lambda own: random_design(own, n, rng)).by_reduction(cutoff)
+        for _ in range(runs)
+    ]
+    return statistics.median_low(found), np.array(found)

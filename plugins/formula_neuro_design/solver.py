@@ -7,6 +7,7 @@ contrasts have an estimator each, and share the column space.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +29,17 @@ AGREE = 1e-8  # between reduced and literal objective, as a share of that of a =
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Z (n, p), c (p,) or (s, p), the literal objective there, and how many steps the search took."""
+    """Z (n, p), c (p,) or (s, p), the literal objective there, and how many steps the search took.
+
+    `trace` is the objective at the start and after each step; `steps` are Algorithm 1's alpha, empty otherwise.
+    """
 
     Z: Array
     c: Array
     objective: float
     iterations: int
+    trace: Array
+    steps: Array
 
 
 def solve(
@@ -64,13 +70,14 @@ def solve(
             f"the designs and fixed columns span {most} directions; ask for at most {most} columns, not {p}"
         )
     search = _search(problem, constraints, p)
-    a, iterations = _least(search, starts, seed, near)
+    a, trace = _least(search, starts, seed, near)
     Z, c = design_and_contrast(problem, constraints, a, search.space(a))
     value = objective(Z, c, family)
     told = search.value_at(a)
     if not abs(value - told) <= AGREE * problem.const:
         raise FitError(f"the design found has the objective {value:.12g}, the search said {told:.12g}: too collinear")
-    return Solution(Z, c if family.l.ndim == 2 else c[0], value, iterations)
+    c = c if family.l.ndim == 2 else c[0]
+    return Solution(Z, c, value, len(trace) - 1, np.array(trace) * problem.const, np.zeros(0))
 
 
 def _check(family: Family, constraints: Constraints) -> None:
@@ -110,10 +117,14 @@ class _Search:
         rows = zip(self.L, (a - self.origin) @ self.N, strict=True)
         return np.concatenate([L.T @ x for L, x in rows])
 
+    def apart(self, a: Array) -> bool:
+        """Whether the parts of the estimators off the fixed columns are linearly independent."""
+        size = np.linalg.svd(a[:, self.problem.q :], compute_uv=False)
+        return bool(size[-1] > 1e-13 * np.abs(a).max())
+
     def space(self, a: Array) -> Subspace:
         Y = a[:, self.problem.q :].T
-        apart = np.linalg.svd(Y, compute_uv=False)
-        if not apart[-1] > 1e-13 * np.abs(a).max():
+        if not self.apart(a):
             raise FitError(
                 "the search met estimators that are within the fixed columns, or the same but for those, where no free "
                 "column is defined"
@@ -165,26 +176,39 @@ def _feasible(problem: Reduced, constraints: Constraints) -> tuple[Array, Array]
     return np.broadcast_to(wanted @ np.linalg.pinv(rows).T, (s, r)), null_space(rows)
 
 
-def _least(search: _Search, starts: int, seed: int, near: Array | None) -> tuple[Array, int]:
+def _least(search: _Search, starts: int, seed: int, near: Array | None) -> tuple[Array, list[float]]:
+    """The best estimators of all searches, and the objective along that search."""
     rng = np.random.default_rng(seed)
     best: Any = None
+    trace: list[float] = []
     # ftol 0: G is flat about its least value, where the slope is small only a few steps after the last fall seen
     options: Any = {"maxcor": 20, "gtol": 1e-10, "ftol": 0.0, "maxiter": 1000, "maxfun": 5000}
     ridge = search.start.ravel()
     points = [ridge]
     if near is not None:
-        points.append(search.parameters(np.atleast_2d(near) @ search.problem.Q))
-        points = [min(points, key=lambda z: search.value_and_slope(z)[0])]
+        z = search.parameters(np.atleast_2d(near) @ search.problem.Q)
+        if search.apart(search.estimators(z)):
+            points = [min(ridge, z, key=lambda x: search.value_and_slope(x)[0])]
     for _ in range(starts - 1):
         scatter = rng.standard_normal(len(ridge)) * np.abs(ridge).mean()
         points.append(ridge * rng.uniform(0.3, 3) + scatter)
     for z in points:
-        found = optimize.minimize(search.value_and_slope, z, jac=True, method="L-BFGS-B", options=options)
+        own = [search.value_and_slope(z)[0]]
+        found = optimize.minimize(
+            search.value_and_slope, z, jac=True, method="L-BFGS-B", callback=_recorder(own), options=options
+        )
         if best is None or found.fun < best.fun:
-            best = found
+            best, trace = found, own
     if not np.isfinite(best.fun) or best.status == 1:
         raise FitError("the search found no end in 1000 steps; phi nearer to .5, or fewer columns, may help")
-    return search.estimators(best.x), int(best.nit)
+    return search.estimators(best.x), trace
+
+
+def _recorder(trace: list[float]) -> Callable[[Any], None]:
+    def record(intermediate_result: Any) -> None:  # scipy tells by the name that the value is wanted
+        trace.append(float(intermediate_result.fun))
+
+    return record
 
 
 # ---- no free column --------------------------------------------------------------------------------
@@ -204,4 +228,5 @@ def _nothing_free(family: Family, constraints: Constraints) -> Solution:
             down = N.T @ (seen @ (push[i] * family.truth[i]) - hessian @ c[i])
             c[i] += N @ np.linalg.solve(N.T @ hessian @ N, down)
     c = c if family.l.ndim == 2 else c[0]
-    return Solution(Z, c, objective(Z, c, family), 0)
+    value = objective(Z, c, family)
+    return Solution(Z, c, value, 0, np.array([value]), np.zeros(0))
