@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +14,15 @@ import pandas as pd
 from formula_neuro.family import Array
 from formula_neuro.result import Summary
 
+from .comparison import Comparison
+from .constraints import Constraints
 from .family import Family
 from .fsl import write_fsl
+from .noise import Noise
+from .pareto import FACTORS, pareto_path
 from .power import Standing, chosen, power_table, roc_table, standing, threshold_of
 from .simulation import Simulation, simulated
+from .usual import compared_with_usual
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +33,10 @@ class OptimalDesign:
     it is; `contrast` (p,) goes with it. `bias`, `variance_change` and `variance_bias` (m,) are shares, one a design:
     of the estimate from the true contrast (the estimate itself, in units of the noise, where the truth is 0), of its
     variance from that of the true design's own fit, and of the noise's variance that misfit adds. `family` are the true
-    designs that it was made for, `g` (m,) their Gauss-Markov variances; both in units of the noise.
+    designs that it was made for, `g` (m,) their Gauss-Markov variances; both in units of the noise. `constraints` are
+    what was kept, `first` (n, k) the undelayed columns, `noise` the covariance where the noise is not white; family and
+    constraints are those of the scans, not whitened. `trace` is the objective at the start of the search and after each
+    step, `steps` the lengths of Algorithm 1's.
     """
 
     formula: str
@@ -42,6 +52,11 @@ class OptimalDesign:
     table: pd.DataFrame
     family: Family
     g: Array
+    constraints: Constraints
+    first: pd.DataFrame
+    noise: Noise | None = None
+    trace: Array = field(default_factory=lambda: np.zeros(0))
+    steps: Array = field(default_factory=lambda: np.zeros(0))
 
     def to_frame(self) -> pd.DataFrame:
         """A row a design: block, shift, phi, contrast (the true one, in units of the noise) and the three measures."""
@@ -61,7 +76,7 @@ class OptimalDesign:
         scale: amplitudes as multiples of those in snr. expected_t is the mean of T; best_power is the power if the
         true design were known, with the same degrees of freedom. Exact: T is a doubly non-central t. Raises DataError.
         """
-        found = standing(self._Z, self.contrast, self.family, scale)
+        found = standing(self.white_design, self.contrast, self.white_family, scale)
         at = threshold_of(alpha, threshold, found.nu, two_sided)
         told = power_table(found, scale * self.family.l / np.sqrt(self.g), at, two_sided)
         return self.table.assign(threshold=at, **told)
@@ -76,7 +91,7 @@ class OptimalDesign:
         """
         with_effect = chosen(self.family, active, "active", null=False)
         without = chosen(self.family, null, "null", null=True)
-        found = standing(self._Z, self.contrast, self.family, scale)
+        found = standing(self.white_design, self.contrast, self.white_family, scale)
         w = self.family.w
         noise, one = Standing(np.zeros(1), np.zeros(1), found.nu, np.ones(1)), np.ones(1)
         errors, share = (found.of(without), w[without]) if len(without) else (noise, one)
@@ -88,11 +103,52 @@ class OptimalDesign:
         scale: as in power(). Raises DataError.
         """
         rng = np.random.default_rng(seed)
-        return simulated(self._Z, self.contrast, self.family, n, rng, self.table, scale)
+        return simulated(self.white_design, self.contrast, self.white_family, n, rng, self.table, scale)
+
+    def compare(self, truth: OptimalDesign | None = None, alpha: float | None = None) -> Comparison:
+        """This design beside the usual analyses of the same data: bias, spread, error and power over true designs.
+
+        truth: another answer, made with another prior for the same scans, whose designs are then the truth; by default
+        this one's own. alpha: of one-sided tests, .001 unless given. Rivals are rescaled to be unbiased on average.
+        Raises DataError.
+        """
+        return compared_with_usual(self, self if truth is None else truth, alpha)
+
+    def pareto(self, factors: Sequence[float] = FACTORS) -> pd.DataFrame:
+        """A row a factor: what bias and variance the best design has when the odds of phi are so many times this one's.
+
+        The same fixed columns and contrast. factor, phi (the mean over designs), objective, rms_bias and max_bias,
+        variance_change (the mean) and variance_bias (the largest). Raises DataError.
+        """
+        return pareto_path(self.white_family, self.white_constraints, self.g, factors)
 
     @property
-    def _Z(self) -> Array:
-        return self.design.to_numpy(dtype=float)
+    def white_design(self) -> Array:
+        """Z (n, p) where the noise is white: the design itself unless `noise` says otherwise."""
+        Z = self.design.to_numpy(dtype=float)
+        return Z if self.noise is None else self.noise.whiten(Z)
+
+    @property
+    def white_family(self) -> Family:
+        return self.family if self.noise is None else self.noise.family(self.family)
+
+    @property
+    def white_constraints(self) -> Constraints:
+        return self.constraints if self.noise is None else self.noise.constraints(self.constraints)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of the answer as numbers, texts and lists, which json.dumps takes."""
+        return {
+            "formula": self.formula,
+            "contrast_of": self.name,
+            "columns": [str(name) for name in self.design.columns],
+            "design": self.design.to_numpy(dtype=float).tolist(),
+            "contrast": np.asarray(self.contrast, dtype=float).tolist(),
+            "objective": float(self.objective),
+            "iterations": int(self.iterations),
+            "messages": list(self.messages),
+            "designs": json.loads(self.to_frame().to_json(orient="records", double_precision=15)),
+        }
 
     def to_fsl(self, stem: str | Path) -> tuple[Path, Path]:
         """Write stem.mat and stem.con as FSL reads them, and answer their paths.

@@ -95,6 +95,8 @@ def optimize_design(
         table=family.table.assign(contrast=family.family.l),
         family=family.family,
         g=family.g,
+        constraints=constraints,
+        first=pd.DataFrame(designs.first, columns=list(designs.names)),
     )
 
 

@@ -1,0 +1,147 @@
+"""An optimal design beside the usual analyses: scores against closed forms and simulation, and the path over phi."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import formula_neuro as fn
+from formula_neuro.errors import DataError
+from formula_neuro_design.comparison import Rival, compared
+from formula_neuro_design.family import Family
+from formula_neuro_design.rivals import of_components, of_regressor, of_responses
+
+SCANS = np.arange(90)
+FRAME = {"x": np.clip((SCANS - 10) / 8, 0, 1) * (SCANS < 50), "t": SCANS / 90}
+
+
+@functools.cache
+def optimal(last: int = 12, phi: float = 0.1) -> Any:
+    return fn.optimize_design(
+        f"~ center(shift(x, 0, {last})) + center(t)", FRAME, contrast="x", columns=4, fix="t", phi=phi
+    )
+
+
+def one_column(m: int = 5) -> tuple[Family, np.ndarray]:
+    v = np.random.default_rng(1).standard_normal((30, 1)) + 0.3 * np.random.default_rng(2).standard_normal((30, m))
+    return Family(2 * v, np.full(m, 2.0), np.full(m, 0.5), np.ones(m)), 1 / (v**2).sum(axis=0)
+
+
+# ---- scores --------------------------------------------------------------------------------------
+def test_a_rescaled_analysis_of_the_truth_itself_is_gauss_markovs():
+    family, g = one_column(1)
+    x = family.v / 7  # another unit
+    row = compared([Rival("truth", x, np.ones(1), 1)], family, g).iloc[0]
+    assert row["rms_bias"] == pytest.approx(0, abs=1e-12) and row["sd_ratio"] == pytest.approx(1, rel=1e-12)
+    assert row["rmse"] == pytest.approx(np.sqrt(g[0]), rel=1e-12)
+    best = stats.nct.sf(stats.t.isf(0.001, 29), 29, 2 / np.sqrt(g[0]))
+    assert row["mean_power"] == pytest.approx(best, abs=1e-10)  # scipy's tail is good to about 1e-11
+
+
+def test_rescaled_analyses_are_unbiased_on_average():
+    family, g = one_column()
+    x = family.v[:, 0]
+    row = compared([Rival("first", x[:, None], np.ones(1), 1)], family, g).iloc[0]
+    bias = row["factor"] * (x @ family.v) / (x @ x) / 2 - 1
+    assert bias.mean() == pytest.approx(0, abs=1e-12)
+    assert row["rms_bias"] == pytest.approx(np.sqrt((bias**2).mean()), rel=1e-12)
+
+
+def test_an_analysis_of_the_wrong_sign_is_refused():
+    family, g = one_column()
+    with pytest.raises(DataError, match="backwards has no estimate of the contrast's sign"):
+        compared([Rival("backwards", family.v[:, :1], -np.ones(1), 1)], family, g)
+
+
+def test_the_boosts_error_is_that_of_simulated_fits():
+    family, g = one_column()
+    rng = np.random.default_rng(3)
+    Z = np.column_stack([family.v[:, 0], rng.standard_normal(30), np.ones(30)])
+    row = compared([Rival("boost", Z, np.zeros(3), 2, boost=True)], family, g).iloc[0]
+    y = family.v[:, :, None] + rng.standard_normal((30, 5, 2000))
+    beta = np.linalg.lstsq(Z, y.reshape(30, -1), rcond=None)[0].reshape(3, 5, 2000)
+    size = (Z**2).sum(axis=0)
+    drawn = row["factor"] * np.sign(beta[0]) * np.sqrt(beta[0] ** 2 + beta[1] ** 2 * size[1] / size[0])
+    assert np.sqrt(((drawn - 2) ** 2).mean()) == pytest.approx(
+        row["rmse"], rel=0.1
+    )  # 400 draws a design: 2 %, and more
+    assert np.isnan(row["mean_power"]) and np.isnan(row["sd_ratio"])
+
+
+# ---- the usual analyses --------------------------------------------------------------------------
+def test_the_derivative_fits_a_small_delay_and_is_orthogonal_to_its_regressor():
+    x = np.exp(-(((SCANS - 40) / 8.0) ** 2))
+    with_slope = of_regressor(x, np.ones((90, 1)))[1]
+    assert with_slope.name == "regressor + derivative" and with_slope.c.tolist() == [1, 0, 0]
+    assert with_slope.Z[:, 0] @ with_slope.Z[:, 1] == pytest.approx(0, abs=1e-10)
+    later = np.exp(-(((SCANS - 40.3) / 8.0) ** 2))
+    fitted, rest = np.linalg.lstsq(with_slope.Z, later, rcond=None)[:2]
+    assert fitted[0] == pytest.approx(1, abs=0.01) and rest[0] < 1e-3 * (later**2).sum()
+
+
+def test_principal_components_are_orthogonal_and_lean_to_the_responses():
+    signals = np.random.default_rng(4).uniform(0, 1, (90, 6))
+    found = of_components(signals, np.ones((90, 1)), 2)
+    np.testing.assert_allclose(found.Z.T @ found.Z, np.diag([1, 1, 90]), atol=1e-12)
+    assert (found.Z[:, 0] @ signals).sum() > 0
+
+
+def test_the_responses_of_other_packages_are_nilearns():
+    first_level = pytest.importorskip("nilearn.glm.first_level")
+    events = (np.array([10.0, 50, 120]), np.ones(3), np.ones(3))
+    found = {one.name: one for one in of_responses(events, 2.0, 90, np.ones((90, 1)))}
+    whole = found["spm response + derivative + dispersion"]
+    beside, _ = first_level.compute_regressor(np.vstack(events), "spm + derivative", 2.0 * SCANS)
+    np.testing.assert_allclose(whole.Z[:, :2], beside, atol=1e-12)
+    fir = found["FIR 10 lags, mean of 4 to 8 s"]
+    assert fir.c.tolist() == [0, 0, *[1 / 3] * 3, *[0] * 6] and fir.Z.shape == (90, 11)
+
+
+# ---- an answer beside them -----------------------------------------------------------------------
+def test_the_optimal_design_has_less_error_than_what_misses_late_responses():
+    found = optimal().compare()
+    table = found.to_frame().set_index("analysis")
+    assert list(table.index)[:3] == ["regressor", "regressor + derivative", "derivative boost"]
+    assert table["rmse"].idxmin() == "optimal" and table["min_power"].idxmax() == "optimal"
+    assert any("truth=" in note for note in found.notes) and "optimal" in repr(found)
+
+
+def test_another_truth_scores_the_same_design_on_other_designs():
+    d, wider = optimal(), optimal(25)
+    own, other = (one.to_frame().set_index("analysis").loc["optimal"] for one in (d.compare(), d.compare(wider)))
+    assert other["max_bias"] > own["max_bias"]
+    assert not any("truth=" in note for note in d.compare(wider).notes)
+
+
+def test_a_truth_of_other_scans_is_refused():
+    short = fn.optimize_design("~ shift(x, 0, 3)", {"x": FRAME["x"][:60]}, contrast="x", columns=2)
+    with pytest.raises(DataError, match="the truth has 60 scans and this design 90"):
+        optimal().compare(short)
+
+
+def test_less_bias_costs_variance_along_the_path():
+    path = optimal().pareto([1, 0.1, 0.01, 10])
+    assert path["factor"].tolist() == [0.01, 0.1, 1, 10]
+    assert path["rms_bias"].is_monotonic_increasing and path["variance_change"].is_monotonic_decreasing
+    own = path[path["factor"] == 1].iloc[0]
+    assert own["objective"] == pytest.approx(optimal().objective, rel=1e-9)
+    assert own["max_bias"] == pytest.approx(np.abs(optimal().bias).max(), rel=1e-5)
+
+
+@pytest.mark.parametrize("factors", [[], [0.0], [1.0, np.nan]])
+def test_a_path_of_no_sense_is_refused(factors: list[float]):
+    with pytest.raises(DataError, match=r"factors is .*; numbers above 0"):
+        optimal().pareto(factors)
+
+
+def test_an_answer_goes_through_json():
+    d = optimal()
+    back = json.loads(json.dumps(d.to_dict()))
+    np.testing.assert_array_equal(np.array(back["design"]), d.design.to_numpy())
+    assert back["columns"] == list(d.design.columns) and back["objective"] == d.objective
+    assert [row["bias"] for row in back["designs"]] == pytest.approx(d.bias.tolist(), abs=1e-14)
