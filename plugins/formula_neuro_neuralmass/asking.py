@@ -59,6 +59,7 @@ class Asked:
     bold: Balloon | None = None
     noise: Literal["stream", "neurolib"] = "stream"
     exact: bool = False
+    tables: str = "compatible"
     device: str = "cpu"
     dtype: Literal["float64", "float32"] = "float64"
     messages: tuple[str, ...] = ()
@@ -79,9 +80,10 @@ def ask(
     stimulus: Mapping[str, Stimulus] | None,
     bold: bool | Balloon | Mapping[str, Any],
     seed: int | None,
-    noise: str,
-    device: str,
-    dtype: str,
+    noise: str = "stream",
+    tables: str = "compatible",
+    device: str = "cpu",
+    dtype: str = "float64",
 ) -> Asked:
     """Check what a user asks for; a seed is drawn where none is given. Raises DataError."""
     nodes = _nodes(model, connectome)
@@ -110,6 +112,7 @@ def ask(
         stimulus=checked_stimuli(model, stimulus or {}),
         bold=_balloon(model, bold, dt, duration, nodes),
         noise=noise,  # type: ignore[arg-type]
+        tables=_tables(model, tables),
         device=device,
         dtype=dtype,  # type: ignore[arg-type]
         messages=(*(connectome.messages if connectome else ()), *told, *ignored),
@@ -123,6 +126,13 @@ def seeded(seed: int | None) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise DataError(f"seed={seed!r}; a whole number from 0 to {2**32 - 1} is expected, or None to draw one")
     return int(seed)
+
+
+def _tables(model: Model, tables: str) -> str:
+    _one_of(tables, ("compatible", "accurate"), "tables")
+    if tables != "compatible" and model.remade is None:
+        raise DataError(f"tables={tables!r} is of models with tables, such as aln; {model.name} has none")
+    return tables
 
 
 def _nodes(model: Model, connectome: Connectome | None) -> tuple[str, ...]:

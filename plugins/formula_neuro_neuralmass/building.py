@@ -68,7 +68,11 @@ def build(
 def set_values(asked: Asked, one: Set) -> dict[str, Value]:
     """All of the model's parameters in a set, checked: a float or (N,) each. Raises DataError."""
     defaults = {name: parameter.value for name, parameter in asked.model.parameters.items()}
-    return {**defaults, **asked.params, **checked(asked.model, one, asked.nodes)}
+    values = {**defaults, **asked.params}
+    for name in asked.model.fixed:
+        if name in one and one[name] != values[name]:
+            raise DataError(f"{name} fixes the tables of {asked.model.name}: give it in params, the same for all sets")
+    return {**values, **checked(asked.model, one, asked.nodes)}
 
 
 def delays_key(model: Model, values: Mapping[str, Value]) -> tuple[float, ...]:
@@ -80,7 +84,7 @@ def delays_key(model: Model, values: Mapping[str, Value]) -> tuple[float, ...]:
 
 def _of_all_nodes(name: str, value: Value) -> float:
     if isinstance(value, np.ndarray):
-        raise DataError(f"the parameter {name} gives delays and is one number for all nodes; got {value.shape}")
+        raise DataError(f"the parameter {name} is one number for all nodes, as delays follow from it")
     return float(value)
 
 

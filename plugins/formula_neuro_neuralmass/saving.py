@@ -21,7 +21,7 @@ from .problem import Balloon, Start
 from .simulation import Simulation
 
 FORMAT = 1
-WORDS = ("dt", "steps", "every", "sampling", "skip", "keep", "seed", "noise", "exact", "device", "dtype")
+WORDS = ("dt", "steps", "every", "sampling", "skip", "keep", "seed", "noise", "exact", "tables", "device", "dtype")
 ASIDE = "the run had a stimulus, which files do not hold: to continue it, give stimulus="
 
 
@@ -115,16 +115,16 @@ def load_simulation(path: str | Path) -> Simulation:
 
 
 def _asked(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Asked:
-    words = dict(about["asked"])
+    words, given = dict(about["asked"]), _values("given", arrays)
     words["keep"] = tuple(words["keep"])
     network = _kind("connectome", arrays)
     connectome = Connectome(network.pop("weights"), names=about["nodes"], **network) if about["connectome"] else None
     balloon = _values("balloon", arrays)
     return Asked(
-        model=find(about["model"]),
+        model=find(about["model"], given, words["tables"]),
         connectome=connectome,
         nodes=tuple(about["nodes"]),
-        params=_values("given", arrays),
+        params=given,
         bold=Balloon(**balloon, start=about["bold_start"]) if balloon else None,  # type: ignore[arg-type]
         **words,
     )

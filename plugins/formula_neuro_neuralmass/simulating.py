@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from formula_neuro.dynamics.connectome import Connectome
     from formula_neuro.stimuli import Stimulus
 
-SATURATED = 10.0  # times the inflow of blood at rest, beyond which BOLD hardly follows its drive
-
 
 def simulate(
     model: str | Model,
@@ -75,7 +73,7 @@ def simulate(
     (20.0, (200, 1), 'ok')
     """
     asked = ask(
-        find(model),
+        find(model, params, tables),
         connectome,
         Timing(duration, dt, every, sampling, skip, None if outputs is None else tuple(outputs)),
         params=params or {},
@@ -84,6 +82,7 @@ def simulate(
         bold=bold,
         seed=seed,
         noise=noise,
+        tables=tables,
         device=device,
         dtype=dtype,
     )
@@ -167,10 +166,4 @@ def _found(record: Record, b: int) -> list[str]:
         found.append(f"values became infinite at {record.failed[b]:g} ms; later ones are NaN (a smaller dt may help)")
     if record.clamped[b] > 0:
         found.append(f"{record.clamped[b]:.2%} of the look-ups in the model's tables were beyond an edge")
-    if record.end.bold is not None and np.nanmedian(record.end.bold[1, :, b]) > SATURATED:
-        inflow = np.nanmedian(record.end.bold[1, :, b])
-        found.append(
-            f"BOLD is saturated (blood flows in at {inflow:.0f} times its rate at rest); a smaller drive, as by "
-            "bold={'gain': 0.05}, is followed better"
-        )
     return found
