@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
 from formula_neuro.dynamics.model import Model
 from formula_neuro.errors import DataError
 
@@ -31,13 +36,26 @@ def names() -> list[str]:
     return sorted({*_SHIPPED, *_READ, *_OWN})
 
 
-def find(model: str | Model) -> Model:
-    """The model of that name. Raises DataError."""
-    if isinstance(model, Model):
-        return model
-    if model in _READ:
-        return _READ[model]({})
+def find(model: str | Model, params: Mapping[str, Any] | None = None, tables: str = "compatible") -> Model:
+    """The model of that name; where it reads tables, with those of the neuron that params describe. Raises DataError."""
+    found = model if isinstance(model, Model) else _named(model)
+    if found.remade is None:
+        return found
+    neuron = {name: _one_number(found, name, params[name]) for name in found.fixed if name in (params or {})}
+    return found.remade(neuron, tables)
+
+
+def _named(name: str) -> Model:
+    if name in _READ:
+        return _READ[name]({})
     known = {**_SHIPPED, **_OWN}
-    if model not in known:
-        raise DataError(f"no model is named {model!r}; there are {', '.join(names())} (register_model adds one)")
-    return known[model]
+    if name not in known:
+        raise DataError(f"no model is named {name!r}; there are {', '.join(names())} (register_model adds one)")
+    return known[name]
+
+
+def _one_number(model: Model, name: str, value: Any) -> float:
+    """A parameter of which tables are made."""
+    if isinstance(value, str) or np.ndim(value) != 0:
+        raise DataError(f"{name} fixes the tables of {model.name} and is one number for all nodes; got {value!r}")
+    return float(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -138,7 +139,7 @@ def aln_of(neuron: Mapping[str, float], tables: str = "compatible") -> Model:
 
 @lru_cache(maxsize=8)
 def _made(neuron: Neuron, tables: str) -> Model:
-    return aln_with(population(neuron, tables))
+    return replace(aln_with(population(neuron, tables)), remade=aln_of)
 
 
 def aln_with(table: Table) -> Model:
@@ -178,6 +179,5 @@ def aln_with(table: Table) -> Model:
         network=("signalV",),
         tables=(table,),
         fixed=tuple(NEURON),
-        remade=aln_of,
         source="Augustin et al. 2017; Cakan & Obermayer 2020; neurolib's aln",
     )
