@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .foci.inference.homogeneity import homogeneity
     from .foci.reading import read_foci
     from .foci.simulate import simulate_foci
+    from .hrf import DoubleGamma, HalfCosine, Shapes
     from .images.reading import read_images
     from .inference.bootstrap.bootstrap_test import bootstrap_test
     from .inference.bootstrap.distributions import Bootstrap
@@ -87,6 +88,9 @@ _PUBLIC = {
     "Laplace": "estimator",
     "AGQ": "estimator",
     "GEE": "estimator",
+    "DoubleGamma": "hrf",
+    "HalfCosine": "hrf",
+    "Shapes": "hrf",
     "AR1": "residual_structure",
     "VarIdent": "residual_structure",
     "from_nlme": "syntax.nlme",
@@ -114,7 +118,9 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "Bootstrap",
     "Connectome",
     "AR1",
+    "DoubleGamma",
     "GEE",
+    "HalfCosine",
     "ML",
     "REML",
     "Jeffreys",
@@ -130,6 +136,7 @@ __all__ = [  # a plain list, so that type checkers and editors see it
     "White",
     "VarIdent",
     "Normal",
+    "Shapes",
     "Spatial",
     "Splines",
     "all_fit",

@@ -11,7 +11,7 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, FormulaError
-from formula_neuro_design.blocks import blocks
+from formula_neuro_design.blocks import Asked, blocks
 from formula_neuro_design.candidates import candidates
 from formula_neuro_design.constraints import first_columns
 from formula_neuro_design.objective import objective
@@ -91,7 +91,7 @@ def test_a_shift_moves_the_raw_column_later_and_is_centred_afterwards():
     rows = np.array([[2, 4, 8, 0], [1, 2, 4, 8], [0, 1, 2, 4], [0, 0, 1, 2]], dtype=float)
     np.testing.assert_allclose(found.X[:, :, 0], rows - rows.mean(axis=1, keepdims=True), atol=1e-15)
     np.testing.assert_array_equal(found.X[:, :, 1], [[0, 1, 2, 3]] * 4)
-    assert found.shifts == (-1, 0, 1, 2) and found.names == ("x", "t")
+    assert found.table["shift"].tolist() == [-1, 0, 1, 2] and found.names == ("x", "t")
     np.testing.assert_array_equal(found.first, found.X[1])
 
 
@@ -124,7 +124,7 @@ def test_the_objective_told_is_that_of_the_design_and_contrast_told():
     for free in (False, True):
         d = small(free_contrast=free)
         designs = candidates("~ center(shift(x, 0, 7)) + center(t)", pd.DataFrame(SMALL))
-        family = blocks(designs, "x", 1.0, 0.5, None).family
+        family = blocks([designs], np.eye(2)[:1], Asked()).family
         assert objective(d.design.to_numpy(), d.contrast, family) == pytest.approx(d.objective, rel=1e-9)
 
 
@@ -148,7 +148,7 @@ def test_algorithm_1_keeps_the_constraints_and_ends_above_the_exact_solver(free:
 
 def test_algorithm_1_starts_from_section_2_b():
     designs = candidates("~ center(shift(x, 0, 7)) + center(t)", pd.DataFrame(SMALL))
-    own = blocks(designs, "x", 1.0, 0.5, None)
+    own = blocks([designs], np.eye(2)[:1], Asked())
     nothing = first_columns(np.zeros((60, 0)), 3, np.eye(3)[0])
     Z, c = initial_design(own.signal, own.family.l, nothing)
     shifted = designs.X[:, :, 0]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 
 from formula_neuro.family import Array
 
@@ -10,33 +13,69 @@ from .blocks import Blocks
 from .candidates import Candidates
 
 MUCH = 0.1  # bias, as a share of the contrast
+COLLINEAR = 20.0  # times the variance of a column that stands alone: .95 of it is held by the others
 
 
 def advice(
-    designs: Candidates, blocks: Blocks, contrast: str, fixed: list[str], free_contrast: bool, method: str, bias: Array
+    designs: Candidates, blocks: Blocks, W: Array, fixed: Sequence[str], free_contrast: bool, bias: Array
 ) -> tuple[str, ...]:
-    """Sentences on nuisances read as signal, on tests, on bias and on the search."""
+    """Sentences on nuisances read as signal, on tests, on bias and on columns that are nearly collinear."""
     told = []
     # with the contrast given as 0 at a fixed column, that column's amplitude cannot be read as signal
-    read = [n for n in _one_sided(designs, blocks, contrast) if free_contrast or n not in fixed]
+    others = [name for name, own in zip(designs.names, W.any(axis=0), strict=True) if not own]
+    open_ = [name for name in others if free_contrast or name not in fixed]
+    read = [name for name in open_ if name in _one_sided(designs, blocks)]
     if read:
         told.append(
             f"{', '.join(read)} has one sign in all designs and nothing keeps it out of the contrast, so the optimum "
-            "reads it as signal; give snr as a list with both signs and a null design"
+            "reads it as signal; give snr as a list with both signs and a null design, or name it in nuisance="
         )
-    if not fixed:
+    truth = np.atleast_2d(blocks.family.by_design(blocks.family.l**2)) > 0
+    if (
+        truth.any(axis=0).all()
+        and not read
+        and (free_contrast or open_ or not (fixed or len(designs.nuisance.columns)))
+    ):
+        told.append(
+            "no design is without the contrast, so what the estimate is under no effect was not asked for; a null "
+            "design is an entry of snr with the amplitude 0"
+        )
+    if not fixed and not len(designs.nuisance.columns):
         told.append("all columns are free, so under no effect t is not Student's; test by permutation")
-    worst = float(np.abs(bias[blocks.family.l != 0]).max())
+    told += _collinear(designs, blocks, W)
+    worst = float(np.abs(np.atleast_2d(bias)[truth]).max())
     if worst > MUCH:
-        told.append(f"the bias reaches {worst:.1%} of the contrast; a smaller phi usually lowers it")
-    if method == "paper":
-        told.append('Algorithm 1 stops where its steps gain little; compare the objective of method="exact"')
+        told.append(f"the bias reaches {worst:.1%} of the contrast; a smaller phi usually lowers it, or max_bias=")
     return tuple(told)
 
 
-def _one_sided(designs: Candidates, blocks: Blocks, contrast: str) -> list[str]:
-    """The other variables whose amplitude is never of both signs, and not always 0."""
+def of_columns(rule: str, table: pd.DataFrame, p: int) -> tuple[str, ...]:
+    """What is told of a number of columns that was searched."""
+    first, last = int(table["columns"].min()), int(table["columns"].max())
+    told = [f"{p} columns, nuisance counted, were chosen of {first} to {last} (columns={rule!r})"]
+    if p == last and last > first:
+        told.append(f"{p} columns are the most that were tried; more may do better")
+    return tuple(told)
+
+
+def _one_sided(designs: Candidates, blocks: Blocks) -> list[str]:
+    """The variables whose amplitude is never of both signs, and not always 0."""
     low, high = blocks.b.min(axis=0), blocks.b.max(axis=0)
     odd = (low != high) | (low != 0)
     odd &= ~((low < 0) & (high > 0))
-    return [name for name, one in zip(designs.names, odd, strict=True) if one and name != contrast]
+    return [name for name, one in zip(designs.names, odd, strict=True) if one]
+
+
+def _collinear(designs: Candidates, blocks: Blocks, W: Array) -> list[str]:
+    """The design whose own fit has the largest variance, as a multiple of that of a column that stands alone."""
+    if (W != 0).sum() != 1:
+        return []
+    spread = ((blocks.signal - blocks.signal.mean(axis=0)) ** 2).sum(axis=0)
+    times = blocks.g * spread
+    worst = int(times.argmax())
+    if times[worst] < COLLINEAR:
+        return []
+    return [
+        f"in design {worst + 1} the contrast's column is nearly collinear with the others: even a fit of the truth has "
+        f"{times[worst]:.0f} times the variance of that column alone"
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,17 +15,33 @@ from formula_neuro.family import Array
 from .candidates import Candidates
 from .family import Family
 from .measures import gauss_markov, phi_by_bias, phi_by_squared_bias
+from .moments import moment_columns
 
 Snr: TypeAlias = float | Mapping[str, float]
 Phi: TypeAlias = float | str
+Weights: TypeAlias = float | Sequence[float] | Array
 CHOICES = {"A": phi_by_squared_bias, "B": phi_by_bias}
 
 
 @dataclass(frozen=True, eq=False)
-class Blocks:
-    """The family, and of each design its Gauss-Markov variance g (m,) and amplitudes b (m, k).
+class Asked:
+    """What a user says of the blocks: one entry for all, or a list with one for each.
 
-    `signal` (n, m) are the contrast's columns; `table` has block, shift and phi.
+    nuisance: standard deviations of amplitudes of either sign, by variable, about 0.
+    """
+
+    snr: Snr | list[Snr] = 1.0
+    phi: Phi | list[Phi] = 0.5
+    k: float | None = None
+    weights: Weights | list[Weights] = 1.0
+    nuisance: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """The family, and of each design its Gauss-Markov variance g, (m,) or (s, m), and amplitudes b (m, k).
+
+    `signal` (n, m) are the columns of the (first) contrast; `table` has block, what differs, phi and weight.
     """
 
     family: Family
@@ -35,56 +51,112 @@ class Blocks:
     table: pd.DataFrame
 
 
-def blocks(designs: Candidates, contrast: str, snr: Snr | list[Snr], phi: Phi | list[Phi], k: float | None) -> Blocks:
-    """All designs of all blocks, each design with weight 1.
+def blocks(designs: Sequence[Candidates], contrast: Array, asked: Asked) -> Blocks:
+    """All designs of all blocks. designs: of each block, or one for all; contrast (s, k) over their columns.
 
-    A block whose shifted variable has the amplitude 0 is one design, since its shifts are all the same.
+    A block in which nothing that moves has an amplitude is one design where the candidates are alike then.
     Raises DataError.
     """
-    amplitudes = [_amplitudes(one, designs) for one in (snr if isinstance(snr, list) else [snr])]
-    if not amplitudes:
+    snrs = asked.snr if isinstance(asked.snr, list) else [asked.snr]
+    if not snrs:
         raise DataError("snr is an empty list; one entry for each block of designs is expected")
-    per_block = phi if isinstance(phi, list) else [phi] * len(amplitudes)
-    if len(per_block) != len(amplitudes):
-        raise DataError(f"phi has {len(per_block)} entries and snr {len(amplitudes)}; give one for each block")
-    at = designs.place(contrast, "contrast")
-    weights = np.eye(len(designs.names))[at]
-    g = gauss_markov(designs.X, weights)
-    g_first = gauss_markov(designs.first[None], weights)
-    _check_estimable(np.concatenate([g, g_first]), designs)
-    parts: list[Any] = []
-    for i, (b, choice) in enumerate(zip(amplitudes, per_block, strict=True)):
-        still = designs.shifted is not None and b[designs.names.index(designs.shifted)] == 0
-        X, own, shifts = (designs.first[None], g_first, (0,)) if still else (designs.X, g, designs.shifts)
-        l = np.full(len(X), b[at])
-        parts.append(
-            (
-                X @ b,
-                l,
-                _phi(choice, k, l, own),
-                own,
-                np.tile(b, (len(X), 1)),
-                X[:, :, at],
-                shifts,
-                np.full(len(X), i + 1),
-            )
-        )
-    v, l, phis, variance, b, signal, shift, number = (np.concatenate(part) for part in zip(*parts, strict=True))
-    table = pd.DataFrame({"block": number, "shift": shift, "phi": phis})
-    return Blocks(Family(v.T, l, phis, np.ones(len(l))), variance, b, signal.T, table)
+    count = _count({"snr": snrs, "hrf": list(designs)}, {"phi": asked.phi, "weights": asked.weights})
+    variances = {id(own): _least_variances(own, contrast) for own in designs}
+    parts = []
+    for i in range(count):
+        own, phi = (_entry(value, i) for value in (list(designs), asked.phi))
+        weight = _entry(asked.weights, i) if count > 1 else asked.weights
+        b = _amplitudes(_entry(asked.snr, i), own, asked.nuisance)
+        parts.append(_block(own, variances[id(own)], contrast, b, Asked(b, phi, asked.k, weight, asked.nuisance)))
+    return _joined(parts, len(contrast))
 
 
-def _amplitudes(snr: Snr, designs: Candidates) -> Array:
-    """The amplitude of every variable in units of the noise's standard deviation, (k,)."""
+def _count(makes: dict[str, list[Any]], follows: dict[str, Any]) -> int:
+    """The number of blocks; lists that follow have as many entries. Raises DataError."""
+    count = max(map(len, makes.values()))
+    longest = next(name for name, value in makes.items() if len(value) == count)
+    for name, value in {**makes, **follows}.items():
+        alone = name == "weights" and count == 1  # then a list has a weight for each design
+        if isinstance(value, list) and len(value) not in (count, 1 if name in makes else count) and not alone:
+            raise DataError(f"{name} has {len(value)} entries and {longest} {count}; give one for each block")
+    return count
+
+
+def _entry(value: Any, i: int) -> Any:
+    """What is said of block i."""
+    return value if not isinstance(value, list) else value[0] if len(value) == 1 else value[i]
+
+
+# ---- a block -------------------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """As Blocks, of one block: v (m, n, r), l (s, m, r), g and phi (s, m), w (m,), signal (m, n)."""
+
+    v: Array
+    l: Array
+    g: Array
+    phi: Array
+    w: Array
+    b: Array
+    signal: Array
+    table: pd.DataFrame
+
+
+def _block(own: Candidates, variances: tuple[Array, Array], contrast: Array, b: Array, asked: Asked) -> _Block:
+    S = np.outer(b, b) + np.diag(_spread(own, asked.nuisance) ** 2)
+    still = own.alike and own.moved and not any(S[i, i] for i in map(own.names.index, own.moved))
+    X, g = (own.first[None], variances[1]) if still else (own.X, variances[0])
+    table = own.still if still else own.table
+    roots, l = (
+        (b[:, None], (contrast @ b)[:, None]) if asked.nuisance is None else moment_columns(np.eye(len(b)), S, contrast)
+    )
+    m, truth = len(X), np.repeat((contrast @ b)[:, None], len(X), axis=1)
+    phi = np.stack([_phi(asked.phi, asked.k, one, two) for one, two in zip(truth, g, strict=True)])
+    w = _weights(asked.weights, m)
+    return _Block(
+        v=X @ roots,
+        l=np.repeat(l[:, None], m, axis=1),
+        g=g,
+        phi=phi,
+        w=w,
+        b=np.tile(b, (m, 1)),
+        signal=X @ contrast[0],
+        table=table.assign(phi=phi[0], weight=w),
+    )
+
+
+def _joined(parts: list[_Block], s: int) -> Blocks:
+    columns = [part.v.shape[2] for part in parts for _ in range(len(part.v))]
+    v = np.concatenate([part.v.transpose(0, 2, 1).reshape(-1, part.v.shape[1]) for part in parts]).T
+    l = np.concatenate([part.l.reshape(s, -1) for part in parts], axis=1)
+    g, phi = (np.concatenate([getattr(part, name) for part in parts], axis=1) for name in ("g", "phi"))
+    w, b, signal = (np.concatenate([getattr(part, name) for part in parts]) for name in ("w", "b", "signal"))
+    of = None if set(columns) == {1} else np.repeat(np.arange(len(columns)), columns)
+    tables = [part.table.assign(block=i) for i, part in enumerate(parts, 1)]
+    table = pd.concat(tables, ignore_index=True)
+    names = [str(name) for name in table.columns if name not in ("block", "phi", "weight")]
+    table = table[["block", *names, "phi", "weight"]]
+    one = s == 1
+    family = Family(v, l[0] if one else l, phi[0] if one else phi, w, of)
+    return Blocks(family, g[0] if one else g, b, signal.T, table)
+
+
+# ---- what is said of it --------------------------------------------------------------------------
+def _amplitudes(snr: Snr, designs: Candidates, nuisance: Mapping[str, float] | None) -> Array:
+    """The amplitude of every variable in units of the noise's standard deviation, (k,); 0 of a nuisance's."""
+    apart = set(nuisance or ())
     if isinstance(snr, Mapping):
         for name in snr:
             designs.place(name, "snr")
-        absent = [name for name in designs.names if name not in snr]
+        twice = [name for name in snr if name in apart]
+        if twice:
+            raise DataError(f"{twice[0]} stands in snr and in nuisance; a nuisance has the amplitude 0 on average")
+        absent = [name for name in designs.names if name not in snr and name not in apart]
         if absent:
             raise DataError(f"snr says nothing of {', '.join(absent)}; give 0 for what has no amplitude")
-        values = [snr[name] for name in designs.names]
+        values = [snr.get(name, 0.0) for name in designs.names]
     else:
-        values = [snr] * len(designs.names)
+        values = [0.0 if name in apart else snr for name in designs.names]
     try:
         found = np.array([float(value) for value in values])
     except (TypeError, ValueError):
@@ -96,14 +168,23 @@ def _amplitudes(snr: Snr, designs: Candidates) -> Array:
     return found
 
 
-def _check_estimable(g: Array, designs: Candidates) -> None:
-    """g of each shift, then of shift 0."""
-    bad = np.flatnonzero(np.isnan(g))
-    if len(bad):
-        which = f" at shift {(*designs.shifts, 0)[bad[0]]}" if designs.shifted else ""
-        raise DataError(
-            f"the columns {', '.join(designs.names)}{which} are collinear or 0, so the truth has no contrast"
-        )
+def _spread(designs: Candidates, nuisance: Mapping[str, float] | None) -> Array:
+    """The standard deviation (k,) of every variable's amplitude, in units of the noise's."""
+    found = np.zeros(len(designs.names))
+    for name, sd in (nuisance or {}).items():
+        at = designs.place(name, "nuisance")
+        if isinstance(sd, bool) or not isinstance(sd, (int, float, np.number)) or not (np.isfinite(sd) and sd >= 0):
+            raise DataError(f"nuisance of {name} is {sd!r}; the standard deviation of its amplitude is expected")
+        found[at] = float(sd)
+    return found
+
+
+def _weights(given: Weights, m: int) -> Array:
+    try:
+        found = np.asarray(given, dtype=float)
+        return np.array(np.broadcast_to(found, (m,)))
+    except (TypeError, ValueError):
+        raise DataError(f"weights are {given!r}; a number, or one for each of the block's {m} designs") from None
 
 
 def _phi(choice: Phi, k: float | None, l: Array, g: Array) -> Array:
@@ -116,3 +197,29 @@ def _phi(choice: Phi, k: float | None, l: Array, g: Array) -> Array:
     if isinstance(choice, bool) or not isinstance(choice, (int, float, np.number)):
         raise DataError(f'phi is {choice!r}; a number, "A" or "B" is expected')
     return np.full(len(l), float(choice))
+
+
+# ---- the best that a true design allows ------------------------------------------------------------
+def _least_variances(designs: Candidates, contrast: Array) -> tuple[Array, Array]:
+    """Gauss-Markov variances (s, m) of the designs and (s, 1) of the first, all nuisance columns in each."""
+    X, first = (_apart(columns, designs.nuisance.to_numpy(dtype=float)) for columns in (designs.X, designs.first[None]))
+    of_X, of_first = (np.stack([gauss_markov(columns, row) for row in contrast]) for columns in (X, first))
+    for values, said in ((of_X, designs.said), (of_first, lambda _: designs.said_first)):
+        bad = np.flatnonzero(np.isnan(values).any(axis=0))
+        if len(bad):
+            beside = " and the nuisance columns" if designs.nuisance.shape[1] else ""
+            raise DataError(
+                f"the columns {', '.join(designs.names)}{said(bad[0])}{beside} are collinear or 0, so the truth has no "
+                "contrast"
+            )
+    return of_X, of_first
+
+
+def _apart(X: Array, B: Array) -> Array:
+    """X (m, n, k) without what the columns of B (n, q) hold; rounding left of a column within B is 0."""
+    if not B.shape[1]:
+        return X
+    Q = np.linalg.qr(B)[0]
+    left = X - Q @ (Q.T @ X)
+    size, before = (np.sqrt((one**2).sum(axis=1, keepdims=True)) for one in (left, X))
+    return np.where(size > 1e-9 * before, left, 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -18,19 +18,36 @@ from formula_neuro.words.transforms import evaluate
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """X (m, n, k): a design of n scans and k named columns for each shift in scans; `first` (n, k) has shift 0."""
+    """X (m, n, k): designs of n scans and k named columns; `first` (n, k) has what is fixed where a column is.
+
+    `table` (m rows) says in what the designs differ, and `moved` which columns do. nuisance (n, .): columns that every
+    design has besides, of any amplitude. alike: whether designs whose moved columns have the amplitude 0 are one
+    design, whose row is `still`.
+    """
 
     names: tuple[str, ...]
-    shifted: str | None  # the column that the shifts move
-    shifts: tuple[int, ...]
+    moved: tuple[str, ...]
+    table: pd.DataFrame
     X: Array
     first: Array
+    nuisance: pd.DataFrame
+    alike: bool = True
+    still: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(index=[0]))
+    messages: tuple[str, ...] = ()
 
     def place(self, name: str, argument: str) -> int:
         """Where a variable stands among the columns. Raises DataError."""
         if name not in self.names:
             raise DataError(f"{argument} names {name!r}; the formula's variables are {', '.join(self.names)}")
         return self.names.index(name)
+
+    def said(self, i: int) -> str:
+        """Design i in words: " at shift 3"."""
+        return _said(self.table, i) if self.moved else ""
+
+    @property
+    def said_first(self) -> str:
+        return _said(self.still, 0) if self.moved else ""
 
 
 def candidates(text: str, table: pd.DataFrame) -> Candidates:
@@ -40,29 +57,32 @@ def candidates(text: str, table: pd.DataFrame) -> Candidates:
     computed: center(shift(x, 0, 49)) is the mean-free column of each shift. Raises FormulaError and DataError.
     """
     formula = parse(text, [str(c) for c in table.columns])
-    terms = _terms(formula)
+    terms = terms_of(formula)
+    nothing = pd.DataFrame(index=range(len(table)))
     moved = [(term, call) for term in terms for call in _shifts(term)]
     if len(moved) > 1:
         raise FormulaError("one shift(x, from, to) is expected, since each shift is one design", text, moved[1][1].at)
     if not moved:
-        X = np.column_stack([_values(term, table, text) for term in terms])
-        return Candidates(_names(terms), None, (0,), X[None], X)
+        X = np.column_stack([values(term, table, text) for term in terms])
+        return Candidates(names_of(terms), (), pd.DataFrame({"shift": [0]}), X[None], X, nothing)
     term, call = moved[0]
     start, stop = _range(call, len(table), text)
     shifts = tuple(range(start, stop + 1))
-    raw = _values(call.arguments[0][1], table, text)
-    still = [_values(other, table, text) for other in terms if other != term]
+    raw = values(call.arguments[0][1], table, text)
+    still = [values(other, table, text) for other in terms if other != term]
     place = terms.index(term)
 
     def design(by: int) -> Array:
         moving = table.assign(**{label(call): _later(raw, by)})
-        return np.column_stack([*still[:place], _values(_replaced(term, call), moving, text), *still[place:]])
+        return np.column_stack([*still[:place], values(_replaced(term, call), moving, text), *still[place:]])
 
-    found = _names(terms)
-    return Candidates(found, found[place], shifts, np.stack([design(by) for by in shifts]), design(0))
+    found = names_of(terms)
+    X, still_at = np.stack([design(by) for by in shifts]), pd.DataFrame({"shift": [0]})
+    return Candidates(found, (found[place],), pd.DataFrame({"shift": shifts}), X, design(0), nothing, still=still_at)
 
 
-def _terms(formula: Formula) -> list[Node]:
+def terms_of(formula: Formula) -> list[Node]:
+    """The terms of a one-sided formula without bars. Raises FormulaError."""
     if formula.response is not None or formula.bars or formula.offsets or formula.spatial:
         raise FormulaError(
             "a design has a right side of fixed terms only, as in '~ center(task) + drift'", formula.text, 0
@@ -78,19 +98,30 @@ def _terms(formula: Formula) -> list[Node]:
     return [formula.fixed.variables[term[0]] for term in formula.fixed.terms]
 
 
-def _names(terms: Sequence[Node]) -> tuple[str, ...]:
+def names_of(terms: Sequence[Node]) -> tuple[str, ...]:
     """A term's name is that of its only variable, or its whole text where several terms have that one."""
     inside = [list(dict.fromkeys(name.text for name in names(term))) for term in terms]
     own = [found[0] if len(found) == 1 else "" for found in inside]
     return tuple(name if name and own.count(name) == 1 else label(term) for name, term in zip(own, terms, strict=True))
 
 
-def _values(node: Node, table: pd.DataFrame, text: str) -> Array:
-    values = as_numbers(evaluate(node, table, {}, text), label(node))
-    odd = np.flatnonzero(~np.isfinite(values))
+def _said(table: pd.DataFrame, i: int) -> str:
+    """A row in words: " at shift 3"."""
+    row = [f"{name} {_short(value)}" for name, value in table.iloc[i].items()]
+    return f" at {', '.join(row)}" if row else ""
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def values(node: Node, table: pd.DataFrame, text: str) -> Array:
+    """A term on every scan (n,). Raises FormulaError and DataError."""
+    found = as_numbers(evaluate(node, table, {}, text), label(node))
+    odd = np.flatnonzero(~np.isfinite(found))
     if len(odd):
         raise DataError(f"{label(node)} is missing or infinite in row {odd[0] + 1}; a design needs every scan")
-    return np.asarray(values, dtype=float)
+    return np.asarray(found, dtype=float)
 
 
 # ---- shifts --------------------------------------------------------------------------------------

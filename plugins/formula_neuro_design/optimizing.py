@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,49 +11,73 @@ import pandas as pd
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
-from formula_neuro.table import as_table, plain
+from formula_neuro.hrf import HRF, Shape
 
-from .advice import advice
+from .advice import advice, of_columns
 from .answer import OptimalDesign
-from .blocks import Phi, Snr, blocks
-from .candidates import candidates
-from .constraints import first_columns
+from .asking import Data, as_noise, check, names_in, whitened
+from .blocks import Asked, Blocks, Phi, Snr, Weights, blocks
+from .candidates import Candidates
+from .choosing import Chosen, Problem, Search, chosen, columns_by
+from .constraints import Constraints, null_space
+from .keeping import Kept, readable
 from .measures import measures
-from .paper import algorithm_1, initial_design
-from .solver import Solution, solve
+from .noise import Noise
 
 
 def optimize_design(
     formula: str,
     data: Any,
     *,
-    contrast: str,
-    columns: int,
+    contrast: Any,
+    columns: int | str = "auto",
     fix: Sequence[str] | str = (),
     snr: Snr | list[Snr] = 1.0,
+    nuisance: Mapping[str, float] | None = None,
     phi: Phi | list[Phi] = 0.5,
     k: float | None = None,
+    max_bias: float | None = None,
+    weights: Weights | list[Weights] | str = 1.0,
     free_contrast: bool = False,
+    tr: float | None = None,
+    volumes: int | None = None,
+    slice_time: float = 0.0,
+    hrf: HRF | str | Sequence[Shape] | Sequence[HRF | str] | Mapping[str, Shape] | None = None,
+    confounds: Any = None,
+    noise: str | float | Array = "white",
     method: str = "exact",
     starts: int = 1,
     seed: int = 1,
 ) -> OptimalDesign:
     """The design matrix and contrast whose estimate has the least bias and variance over a family of true designs.
 
-    One signed amplitude per voxel although the delay of the response varies. Each shift of shift(x, from, to), in
-    scans, later above 0, zeros entering, is one true design; no intercept is added, so take means out of the data or
-    have a fixed column of ones. The objective is the sum over designs of 2 phi times the expected estimated variance
-    and 2 - 2 phi times the squared bias, in units of the noise's variance. It is reached to rounding; that no better
-    optimum lies elsewhere is not proved (`starts`).
+    One signed amplitude per voxel although the delay or shape of the response varies. The objective is the sum over
+    designs of 2 phi times the expected estimated variance and 2 - 2 phi times the squared bias, in units of the noise's
+    variance. It is reached to rounding; that no better optimum lies elsewhere is not proved (`starts`).
 
-    data: a table, a row a scan. contrast, fix, snr: variables of the formula, each meaning its term, at shift 0 where
-    it is shifted. columns: of the design, the fixed ones counted. contrast is 1 at its column, or at the first free
-    one where it is not fixed, and 0 elsewhere; free_contrast=True lets it be found too. snr: amplitudes in standard
-    deviations of the noise, one for all variables or one for each by name; a list has a block of designs for each entry
-    (other signs; null designs, whose shifted variable has 0: one design). phi: in [0, 1), or "A", "B" for the paper's
-    weights, in which bias squared (A, k = 1000) or bias (B, k = 100) weighs k times as much as the variance; a list has
-    one for each block. starts: searches from so many points, drawn with `seed`. method: "exact", or "paper", the
-    paper's Algorithm 1, for comparison.
+    The family. Either `data` is a table, a row a scan, and each shift of shift(x, from, to), in scans, later above 0,
+    zeros entering, is one true design; no intercept is added, so take means out of the data or have a fixed column of
+    ones. Or the formula is as ~ hrf(trial_type) + cosine(128), `data` a table of events as BIDS has it (onset,
+    duration, trial_type, perhaps modulation; a path or DataFrame), and each response of `hrf` is one: "half-cosine",
+    "double-gamma", fn.HalfCosine(...), fn.DoubleGamma(...), functions of seconds, or arrays. Then `tr` (seconds) and
+    `volumes` say the run, slice_time the reference slice's share of tr, and cosine(128) adds drifts of periods down to
+    128 s and a constant; other terms are columns of the table `confounds`, a row a volume. All times are in seconds.
+
+    contrast, fix, snr, nuisance: variables of the formula, or types of events, each meaning its term: at shift 0, or by
+    the canonical response. contrast: a name, "go - stop", weights by name or a vector; several, in a list or by label,
+    are met by one design. It is 1 at its column, or at the first free one where it is not fixed, and 0 elsewhere;
+    free_contrast=True lets it be found too. columns: of the design, the fixed ones counted, drifts, confounds and types
+    of events that nothing names, which are fixed too, not; "auto" for the least objective for each degree of freedom
+    left, "paper" for the paper's Algorithm 2. snr: amplitudes in standard deviations of the noise, one for all
+    variables or one for each by name; a response of peak 1 to an event of a second has the amplitude 1. nuisance:
+    standard deviations of amplitudes of either sign, about 0, in place of snr. A list in snr, phi, weights or hrf has a
+    block of designs for each entry (other signs; null designs, whose shifted variable has 0: one design).
+
+    phi: in [0, 1), or "A", "B" for the paper's weights, in which bias squared (A, k = 1000) or bias (B, k = 100) weighs
+    k times as much as the variance; or max_bias, a share: the least variance whose largest bias is that. weights: of
+    designs, 1 unless given; "minimax" makes the largest bias small. noise: "white", "ar1" (neighbouring scans correlate
+    by .3), that correlation, or a covariance (n, n). method: "exact", or "paper", the paper's Algorithm 1, for
+    comparison. starts: searches from so many points, drawn with `seed`.
 
     Choose the family by prior knowledge or on other data: one chosen on the data that it then fits biases inference.
     Raises FormulaError, DataError and FitError. Source: the manuscript on optimal design matrices for fMRI (2010).
@@ -65,75 +90,103 @@ def optimize_design(
     ...                        fix=["dose", "drift"], snr={"dose": 1, "drift": 0.5})
     >>> list(d.design.columns), d.design.shape, d.contrast
     (['dose', 'drift', 'free1'], (120, 3), array([1., 0., 0.]))
+    >>> events = {"onset": [10, 60, 95], "duration": [1, 1, 1], "trial_type": ["go", "go", "go"]}
+    >>> d = fn.optimize_design("~ hrf(trial_type) + cosine(128)", events, tr=2.0, volumes=75, contrast="go", columns=2,
+    ...                        hrf=fn.DoubleGamma(latency=(-2, 4)))
+    >>> list(d.design.columns)
+    ['free1', 'free2', 'drift_1', 'drift_2', 'constant']
     """
-    fixed = [fix] if isinstance(fix, str) else list(fix)
-    table = plain(as_table(data))
-    designs = candidates(formula, table)
-    _check(columns, starts, fixed, len(table), method)
-    family = blocks(designs, contrast, snr, phi, k)
-    B = designs.first[:, [designs.place(name, "fix") for name in fixed]]
-    wanted = None if free_contrast else _contrast(contrast, fixed, columns)
-    constraints = first_columns(B, columns, wanted)
-    if method == "paper":
-        found = algorithm_1(family.family, constraints, *initial_design(family.signal, family.family.l, constraints))
+    limited = phi if max_bias is not None and isinstance(phi, str) else "phi"
+    search = Search(method, starts, seed, max_bias, limited, isinstance(weights, str) and weights == "minimax")
+    check(search, columns, weights, phi)
+    given = Data(data, tr, volumes, slice_time, hrf, confounds)
+    designs, W, labels = given.designs(formula, contrast, [*(nuisance or {}), *names_in(snr)])
+    kept = Kept(designs[0], (fix,) if isinstance(fix, str) else tuple(fix), W, free_contrast)
+    coloured = as_noise(noise, len(designs[0].first))
+    asked = Asked(snr, phi, k, 1.0 if isinstance(weights, str) else weights, nuisance)
+    family = blocks([whitened(one, coloured) for one in designs], W, asked)
+    problem = _problem(family, kept, coloured)
+    p, tried = _columns(columns, problem, search, kept)
+    return _answer(_Asked(formula, labels, kept, coloured), family, chosen(problem, search, p), tried)
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    formula: str
+    labels: list[str]
+    kept: Kept
+    noise: Noise | None
+
+
+def _problem(family: Blocks, kept: Kept, noise: Noise | None) -> Problem:
+    def constraints(p: int) -> Constraints:
+        found = kept.constraints(p)
+        return found if noise is None else noise.constraints(found)
+
+    return Problem(family.family, family.g, family.signal, constraints, kept.fewest)
+
+
+def _columns(columns: int | str, problem: Problem, search: Search, kept: Kept) -> tuple[int, tuple[str, ...]]:
+    """The number of columns, nuisance counted, and what is told of how it was chosen. Raises DataError."""
+    if search.method == "paper":
+        told = ('Algorithm 1 stops where its steps gain little; compare the objective of method="exact"',)
     else:
-        found = solve(family.family, constraints, starts, seed)
-    Z, c = _readable(found, len(fixed), wanted)
-    Z[:, : len(fixed)] = B  # equal to rounding before
-    seen = measures(Z, c, family.family, family.g)
+        told = ()
+    if isinstance(columns, str):
+        p, table = columns_by(columns, problem, search)
+        return p, (*of_columns(columns, table, p), *told)
+    n, p = len(problem.signal), int(columns) + kept.apart.shape[1]
+    if p >= n:
+        more = f" besides {kept.apart.shape[1]} of nuisance" if kept.apart.shape[1] else ""
+        raise DataError(f"columns is {columns}{more} and the data has {n} scans; fewer columns than scans are expected")
+    return p, told
+
+
+def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]) -> OptimalDesign:
+    kept, noise = asked.kept, asked.noise
+    p = found.solution.Z.shape[1]
+    Z = found.solution.Z if noise is None else noise.colour(found.solution.Z)
+    fixed = kept.places(p)
+    Z, c = readable(Z, found.solution.c, [j for j in range(p) if j not in fixed], kept.contrast(p))
+    Z[:, fixed] = kept.B  # equal to rounding before
+    white = Z if noise is None else noise.whiten(Z)
+    seen = measures(white, c, found.family, family.g)
+    designs = kept.designs
+    own = found.family if noise is None else replace(found.family, v=noise.colour(found.family.v))
+    told = advice(designs, family, kept.W, kept.fixed, kept.free_contrast, seen.bias)
     return OptimalDesign(
-        formula=formula,
-        name=contrast,
-        design=pd.DataFrame(Z, columns=_labels(fixed, columns)),
+        formula=asked.formula,
+        name=", ".join(asked.labels),
+        design=pd.DataFrame(Z, columns=kept.names(p)),
         contrast=c,
-        objective=found.objective,
+        objective=found.solution.objective,
         bias=seen.bias,
         variance_change=seen.variance_change,
         variance_bias=seen.variance_bias,
-        messages=advice(designs, family, contrast, fixed, free_contrast, method, seen.bias),
-        iterations=found.iterations,
-        table=family.table.assign(contrast=family.family.l),
-        family=family.family,
+        messages=(*designs.messages, *tried, *told),
+        iterations=found.solution.iterations,
+        table=family.table.assign(phi=np.atleast_2d(own.phi)[0], weight=own.w),
+        family=own,
         g=family.g,
-        constraints=constraints,
-        first=pd.DataFrame(designs.first, columns=list(designs.names)),
+        constraints=kept.constraints(p),
+        first=_undelayed(designs, kept.W, asked.labels),
+        noise=noise,
     )
 
 
-def _check(columns: int, starts: int, fixed: list[str], n: int, method: str) -> None:
-    if method not in ("exact", "paper"):
-        raise DataError(f'method is {method!r}; "exact" or "paper" is expected')
-    if method == "paper" and starts != 1:
-        raise DataError('the paper\'s search has one start of its own; starts belongs to method="exact"')
-    for name, value in (("columns", columns), ("starts", starts)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise DataError(f"{name} is {value!r}; a whole number from 1 is expected")
-    if len(set(fixed)) < len(fixed):
-        raise DataError(f"fix names a variable twice: {', '.join(fixed)}")
-    if columns >= n:
-        raise DataError(f"columns is {columns} and the data has {n} scans; fewer columns than scans are expected")
+def _undelayed(designs: Candidates, W: Array, labels: list[str]) -> pd.DataFrame:
+    """The undelayed columns (n, .): the contrast's under its label, then the others and the nuisance columns.
 
-
-def _contrast(name: str, fixed: list[str], columns: int) -> Array:
-    if name not in fixed and columns == len(fixed):
-        raise DataError(f"no column is left for the contrast: fix {name!r} too, or ask for columns={columns + 1}")
-    c = np.zeros(max(columns, len(fixed)))
-    c[fixed.index(name) if name in fixed else len(fixed)] = 1.0
-    return c
-
-
-def _labels(fixed: list[str], columns: int) -> list[str]:
-    taken = set(fixed)
-    return [*fixed, *[f"free{i}" for i in range(1, columns + len(taken) + 1) if f"free{i}" not in taken]][:columns]
-
-
-def _readable(found: Solution, q: int, wanted: Array | None) -> tuple[Array, Array]:
-    """Free columns scaled to a largest entry of 1, where the contrast allows it: neither estimate nor test changes."""
-    Z, c = found.Z.copy(), found.c.copy() if wanted is None else wanted
-    for j in range(q, len(c)):
-        if wanted is None or wanted[j] == 0:
-            peak = Z[np.abs(Z[:, j]).argmax(), j]
-            Z[:, j] /= peak
-            if wanted is None:
-                c[j] /= peak
-    return Z, c
+    Of a contrast of several variables, the columns are turned so that it is the coefficient of the first one.
+    """
+    w = W[0]
+    if (w != 0).sum() == 1 and w.max() == 1:
+        first = pd.DataFrame(designs.first, columns=list(designs.names))
+        first = (
+            first[[labels[0], *(name for name in designs.names if name != labels[0])]] if labels[0] in first else first
+        )
+    else:
+        others = designs.first @ null_space(w[None])
+        names = [labels[0], *(f"beside{i + 1}" for i in range(others.shape[1]))]
+        first = pd.DataFrame(np.column_stack([designs.first @ w / (w @ w), others]), columns=names)
+    return pd.concat([first, designs.nuisance], axis=1)

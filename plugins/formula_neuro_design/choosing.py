@@ -1,0 +1,104 @@
+"""How the answer is chosen: by phi as given, by a limit of the bias, by weights for the largest bias; and how many
+columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from formula_neuro.errors import DataError
+from formula_neuro.family import Array
+
+from .constraints import Constraints
+from .family import Family
+from .measures import measures
+from .minimax import minimax
+from .paper import algorithm_1, initial_design
+from .path import by_bias, trade
+from .solver import Solution, solve
+from .sweep import range_of_columns, sweep
+
+
+@dataclass(frozen=True)
+class Search:
+    """What decides: `max_bias` and the choice of phi whose path reaches it, or minimax weights; and the method."""
+
+    method: str = "exact"
+    starts: int = 1
+    seed: int = 1
+    max_bias: float | None = None
+    path: str = "phi"  # or "A", "B"
+    minimax: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """The family under white noise, its Gauss-Markov variances, and the constraints of a design of p columns."""
+
+    family: Family
+    g: Array
+    signal: Array  # (n, m), for the paper's start
+    constraints: Callable[[int], Constraints]
+    fewest: int
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The solution, and the family with the phi and weights that it is best for."""
+
+    solution: Solution
+    family: Family
+
+
+def chosen(problem: Problem, search: Search, p: int) -> Chosen:
+    """The answer with p columns. Raises DataError and FitError."""
+    family, constraints = problem.family, problem.constraints(p)
+    if search.method == "paper":
+        start = initial_design(problem.signal, family.l, constraints)
+        return Chosen(algorithm_1(family, constraints, *start), family)
+    if search.max_bias is not None:
+        point = by_bias(trade(family, constraints, problem.g, search.path), search.max_bias)
+        return Chosen(point.solution, replace(family, phi=point.phi))
+    if search.minimax:
+        found = minimax(family, constraints)
+        return Chosen(found.solution, found.family)
+    return Chosen(solve(family, constraints, search.starts, search.seed), family)
+
+
+def columns_by(rule: str, problem: Problem, search: Search) -> tuple[int, pd.DataFrame]:
+    """The number of columns by "auto" or "paper", and the table of those tried.
+
+    "auto": the least objective for each degree of freedom left, or where the bias is limited the least variance;
+    "paper": Algorithm 2, the first whose reduction of the objective is .95 of that reached in the range.
+    """
+    tried = range_of_columns(problem.family, problem.constraints(problem.fewest).B, problem.fewest)
+    if search.max_bias is not None:
+        return _by_variance(problem, search, tried)
+    found = sweep(problem.family, problem.constraints, tried)
+    return (found.by_reduction() if rule == "paper" else found.by_gain()), found.to_frame()
+
+
+def _by_variance(problem: Problem, search: Search, tried: range) -> tuple[int, pd.DataFrame]:
+    """The p that keeps the limit of the bias at the least variance for each degree of freedom left."""
+    n, rows, refusal = len(problem.family.v), [], None
+    for p in tried:
+        try:
+            at = chosen(problem, search, p)
+        except DataError as error:
+            refusal = error
+            continue
+        seen = measures(at.solution.Z, at.solution.c, at.family, problem.g)
+        worst = float(np.nanmax(seen.variance_change))
+        rows.append({"columns": p, "phi": float(np.mean(at.family.phi)), "variance_change": worst})
+        if len(rows) > 1 and (1 + worst) / (n - p) > 1.5 * (1 + rows[0]["variance_change"]) / (n - rows[0]["columns"]):
+            break
+    if not rows:
+        assert refusal is not None  # the range is not empty
+        raise refusal
+    table = pd.DataFrame(rows)
+    price = (1 + table["variance_change"]) / (n - table["columns"])
+    return int(table["columns"][price.idxmin()]), table
