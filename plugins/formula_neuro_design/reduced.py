@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import linalg
 
 from formula_neuro.family import Array
 
 from .family import Family
 
 CUT = 1e-10  # of the largest singular value: what is below is rounding
+CHUNK = 4  # times n designs at once: fewer spend their time on the triangle again, more gain nothing (measured)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +53,20 @@ class Reduced:
 
 
 def coordinates(family: Family, B: Array) -> Coordinates:
-    """The basis for a family and fixed columns B (n, q), of all directions above rounding."""
-    Q = _basis(B, family.v * np.sqrt(family.by_column(family.w)))
-    return Coordinates(Q, B.shape[1], Q.T @ family.v)
+    """The basis for a family and fixed columns B (n, q), of all directions above rounding.
+
+    With more designs than scans it takes n x n numbers beside the family and its coordinates.
+    """
+    n, q = B.shape
+    Q_B = np.linalg.qr(B)[0]
+    if family.v.shape[1] > n:
+        triangle, longest = _triangle(Q_B, family)
+    else:
+        triangle, longest = _off(Q_B, family, slice(None))
+    U, size, _ = np.linalg.svd(triangle, full_matrices=False)
+    # vectors of singular values near the cut have lost digits of their right angle with B: QR gives them back
+    Q = np.linalg.qr(np.hstack([Q_B, U[:, size > CUT * max(size[0], longest)]]))[0]
+    return Coordinates(Q, q, Q.T @ family.v)
 
 
 def reduced(space: Coordinates, family: Family, p: int) -> Reduced:
@@ -74,11 +87,23 @@ def _moments(v: Array, weights: Array) -> Array:
     return np.stack([(v * own) @ v.T for own in weights])
 
 
-def _basis(B: Array, H: Array) -> Array:
-    """Orthonormal columns that span B, then H."""
-    Q_B = np.linalg.qr(B)[0]
+def _off(Q_B: Array, family: Family, columns: slice) -> tuple[Array, float]:
+    """Columns of H without the fixed columns' part, and the length of the longest one with it."""
+    H = family.v[:, columns] * np.sqrt(family.by_column(family.w)[columns])
     rest = H - Q_B @ (Q_B.T @ H)
     rest -= Q_B @ (Q_B.T @ rest)  # twice: once leaves rounding of the size of the smallest directions kept
-    U, size, _ = np.linalg.svd(rest, full_matrices=False)
-    floor = CUT * max(size[0], np.sqrt((H**2).sum(axis=0)).max())
-    return np.hstack([Q_B, U[:, size > floor]])
+    return rest, float(np.sqrt((H**2).sum(axis=0)).max())
+
+
+def _triangle(Q_B: Array, family: Family) -> tuple[Array, float]:
+    """L (n, n) with LL' = RR' of R = H without the fixed columns' part, by QR of R' in chunks, and H's longest column.
+
+    It has R's left singular vectors to double precision; eigenvectors of RR' itself have them to half of it only.
+    """
+    n, M = family.v.shape
+    upper, longest = np.zeros((0, n)), 0.0
+    for first in range(0, M, CHUNK * n):
+        rest, length = _off(Q_B, family, slice(first, first + CHUNK * n))
+        upper = linalg.qr(np.vstack([upper, rest.T]), mode="r", overwrite_a=True, check_finite=False)[0][:n]
+        longest = max(longest, length)
+    return np.asarray(upper.T), longest
