@@ -154,6 +154,8 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
     designs = kept.designs
     own = found.family if noise is None else replace(found.family, v=noise.colour(found.family.v))
     told = advice(designs, family, kept.W, kept.fixed, kept.free_contrast, seen.bias)
+    named = ["contrast"] if len(asked.labels) == 1 else [f"contrast {label}" for label in asked.labels]
+    truth = dict(zip(named, (family.b @ kept.W.T).T, strict=True))
     return OptimalDesign(
         formula=asked.formula,
         name=", ".join(asked.labels),
@@ -165,7 +167,7 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
         variance_bias=seen.variance_bias,
         messages=(*designs.messages, *tried, *told),
         iterations=found.solution.iterations,
-        table=family.table.assign(phi=np.atleast_2d(own.phi)[0], weight=own.w),
+        table=family.table.assign(phi=np.atleast_2d(own.phi)[0], weight=own.w, **truth),
         family=own,
         g=family.g,
         constraints=kept.constraints(p),
