@@ -21,7 +21,7 @@ from .matrices import Bar, Design, Given, RandomTerm, Recipe, TermColumns
 from .structured_terms import about_structures, check_structure
 from .syntax import expression
 from .syntax.expression import Node, label
-from .table import as_table, plain, some_columns
+from .table import TOLD, as_table, plain, some_columns
 from .values import Categorical, Contrast, Matrix, Value
 from .words.transforms import States, evaluate
 
@@ -80,7 +80,7 @@ def model_matrix(
         index=whole.index[used.rows],
         data=_named_columns(nodes, table, used.rows),
         dropped=used.dropped,
-        messages=(*used.messages, *_about(parsed, random, used.values)),
+        messages=(*used.messages, *_about(parsed, random, used.values), *whole.attrs.get(TOLD, ())),
         contrasts=tuple(asked.items()),
         recipe=_recipe(nodes, used.values, states, blocks, bars, offset),
         given=given,

@@ -14,12 +14,14 @@ from .errors import DataError
 
 # R's "NA", and what other programs write; not "None", which is a level of many factors (drug: None, 5 mg, 10 mg).
 MISSING_WORDS = ["", "NA", "N/A", "#N/A", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null"]
+TOLD = "formula_neuro.messages"  # in a table's attrs: what a model of it must know
 READERS = {".csv": ",", ".tsv": "\t", ".txt": None}
 
 
 def as_table(data: Any) -> pd.DataFrame:
     """A DataFrame from a DataFrame, a dict of columns, a record array, a polars or arrow table, or a path.
 
+    Also from what has a to_frame(), as explore's answer; texts in the frame's attrs[TOLD] are messages of its fits.
     Paths may end in .csv, .tsv, .txt (blanks or tabs) or .parquet. Raises DataError, FileNotFoundError.
     """
     if isinstance(data, (str, os.PathLike)):
@@ -28,6 +30,8 @@ def as_table(data: Any) -> pd.DataFrame:
         return _checked(data)
     if hasattr(data, "to_pandas"):
         return _checked(data.to_pandas())
+    if hasattr(data, "to_frame") and not isinstance(data, (pd.Series, pd.Index)):
+        return _checked(data.to_frame())
     if isinstance(data, Mapping):
         _check_lengths(data)
     elif data is None or isinstance(data, (int, float, bytes)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 
 import numpy as np
-import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, Unable
@@ -16,6 +16,10 @@ from formula_neuro_neuralmass.evolution.methods import within
 
 SQUARE = {"x": (-5, 5), "y": (-5, 5)}
 needs_cma = pytest.mark.skipif(importlib.util.find_spec("cma") is None, reason="cma is not installed")
+
+
+def _same(a, b):
+    assert_frame_equal(a, b, check_exact=True)
 
 
 def circle(p):
@@ -131,7 +135,7 @@ def test_an_evolution_of_failures_has_no_best():
 def test_one_seed_gives_one_evolution_for_any_workers(method):
     options = {"method": method, "population": 12, "generations": 4, "seed": 5}
     here = fn.evolve(circle, SQUARE, **options).to_frame()
-    pd.testing.assert_frame_equal(here, fn.evolve(circle, SQUARE, workers=2, **options).to_frame())
+    _same(here, fn.evolve(circle, SQUARE, workers=2, **options).to_frame())
     assert not here.equals(fn.evolve(circle, SQUARE, **{**options, "seed": 6}).to_frame())
 
 
@@ -154,14 +158,14 @@ def test_an_evolution_goes_on_as_if_it_had_not_stopped(method, tmp_path):
     whole = fn.evolve(circle, SQUARE, method=method, generations=6, seed=7)
     part = fn.evolve(circle, SQUARE, method=method, generations=3, seed=7)
     read = Evolution.load(part.save(tmp_path / "part.npz"))
-    pd.testing.assert_frame_equal(part.resume(6).to_frame(), whole.to_frame())
-    pd.testing.assert_frame_equal(fn.evolve(circle, start=read, generations=6).to_frame(), whole.to_frame())
+    _same(part.resume(6).to_frame(), whole.to_frame())
+    _same(fn.evolve(circle, start=read, generations=6).to_frame(), whole.to_frame())
 
 
 def test_a_file_holds_the_whole_evolution(tmp_path):
     w = fn.evolve(lambda p: (circle(p), {"radius": np.hypot(p.x, p.y)}), SQUARE, stop=(1e-2, 3), seed=7)
     read = Evolution.load(w.save(tmp_path / "w.npz"))
-    pd.testing.assert_frame_equal(read.to_frame(), w.to_frame())
+    _same(read.to_frame(), w.to_frame())
     assert repr(read) == repr(w) and read.plan.stop == w.plan.stop
     with pytest.raises(Unable, match="start=w"):
         read.resume(20)
@@ -188,7 +192,7 @@ def test_results_beside_the_fitness_are_kept_and_single_ones_become_columns():
 def test_an_objective_may_get_a_generation_at_once():
     one = fn.evolve(circle, SQUARE, seed=1).to_frame()
     whole = fn.evolve(lambda t: (t["x"] ** 2 + t["y"] ** 2 - 1) ** 2, SQUARE, batch=True, seed=1).to_frame()
-    pd.testing.assert_frame_equal(one, whole)
+    _same(one, whole)
     two = fn.evolve(lambda t: t[["x", "y"]].to_numpy(), SQUARE, batch=True, generations=2, seed=1)
     assert two.history.fitness.shape == (150, 2)
     with pytest.raises(DataError, match="answered 3 rows for 100 individuals"):
@@ -228,7 +232,7 @@ def test_the_genealogy_is_in_the_table():
 
 def test_the_seed_is_drawn_and_kept_where_none_is_given():
     w = fn.evolve(circle, SQUARE, generations=2)
-    pd.testing.assert_frame_equal(w.to_frame(), fn.evolve(circle, SQUARE, generations=2, seed=w.seed).to_frame())
+    _same(w.to_frame(), fn.evolve(circle, SQUARE, generations=2, seed=w.seed).to_frame())
 
 
 def test_an_objectives_own_error_says_for_whom():

@@ -1,0 +1,3 @@
+"""Many runs of one model as a table."""
+
+from __future__ import annotations

@@ -1,0 +1,53 @@
+"""What decides an exploration's numbers, as a short text: so that a folder never mixes two of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def fingerprint(value: Any) -> str:
+    """A digest of a value made of numbers, arrays, texts, mappings, dataclasses and functions (by their code).
+
+    >>> fingerprint({"a": 1.0}) == fingerprint({"a": 1.0}), fingerprint(lambda n: 1) == fingerprint(lambda n: 2)
+    (True, False)
+    """
+    digest = hashlib.sha256()
+    for part in _parts(value):
+        digest.update(part + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _parts(value: Any) -> Iterator[bytes]:
+    if isinstance(value, (pd.Series, pd.DataFrame)):
+        value = (list(map(str, value.index)), value.to_numpy())
+    if isinstance(value, np.ndarray):
+        yield f"{value.dtype}{value.shape}".encode()
+        yield np.ascontiguousarray(value).tobytes()
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            yield repr(name).encode()
+            yield from _parts(one)
+    elif isinstance(value, (list, tuple)):
+        yield str(len(value)).encode()
+        for one in value:
+            yield from _parts(one)
+    elif isinstance(value, FunctionType):
+        yield from _parts(value.__code__)
+        yield from _parts([cell.cell_contents for cell in value.__closure__ or ()])
+        yield from _parts(value.__defaults__ or ())
+    elif isinstance(value, CodeType):
+        yield value.co_code
+        yield from _parts((value.co_names, value.co_consts))
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield type(value).__name__.encode()
+        for field in fields(value):
+            yield from _parts(getattr(value, field.name))
+    else:  # an object's repr may hold its address, which is another in each process
+        yield (repr(value) if type(value).__repr__ is not object.__repr__ else type(value).__name__).encode()

@@ -1,0 +1,110 @@
+"""An exploration on disk: a folder of parquet files, one a batch, so that a run that was cut short goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from formula_neuro.errors import DataError
+from formula_neuro.family import Array
+from formula_neuro.running.kept import Kept
+
+ABOUT = "_exploration.json"  # pandas.read_parquet(folder) passes over names that begin so
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where rows are kept; None keeps nothing."""
+
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.path is not None and find_spec("pyarrow") is None:
+            raise DataError("out= writes parquet, which needs pyarrow: pip install 'formula_neuro[parquet]'")
+
+    @property
+    def _arrays(self) -> Kept:
+        return Kept(None if self.path is None else self.path / "_arrays", "rows")
+
+    def about(self) -> dict[str, Any] | None:
+        """What the folder says of its exploration; None where there is none. Raises DataError."""
+        if self.path is None or not (self.path / ABOUT).exists():
+            if self.path is not None and self.path.exists() and (self.path.is_file() or any(self.path.iterdir())):
+                raise DataError(f"{self.path} is there and holds no exploration; give a new or an empty folder")
+            return None
+        try:
+            return dict(json.loads((self.path / ABOUT).read_text()))
+        except ValueError as error:
+            raise DataError(f"{self.path / ABOUT} cannot be read ({error}); remove the folder") from None
+
+    def begin(self, about: Mapping[str, Any]) -> None:
+        """Write what the folder holds, or check that it is this exploration that it holds. Raises DataError."""
+        held = self.about()
+        if self.path is None:
+            return
+        if held is None:
+            self.path.mkdir(parents=True, exist_ok=True)
+            _whole(self.path / ABOUT, lambda part: part.write_text(json.dumps(about, indent=1)))
+            return
+        other = [name for name, value in dict(about["fingerprints"]).items() if held["fingerprints"].get(name) != value]
+        if other:
+            raise DataError(
+                f"{self.path} holds another exploration: it differs in {' and '.join(other)}. Give another folder, or "
+                "remove this one"
+            )
+
+    def end(self, about: Mapping[str, Any]) -> None:
+        """Write what the folder holds again, with what is known at the end."""
+        if self.path is not None:
+            _whole(self.path / ABOUT, lambda part: part.write_text(json.dumps(about, indent=1)))
+
+    def keep(self, numbers: Sequence[int], table: pd.DataFrame, arrays: Mapping[str, list[Any]]) -> None:
+        """Add the rows of some runs; they are there whole or not at all."""
+        if self.path is None:
+            return
+        if arrays:
+            self._arrays.save(_block(numbers), _stackable(arrays))
+        name = f"rows_{numbers[0]:09d}_{len(numbers):06d}.parquet"
+        _whole(self.path / name, lambda part: table.to_parquet(part, index=False))
+
+    def rows(self) -> tuple[pd.DataFrame | None, dict[str, list[Any]]]:
+        """All rows that are kept, and their arrays by name."""
+        if self.path is None:
+            return None, {}
+        tables, arrays = [], dict[str, list[Any]]()
+        for file in sorted(self.path.glob("rows_*.parquet")):
+            table = pd.read_parquet(file)
+            held = self._arrays.load(_block(table["run"].drop_duplicates().tolist())) or {}
+            for name in {*arrays, *_names(held)}:
+                earlier = arrays.setdefault(name, [None] * sum(map(len, tables)))
+                earlier += [held.get(f"{name}.{k}") for k in range(len(table))]
+            tables.append(table)
+        return (pd.concat(tables, ignore_index=True) if tables else None), arrays
+
+
+def _block(numbers: Sequence[int]) -> tuple[int, int]:
+    return int(numbers[0]), int(numbers[0]) + len(numbers)
+
+
+def _stackable(arrays: Mapping[str, list[Any]]) -> dict[str, Array]:
+    """name.row -> the array of a row, where it has one."""
+    return {f"{name}.{k}": np.asarray(one) for name, every in arrays.items() for k, one in enumerate(every)
+            if one is not None}  # fmt: skip
+
+
+def _names(held: Mapping[str, Any]) -> set[str]:
+    return {name.rpartition(".")[0] for name in held}
+
+
+def _whole(path: Path, write: Any) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    write(part)
+    os.replace(part, path)

@@ -1,0 +1,139 @@
+"""All runs of an exploration: which set, which repetition, whose connectome, which random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from formula_neuro.errors import DataError
+
+from ..asking import Asked
+from ..batches import Batch, Engine, batches, simulated
+from ..building import Set
+from ..simulation import Simulation
+from .measuring import Measures
+from .sets import Sets
+
+HEAD = ("subject", "set", "replicate", "run")
+TAIL = ("clamped", "status", "failed_at", "seed", "key")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run: the owner of its connectome ("" where there is one for all), its set and its repetition."""
+
+    owner: str
+    set: int
+    replicate: int
+    key: int
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """What is run and measured. asked: by the connectome's owner. own: whether each run has its own random numbers,
+    or each repetition the same ones for all sets (common random numbers)."""
+
+    asked: Mapping[str, Asked]
+    sets: Sets
+    replicates: int
+    own: bool
+    measures: Measures
+    engine: Engine = "auto"
+    workers: int = 1
+
+    def __len__(self) -> int:
+        return len(self.asked) * len(self.sets) * self.replicates
+
+    @property
+    def first(self) -> Asked:
+        """What all runs share, with the first connectome."""
+        return next(iter(self.asked.values()))
+
+    def case(self, run: int) -> Case:
+        """The run of that number: repetitions vary fastest, connectomes slowest.
+
+        Keys hold the three numbers side by side, so that more repetitions or connectomes leave the others' as they are.
+        """
+        rest, replicate = divmod(run, self.replicates)
+        owner, place = divmod(rest, len(self.sets))
+        key = (owner << 48 | replicate << 32 | place) if self.own else replicate << 32
+        return Case(list(self.asked)[owner], place, replicate, key)
+
+    def parts(self, left: Sequence[int]) -> list[tuple[str, list[int], Batch]]:
+        """The runs that are left in batches: owner, numbers of runs, and the batch's places among these."""
+        found = []
+        for owner, asked in self.asked.items():
+            mine = [run for run in left if self.case(run).owner == owner]
+            found += [(owner, mine, batch) for batch in batches(asked, self._sets(mine))]
+        return found
+
+    def _sets(self, numbers: Sequence[int]) -> list[Set]:
+        return [self.sets.sets[self.case(run).set] for run in numbers]
+
+    def done(
+        self, parts: Sequence[tuple[str, list[int], Batch]], told: Callable[[float], None]
+    ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+        """The numbers of the runs of each batch, and their rows."""
+        for owner, mine, batch in parts:
+            keys = [self.case(run).key for run in mine]
+            asked = self.asked[owner]
+            for places, runs in simulated(
+                asked, self._sets(mine), keys, parts=[batch], engine=self.engine, workers=self.workers, told=told
+            ):
+                numbers = [mine[place] for place in places]
+                yield numbers, [row for n, one in zip(numbers, runs, strict=True) for row in self._rows(n, one)]
+
+    def simulation(self, number: int) -> Simulation:
+        """One run again, whole."""
+        case = self.case(number)
+        found = simulated(
+            self.asked[case.owner], [self.sets.sets[case.set]], [case.key], engine=self.engine, workers=self.workers
+        )
+        return next(found)[1][0]
+
+    def _rows(self, number: int, run: Simulation) -> list[dict[str, Any]]:
+        """A row, or one for each subject with whom the run is compared."""
+        case = self.case(number)
+        targets = self.measures.targets
+        subjects: list[str | None] = [case.owner or None]
+        if targets and not case.owner:
+            subjects = list(targets)
+        return [
+            {
+                **({} if subject is None else {"subject": subject}),
+                "set": case.set,
+                "replicate": case.replicate,
+                "run": number,
+                **(self.measures.of(run, subject if targets else None) if run.ok else {}),
+                **({"clamped": run.clamped} if self.first.model.tables else {}),
+                "status": "ok" if run.ok else "failed",
+                "failed_at": run.failed,
+                "seed": run.seed,
+                "key": case.key,
+            }
+            for subject in subjects
+        ]
+
+    def table(self, rows: Sequence[Mapping[str, Any]], apart: Iterable[str] = ()) -> pd.DataFrame:
+        """Rows as a table: subject, set, replicate, run, parameters, measures, status, failed_at, seed, key.
+
+        apart: measures that are arrays and stay out of it. Raises DataError where a measure has another column's name.
+        """
+        found = pd.DataFrame(rows)
+        named = [name for name in self.measures.functions if name and name not in apart]
+        measured = [name for name in dict.fromkeys([*found.columns, *named]) if name not in (*HEAD, *TAIL)]
+        taken = [name for name in measured if name in self.sets.names] + [n for n in named if n in (*HEAD, *TAIL)]
+        if taken:
+            raise DataError(f"a measure is named {taken[0]!r}, which is another column's name; rename it")
+        defaults = {name: parameter.default for name, parameter in self.first.model.parameters.items()}
+        standing = {**defaults, **self.first.params}
+        for name in self.sets.names:
+            column = self.sets.column(name, standing[name])
+            found[name] = [column[place] for place in found["set"]]
+        order = [*HEAD, *self.sets.names, *measured, *TAIL]
+        found = found.reindex(columns=[name for name in order if name in found or name in named])
+        return found.astype({"failed_at": np.float64})
