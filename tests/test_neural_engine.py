@@ -295,12 +295,12 @@ def test_samples_are_means_or_last_values_of_their_bins_and_labelled_at_their_en
     np.testing.assert_allclose(mean.t, np.arange(3, 11))
 
 
-def test_aln_s_replay_reads_the_stimulus_one_step_later():
+def test_the_replay_reads_the_stimulus_one_step_earlier_and_the_last_row_first():
     problem = network(steps=50)
     series = np.random.default_rng(1).random((50, 1, 1))
-    later = np.concatenate([series[1:], series[-1:]])
+    earlier = np.roll(series, 1, axis=0)
     replayed = run(replace(problem, stimulus={"x_ext": series}, neurolib_inputs=True))
-    np.testing.assert_array_equal(replayed.outputs["x"], run(replace(problem, stimulus={"x_ext": later})).outputs["x"])
+    np.testing.assert_array_equal(replayed.outputs["x"], run(replace(problem, stimulus={"x_ext": earlier})).outputs["x"])
 
 
 def test_a_set_that_explodes_is_flagged_and_the_others_go_on():

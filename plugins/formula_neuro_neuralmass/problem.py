@@ -63,7 +63,8 @@ class Problem:
 
     Sets that differ in delays or connectome are different problems. stimulus: parameter -> (steps, N or 1, B or 1),
     what the parameter is in each step. keep: outputs to record, every `every` steps, by the mean over them or the last
-    sample; the label of a sample is the end of its bin. neurolib_inputs: aln reads the stimulus one step later.
+    sample; the label of a sample is the end of its bin. neurolib_inputs: the stimulus is
+    read one step earlier, in the first step its last row, as in neurolib's fhn, hopf and wc (not its aln).
     """
 
     model: Model

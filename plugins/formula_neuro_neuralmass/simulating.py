@@ -15,6 +15,7 @@ from formula_neuro.running.bar import bar
 
 from . import memory
 from .asking import Asked, Timing, ask
+from .balloon import saturated
 from .building import Set, build, set_values
 from .engine import run
 from .models import find
@@ -126,7 +127,7 @@ def simulations(
             nodes=asked.nodes,
             params=set_values(asked, one),
             seed=asked.seed,
-            messages=(*asked.messages, *record.messages, *_found(record, b)),
+            messages=(*asked.messages, *record.messages, *_found(problem, record, b)),
             bold_t=record.bold_t,
             bold=None if record.bold is None else record.bold[:, :, b],
             failed=float(record.failed[b]),
@@ -159,11 +160,13 @@ def end_of(record: Record, b: int) -> Any:
     )
 
 
-def _found(record: Record, b: int) -> list[str]:
+def _found(problem: Problem, record: Record, b: int) -> list[str]:
     """What the run itself tells."""
     found = []
     if not np.isnan(record.failed[b]):
         found.append(f"values became infinite at {record.failed[b]:g} ms; later ones are NaN (a smaller dt may help)")
     if record.clamped[b] > 0:
         found.append(f"{record.clamped[b]:.2%} of the look-ups in the model's tables were beyond an edge")
+    if problem.bold is not None and record.end.bold is not None:
+        found += saturated(problem.bold, record.end.bold[1, :, b])
     return found

@@ -125,7 +125,7 @@ class _Run:
         return torch.zeros(shape, dtype=self.indegree.dtype, device=self.indegree.device) + value
 
     def _stimulated(self, step: int) -> SimpleNamespace:
-        row = min(step + self.problem.neurolib_inputs, self.problem.steps - 1)
+        row = step - self.problem.neurolib_inputs  # -1 is the last, as there
         return SimpleNamespace(**{**vars(self.p), **{name: series[row] for name, series in self.stimulus.items()}})
 
     def _ou_factors(self, source: OU) -> tuple[torch.Tensor, torch.Tensor]:
