@@ -98,19 +98,22 @@ def steady(drive: Array, k: Mapping[str, Array]) -> Array:
     return k["V0"].T * (7 * k["rho"].T * (1 - Q) + 2 * (1 - Q / V) + (2 * k["rho"].T - 0.2) * (1 - V))
 
 
-def saturated(problem: Problem, states: Array) -> tuple[str, ...]:
-    """A message where the inflow at a run's end, (4, N, B), says that more drive lowers BOLD; else none."""
-    assert problem.bold is not None
-    k = constants(replace(problem.bold, gain=1.0), problem.dt)
-    grid = np.linspace(0, 200, 4001)[:, None]
-    peak = grid[np.argmax(steady(grid, k), axis=0)]  # (N or 1, 1)
-    drive = k["gamma"] * (states[1] - 1)
+def saturated(balloon: Balloon, F: Array) -> tuple[str, ...]:
+    """A message where the inflow (N,) at a run's end says that more drive lowers BOLD; none elsewhere.
+
+    >>> saturated(Balloon(), np.array([1.0, 5.0])), len(saturated(Balloon(), np.array([1.0, 50.0])))
+    ((), 1)
+    """
+    k = constants(replace(balloon, gain=1.0), 1.0)
+    grid = np.linspace(0, 50, 5001)[:, None]
+    peak = grid[np.argmax(steady(grid, k), axis=0), 0]  # (1,) or (N,)
+    drive = k["gamma"][:, 0] * (F - 1)
     above = drive > peak
     if not above.any():
         return ()
     return (
-        f"BOLD is saturated in {above.sum()} of {np.isfinite(drive).sum()} regions: it falls where gain x drive is "
-        f"above {peak.min():.1f}, and that reached {np.nanmax(drive):.1f}; a smaller gain of the BOLD model helps",
+        f"BOLD is saturated in {above.sum()} of {len(F)} regions: it falls where gain x drive is above "
+        f"{peak.min():.1f}, and that reached {np.nanmax(drive):.1f}; a smaller gain of the BOLD model helps",
     )
 
 
