@@ -42,8 +42,8 @@ def _row(given: Any, names: Sequence[str]) -> tuple[Array, str]:
         raise DataError(f"contrast names {given!r}; the formula's variables are {', '.join(names)}")
     try:
         rows, value, labels = as_rows(given, names)
-    except FormulaError:
-        raise
+    except FormulaError as error:
+        raise FormulaError(error.message.replace("coefficient", "variable"), error.text, error.position) from None
     except ValueError as error:
         raise DataError(f"contrast {given!r}: {str(error).replace('coefficient', 'variable')}") from None
     if value.any():

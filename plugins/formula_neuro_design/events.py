@@ -110,7 +110,7 @@ def _seconds(table: pd.DataFrame, name: str, unit: str = ", in seconds,") -> Arr
     odd = ~np.isfinite(values)
     if odd.any():
         seen = table[name].to_numpy()[odd][0]
-        raise DataError(f"{name} is {seen!r} in row {_first(odd)} of the events; a number{unit} is expected")
+        raise DataError(f"{name} is {seen} in row {_first(odd)} of the events; a number{unit} is expected")
     return values
 
 

@@ -12,7 +12,7 @@ from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.hrf import HRF, DoubleGamma, HalfCosine, Range, Shapes
 
-UNDERSHOOTS = 4  # of its standard deviations after the undershoot's mean, a double gamma is over: 1e-4 of the peak
+UNDERSHOOTS = 6  # of its standard deviations after the undershoot, a double gamma is over: 2e-5 of the peak is left
 
 
 @dataclass(frozen=True, eq=False)
