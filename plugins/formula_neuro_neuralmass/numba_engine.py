@@ -118,6 +118,15 @@ class Block:
         self.count = nodes * width
         self.numbers = np.zeros((-(-self.count // LANES), max(program.size, 1), LANES), dtype=dtype)
 
+    @property
+    def padded(self) -> int:
+        """The numbers of a row, idle lanes included."""
+        return len(self.numbers) * LANES
+
+    @property
+    def flat(self) -> Array:
+        return self.numbers.reshape(-1)
+
     def fill(self, row: int, values: Any) -> None:
         """A row from values that broadcast to (nodes, sets); idle lanes repeat the last set."""
         values = _padded(np.asarray(values, dtype=float), self.width)
@@ -171,7 +180,7 @@ def wiring(problem: Problem, width: int) -> Wiring:
     c = problem.weights[i, j]
     start = np.searchsorted(i, np.arange(problem.nodes + 1))
     far = np.bincount(i[delay >= LANES - 1], minlength=problem.nodes)
-    length = (ring + LANES if width == 1 else ring) * width
+    length = (ring + LANES) * width
     weights = np.stack([c, c**2]).astype(problem.dtype)
     return Wiring((j * length).astype(np.int64), delay, start, start[:-1] + far, weights, ring)
 
@@ -187,12 +196,12 @@ class _Group:
         self.wiring = wiring(problem, width)
         self.block.prepare(self._leaves())
         self.sent = _rows(self.step.program.rows[f"s.{name}"] for name in problem.model.transmitted)
-        self.far = np.zeros((len(problem.model.inputs), problem.nodes, LANES), dtype=problem.dtype)
+        self.far = np.zeros((len(problem.model.inputs), self.block.padded * LANES), dtype=problem.dtype)
         self.pasts = self._pasts()
         self._prepare_bold(key)
-        count, rows = problem.nodes * width, self.step.program.rows
+        rows = self.step.program.rows
         self.keep = np.array([rows[f"s.{name}"] for name in problem.keep], dtype=np.int64)
-        self.total = np.zeros((len(self.keep), count), dtype=problem.dtype)
+        self.total = np.zeros(len(self.keep) * self.block.padded, dtype=problem.dtype)
         self.filled = 0
         sets = problem.batch
         self.outputs = {name: np.full((bins(problem), problem.nodes, sets), np.nan) for name in problem.keep}
@@ -204,7 +213,8 @@ class _Group:
         problem, start = self.problem, self.problem.start
         leaves: dict[str, Any] = {f"p.{name}": v for name, v in problem.params.items() if name not in problem.stimulus}
         leaves |= {f"s.{name}": start.states[name] for name in self.model.states}
-        leaves |= {"indegree": problem.weights.sum(1)[:, None], "dt": problem.dt, "sqrt_dt": problem.dt**0.5}
+        leaves |= {"indegree": problem.weights.sum(1)[:, None], "nodes": problem.nodes}
+        leaves |= {"dt": problem.dt, "sqrt_dt": problem.dt**0.5}
         for process in self.model.noise:
             if isinstance(process, OU):
                 tau, sigma = problem.params[process.tau], problem.params[process.sigma]
@@ -224,9 +234,8 @@ class _Group:
             given = np.concatenate([np.repeat(given[:, :1], length - given.shape[1], axis=1), given], axis=1)
             given = _padded(given, width)
             pasts[k][:, place] = np.broadcast_to(given, (problem.nodes, length, width))
-        if width == 1:
-            pasts = np.concatenate([pasts, pasts[:, :, :LANES]], axis=2)
-        return np.ascontiguousarray(pasts.reshape(len(pasts), -1))
+        pasts = np.concatenate([pasts, pasts[:, :, :LANES]], axis=2)
+        return np.ascontiguousarray(pasts.reshape(len(pasts), pasts[0].size if len(pasts) else 0))
 
     def _prepare_bold(self, key: _Same) -> None:
         problem = self.problem
@@ -256,36 +265,35 @@ class _Group:
         own, tracts = self._inputs()
         drawn = [(rows[f"normal.{k}"], z) for k, z in enumerate(block.normals) if z is not None]
         normals = self._stack([z for _, z in drawn], block.steps)
-        at = block.first - problem.start.step + np.arange(block.steps)
-        at = np.minimum(at + problem.neurolib_inputs, problem.steps - 1)
-        courses = [(rows[f"p.{name}"], series[at]) for name, series in problem.stimulus.items() if f"p.{name}" in rows]
-        stimulus = self._stack([series for _, series in courses], block.steps)
-        count = problem.nodes * self.width
-        out = np.empty((-(-block.steps // problem.every) + 1, len(self.keep), count), dtype=dtype)
+        at = block.first - problem.start.step + np.arange(block.steps) - problem.neurolib_inputs  # -1 is the last
+        stimulated = [(rows[f"p.{n}"], series[at]) for n, series in problem.stimulus.items() if f"p.{n}" in rows]
+        courses = self._stack([series for _, series in stimulated], block.steps)
+        out = np.empty((block.steps // problem.every + 1, len(self.keep), self.block.padded), dtype=dtype)
         skip = max(problem.skip - (block.first - problem.start.step), 0)
         wire, bold = self.wiring, self._bold_arguments(block.steps)
         written, samples, self.filled = loops.advance(
-            block.steps, block.first, problem.nodes, self.width, self.step.code.address, self.block.numbers,
-            self.step.tables, (wire.ring - 1, wire.ring), self.pasts, self.sent, tracts, own,
-            (wire.origin, wire.delay, wire.start, wire.near), wire.weights, self.far, normals,
-            _rows(r for r, _ in drawn), stimulus, _rows(r for r, _ in courses), self.keep,
-            (skip, problem.every, self.filled, int(problem.binned == "mean")), self.total, out, *bold,
+            block.steps, block.first, problem.nodes, self.width, self.step.code.address, self.block.flat,
+            self.block.numbers.shape[:2], self.step.tables, (wire.ring - 1, wire.ring),
+            self.pasts, self.sent, tracts, own, (wire.origin, wire.delay, wire.start, wire.near), wire.weights,
+            self.far, normals, _rows(r for r, _ in drawn), courses, _rows(r for r, _ in stimulated), self.keep,
+            (skip, problem.every, self.filled, problem.binned == "mean"), self.total, out.ravel(), *bold,
         )  # fmt: skip
         self._keep(out[:written])
-        self.samples += list(bold[-1][:samples])
+        self.samples += list(bold[-1].reshape(-1, 2, self.block.padded)[:samples])
 
     def _bold_arguments(self, steps: int) -> tuple[Any, ...]:
         """code, numbers, rows to and from, bins, out (samples, 2, nodes * width) of the BOLD model; idle without one."""
         problem, none = self.problem, np.zeros(0, dtype=np.int64)
         if self.bold_block is None or problem.bold is None:
-            return 0, np.zeros((0, 1, LANES), problem.dtype), none, none, (0, 1, 1, 0, 0), np.zeros((0, 2, 0), problem.dtype)
+            empty = np.zeros(0, problem.dtype)
+            return 0, empty, 0, none, none, (False, 1, 1, 0, 0), empty
         rows, every = self.bold_block.program.rows, balloon.tr_steps(problem.bold, problem.dt)
         taken = [name for name in rows if name.startswith("s.")]
-        out = np.empty((steps // every + 1, 2, problem.nodes * self.width), dtype=problem.dtype)
+        out = np.empty((steps // every + 1) * 2 * self.block.padded, dtype=problem.dtype)
         return (
-            self.bold.code.address, self.bold_block.numbers, _rows(rows[name] for name in taken),
+            self.bold.code.address, self.bold_block.flat, len(rows) + len(self.bold.program.steady), _rows(rows[name] for name in taken),
             _rows(self.step.program.rows[name] for name in taken),
-            (1, every, balloon.FIRST, rows["bold.Q"], rows["bold.V"]), out,
+            (True, every, balloon.FIRST, rows["bold.Q"], rows["bold.V"]), out,
         )  # fmt: skip
 
     def _inputs(self) -> tuple[Array, Array]:
@@ -304,17 +312,19 @@ class _Group:
 
     def _stack(self, series: list[Array], steps: int) -> Array:
         """(series, steps, nodes, width) of series (steps, nodes or 1, sets or 1)."""
-        shape = (len(series), steps, self.problem.nodes, self.width)
-        stacked = np.empty(shape, dtype=self.problem.dtype)
+        count = self.block.count
+        stacked = np.empty((len(series), steps, self.block.padded), dtype=self.problem.dtype)
         for k, values in enumerate(series):
-            stacked[k] = _padded(values, self.width)
-        return stacked
+            stacked[k, :, count:] = 0
+            cells = stacked[k, :, :count].reshape(steps, self.problem.nodes, self.width)  # a view: only lanes are cut
+            cells[:] = _padded(values, self.width)
+        return stacked.ravel()
 
     def _keep(self, out: Array) -> None:
         n, sets = len(out), self.problem.batch
         part = slice(self.recorded, min(self.recorded + n, bins(self.problem)))
         for k, name in enumerate(self.problem.keep):
-            values = out[: part.stop - part.start, k].reshape(-1, self.problem.nodes, self.width)
+            values = out[: part.stop - part.start, k, : self.block.count].reshape(-1, self.problem.nodes, self.width)
             self.outputs[name][part] = values[:, :, :sets]
         self.recorded = part.stop
 
@@ -346,7 +356,8 @@ class _Group:
         problem = self.problem
         if self.bold_block is None:
             return None
-        taken = np.array(self.samples, dtype=float).reshape(-1, 2, problem.nodes, self.width)[..., : problem.batch]
+        taken = np.array(self.samples, dtype=float).reshape(-1, 2, self.block.padded)[..., : self.block.count]
+        taken = taken.reshape(-1, 2, problem.nodes, self.width)[..., : problem.batch]
         k = SimpleNamespace(**self.constants)
         with np.errstate(all="ignore"):
             return np.asarray(balloon.signal(taken[:, 0], taken[:, 1], k))
@@ -361,7 +372,8 @@ class _Group:
     def _end(self) -> Start:
         problem, ring, width = self.problem, self.wiring.ring, self.width
         step, length = problem.start.step + problem.steps, problem.longest + 1
-        rings = self.pasts.reshape(len(self.pasts), problem.nodes, -1, width)
+        each = self.pasts.shape[1] // (problem.nodes * width)
+        rings = self.pasts.reshape(len(self.pasts), problem.nodes, each, width)
         place = (step + np.arange(1 - length, 1) + ring - 1) % ring
         sets, rows = problem.batch, self.block.row
         past = {n: rings[k][:, place, :sets].astype(float) for k, n in enumerate(self.model.transmitted)}
