@@ -10,21 +10,11 @@ import pytest
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro_design.constraints import Constraints, first_columns
-from formula_neuro_design.family import Family
 from formula_neuro_design.paper import algorithm_2, algorithm_3, random_design
 from formula_neuro_design.solver import solve
 from formula_neuro_design.sweep import Sweep, range_of_columns, sweep
 
-T = np.arange(598)
-
-
-def ramps(n: int = 598, delays: int = 50) -> tuple[Family, Array]:
-    """The paper's Validation A, or a smaller one alike."""
-    at, long = round(n * 116 / 598), round(n * 168 / 598)
-    late = np.stack([np.clip((T[:n] - at - i) / long, 0, 1) for i in range(delays)], axis=1)
-    late, drift = late - late.mean(axis=0), T[:n] / n - np.mean(T[:n] / n)
-    family = Family(late + 0.5 * drift[:, None], np.ones(delays), np.full(delays, 0.5), np.ones(delays))
-    return family, np.column_stack([late[:, 0], drift])
+from .infusion_designs import infusion
 
 
 def of(B: Array):
@@ -32,20 +22,20 @@ def of(B: Array):
 
 
 def made(objectives: list[float], n: int = 50) -> Sweep:
-    family, B = ramps(60, 5)
+    family, B = infusion(60, 5)
     any_ = solve(family, first_columns(B, 2, np.eye(2)[0]))
     return Sweep(n, np.arange(2, 2 + len(objectives)), tuple(replace(any_, objective=x) for x in objectives))
 
 
 def test_the_papers_rule_chooses_three_columns_for_validation_a():
-    family, B = ramps()
+    family, B = infusion()
     found = sweep(family, of(B), range(2, 8))
     assert found.by_reduction() == 3
     assert found.reduction()[[0]].tolist() == [0] and found.reduction().max() == 1
 
 
 def test_solutions_of_the_sweep_are_those_of_each_number_of_columns():
-    family, B = ramps(60, 12)
+    family, B = infusion(60, 12)
     found = sweep(family, of(B), range(2, 7))
     for p, own in zip(found.columns, found.solutions, strict=True):
         assert own.objective == pytest.approx(solve(family, of(B)(int(p))).objective, rel=1e-9)
@@ -76,7 +66,7 @@ def test_the_table_has_gain_and_price_of_each_column():
 
 
 def test_algorithm_2_with_the_papers_search_chooses_as_the_exact_solver():
-    family, B = ramps(60, 8)
+    family, B = infusion(60, 8)
     rng = np.random.default_rng(1)
     slow = algorithm_2(family, of(B), range(2, 6), lambda own: random_design(own, 60, rng))
     exact = sweep(family, of(B), range(2, 6))
@@ -85,7 +75,7 @@ def test_algorithm_2_with_the_papers_search_chooses_as_the_exact_solver():
 
 
 def test_algorithm_3_is_the_median_over_random_starts():
-    family, B = ramps(60, 6)
+    family, B = infusion(60, 6)
     median, each = algorithm_3(family, of(B), range(2, 5), 3, np.random.default_rng(2))
     assert len(each) == 3 and median == np.sort(each)[1]
 
@@ -99,17 +89,17 @@ def test_a_random_start_keeps_the_constraints():
 
 
 def test_the_range_ends_where_the_designs_or_the_scans_do():
-    family, B = ramps(60, 4)
+    family, B = infusion(60, 4)
     assert range_of_columns(family, B, 2) == range(2, 6)  # the first delay is fixed: 3 others, and 2 fixed
     assert range_of_columns(family, B, 3, most=4) == range(3, 5)
-    assert range_of_columns(ramps(60, 30)[0], B, 2) == range(2, 11)
+    assert range_of_columns(infusion(60, 30)[0], B, 2) == range(2, 11)
     with pytest.raises(DataError, match=r"no number of columns from 7 to 5 is possible: .* span 5 directions of 60"):
         range_of_columns(family, B, 7)
 
 
 @pytest.mark.parametrize("columns", [[], [3, 2], [2, 2], [0, 1]])
 def test_numbers_of_columns_that_make_no_sense_are_refused(columns: list[int]):
-    family, B = ramps(60, 4)
+    family, B = infusion(60, 4)
     with pytest.raises(DataError, match="rising whole numbers from 1"):
         sweep(family, of(B), columns)
 

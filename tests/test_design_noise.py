@@ -14,16 +14,7 @@ from formula_neuro_design.noise import Noise, ar1, covariance
 from formula_neuro_design.objective import estimator, objective
 from formula_neuro_design.solver import solve
 
-SCANS = np.arange(598)
-
-
-def infusion() -> tuple[Family, Array]:
-    """The paper's Validation A: a slow ramp at 50 delays, beside a drift."""
-    ramp, drift = np.clip((SCANS - 116) / 168, 0, 1), SCANS / 598
-    late = np.stack([np.concatenate([np.zeros(i), ramp[: 598 - i]]) for i in range(50)], axis=1)
-    late, drift = late - late.mean(axis=0), drift - drift.mean()
-    family = Family(late + 0.5 * drift[:, None], np.ones(50), np.full(50, 0.5), np.ones(50))
-    return family, np.column_stack([late[:, 0], drift])
+from .infusion_designs import infusion
 
 
 def solved_in(noise: Noise, family: Family, B: Array) -> tuple[Array, Array, float]:

@@ -15,7 +15,10 @@ from formula_neuro_design.constraints import Constraints, first_columns
 from formula_neuro_design.family import Family
 from formula_neuro_design.measures import gauss_markov, measures, phi_by_bias, phi_by_squared_bias
 from formula_neuro_design.objective import estimator, gradient, objective
+from formula_neuro_design.reduced import coordinates
 from formula_neuro_design.solver import Solution, solve
+
+from .infusion_designs import infusion
 
 
 def random_family(n: int = 20, m: int = 6, seed: int = 1) -> tuple[Family, Array]:
@@ -142,6 +145,37 @@ def test_more_starts_find_nothing_lower():
     assert again.objective == pytest.approx(found.objective, rel=1e-9)
 
 
+@pytest.mark.parametrize(("free", "told"), [(False, 2.693468), (True, 0.265485)])
+@pytest.mark.parametrize("away", [0.0, 0.3])
+def test_trust_constr_finds_nothing_lower_than_the_papers_validations(free: bool, told: float, away: float):
+    family, B = infusion()
+    found = solve(family, first_columns(B, 4, None if free else np.eye(4)[0]))
+    assert found.objective == pytest.approx(told, abs=1e-6)  # to the digits told
+    Q = coordinates(family, B).Q  # all optima lie in its span
+
+    def value(x: Array) -> tuple[float, Array]:
+        Z, c = np.hstack([B, Q @ x[: 2 * Q.shape[1]].reshape(-1, 2)]), x[2 * Q.shape[1] :] if free else found.c
+        dZ, dc = gradient(Z, c, family)
+        return objective(Z, c, family), np.concatenate([(Q.T @ dZ[:, 2:]).ravel(), dc if free else []])
+
+    start = np.concatenate([(Q.T @ found.Z[:, 2:]).ravel(), found.c if free else []])
+    start += away * np.abs(start).mean() * np.random.default_rng(1).standard_normal(len(start))
+    other = optimize.minimize(
+        value, start, jac=True, method="trust-constr", hess=optimize.BFGS(), options={"gtol": 1e-9, "xtol": 1e-12}
+    )
+    assert other.fun >= found.objective - 1e-12  # rounding of sums of 50 terms
+    assert other.fun == pytest.approx(found.objective, rel=1e-9)  # it comes back from a start 30 % away
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ten_random_starts_on_random_families_find_nothing_lower(seed: int):
+    family, common = random_family(n=14, m=5, seed=20 + seed)
+    constraints = first_columns(common, 4, None if seed % 2 else np.eye(4)[0])
+    once = solve(family, constraints)
+    again = solve(family, constraints, starts=10, seed=seed)
+    assert again.objective >= once.objective - 1e-9 * once.objective
+
+
 def test_one_design_with_one_free_column_has_the_closed_form():
     rng = np.random.default_rng(7)
     v, l, phi, w = rng.standard_normal((15, 1)), 1.5, 0.3, 2.0
@@ -253,3 +287,53 @@ def test_too_many_columns_are_refused():
         solve(family, first_columns(common, 9, np.eye(9)[0]))
     with pytest.raises(DataError, match="no degree of freedom"):
         solve(family, first_columns(common, 20, np.eye(20)[0]))
+
+
+@pytest.mark.parametrize(
+    ("v", "said"),
+    [
+        (np.full((20, 6), np.inf), "v has values that are missing or infinite"),
+        (np.zeros((20, 0)), "a table of scans by designs"),
+        (np.zeros(20), "a table of scans by designs"),
+    ],
+)
+def test_designs_that_are_no_table_of_numbers_are_refused(v: Array, said: str):
+    with pytest.raises(DataError, match=said):
+        replace(random_family()[0], v=v)
+
+
+def test_constraints_of_shapes_that_do_not_fit_are_refused():
+    B = np.random.default_rng(12).standard_normal((20, 2))
+    with pytest.raises(DataError, match=r"the shapes of ZA = B and Cc = d do not fit: A \(4, 3\), B \(20, 2\)"):
+        Constraints(np.eye(4)[:, :3], B, np.zeros((0, 4)), np.zeros(0))
+    with pytest.raises(DataError, match="missing or infinite"):
+        Constraints(np.eye(4)[:, :2], B * np.nan, np.zeros((0, 4)), np.zeros(0))
+    with pytest.raises(DataError, match="the fixed columns are collinear"):
+        first_columns(np.column_stack([B, np.zeros(20)]), 4, np.eye(4)[0])
+
+
+# ---- families at the edge ------------------------------------------------------------------------
+def test_a_design_without_any_signal_costs_its_variance_alone():
+    family, common = random_family()
+    v, l = np.hstack([family.v, np.zeros((20, 1))]), np.append(family.l, 0.0)
+    still = Family(v, l, np.append(family.phi, 0.5), np.append(family.w, 1.0))
+    constraints = first_columns(common, 4, np.eye(4)[0])
+    found = solve(still, constraints)
+    a = estimator(found.Z, found.c)
+    assert found.objective == pytest.approx(objective(found.Z, found.c, family) + a @ a, rel=1e-12)
+
+
+def test_a_null_design_of_phi_0_is_bias_alone():
+    family, common = random_family()
+    v, l = np.hstack([family.v, common[:, [1]] ** 2]), np.append(family.l, 0.0)
+    null = Family(v, l, np.append(family.phi, 0.0), np.append(family.w, 1.0))
+    found = solve(null, first_columns(common, 4, np.eye(4)[0]))
+    leak = estimator(found.Z, found.c) @ null.v[:, -1]
+    assert found.objective == pytest.approx(objective(found.Z, found.c, family) + 2 * leak**2, rel=1e-12)
+
+
+def test_designs_within_the_fixed_columns_leave_no_direction_to_a_free_one():
+    B = np.random.default_rng(13).standard_normal((20, 2))
+    family = Family(B @ np.ones((2, 3)), np.ones(3), np.full(3, 0.5), np.ones(3))
+    with pytest.raises(DataError, match="span 2 directions; ask for at most 2 columns, not 3"):
+        solve(family, first_columns(B, 3, np.eye(3)[0]))
