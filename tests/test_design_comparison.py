@@ -14,7 +14,8 @@ import formula_neuro as fn
 from formula_neuro.errors import DataError
 from formula_neuro_design.comparison import Rival, compared
 from formula_neuro_design.family import Family
-from formula_neuro_design.rivals import of_components, of_regressor, of_responses
+from formula_neuro_design.rivals import of_components, of_regressor
+from formula_neuro_design.usual import usual
 
 SCANS = np.arange(90)
 FRAME = {"x": np.clip((SCANS - 10) / 8, 0, 1) * (SCANS < 50), "t": SCANS / 90}
@@ -91,15 +92,38 @@ def test_principal_components_are_orthogonal_and_lean_to_the_responses():
     assert (found.Z[:, 0] @ signals).sum() > 0
 
 
+EVENTS = {"onset": [10.0, 31, 50, 77, 120, 141], "duration": [1.0] * 6, "trial_type": ["go", "stop"] * 3}
+
+
+def of_events(contrast: str = "go", **changes: Any) -> Any:
+    settings: dict[str, Any] = {"columns": 2, "snr": 1.0, "hrf": fn.HalfCosine(n=20), **changes}
+    return fn.optimize_design(
+        "~ hrf(trial_type) + cosine(60)", EVENTS, tr=2.0, volumes=90, contrast=contrast, **settings
+    )
+
+
 def test_the_responses_of_other_packages_are_nilearns():
     first_level = pytest.importorskip("nilearn.glm.first_level")
-    events = (np.array([10.0, 50, 120]), np.ones(3), np.ones(3))
-    found = {one.name: one for one in of_responses(events, 2.0, 90, np.ones((90, 1)))}
+    d = of_events()
+    found = {one.name: one for one in usual(d)}
     whole = found["spm response + derivative + dispersion"]
-    beside, _ = first_level.compute_regressor(np.vstack(events), "spm + derivative", 2.0 * SCANS)
+    own = d.evoked.events[0]
+    events = np.vstack([own.onset, own.duration, own.size])
+    beside, _ = first_level.compute_regressor(events, "spm + derivative", 2.0 * SCANS)
     np.testing.assert_allclose(whole.Z[:, :2], beside, atol=1e-12)
     fir = found["FIR 10 lags, mean of 4 to 8 s"]
-    assert fir.c.tolist() == [0, 0, *[1 / 3] * 3, *[0] * 6] and fir.Z.shape == (90, 11)
+    assert fir.c[:10].tolist() == [0, 0, *[1 / 3] * 3, *[0] * 5] and not fir.c[10:].any()
+    assert fir.Z.shape == (90, 10 + d.first.shape[1] - 1)  # the other type of event and drifts stay
+
+
+def test_a_difference_of_two_types_is_the_difference_of_their_first_columns():
+    d = of_events("go - stop", columns=4, snr={"go": 1, "stop": 0.2})
+    found = {one.name: one for one in usual(d)}
+    two = found["spm response + derivative"]
+    assert two.c[:4].tolist() == [1, 0, -1, 0] and two.own == 4
+    assert "derivative boost" not in found
+    table = d.compare().to_frame().set_index("analysis")
+    assert table.loc["optimal", "rmse"] < table.loc["spm response", "rmse"]
 
 
 # ---- an answer beside them -----------------------------------------------------------------------

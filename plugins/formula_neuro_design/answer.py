@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,15 @@ from .family import Family
 from .fsl import write_fsl
 from .noise import Noise
 from .pareto import FACTORS, pareto_path
+from .pictures import figure
 from .power import Standing, chosen, power_table, roc_table, standing, threshold_of
+from .regressors import Evoked
+from .reporting import write_report
 from .simulation import Simulation, simulated
 from .usual import compared_with_usual
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +43,8 @@ class OptimalDesign:
     designs that it was made for, `g` (m,) their Gauss-Markov variances; both in units of the noise. `constraints` are
     what was kept, `first` (n, k) the undelayed columns, `noise` the covariance where the noise is not white; family and
     constraints are those of the scans, not whitened. `trace` is the objective at the start of the search and after each
-    step, `steps` the lengths of Algorithm 1's.
+    step, `steps` the lengths of Algorithm 1's. `call` has the arguments of the call by name,
+    `weights` (s, k) the contrasts over the variables in question, `evoked` the events of a run.
     """
 
     formula: str
@@ -54,9 +62,12 @@ class OptimalDesign:
     g: Array
     constraints: Constraints
     first: pd.DataFrame
-    noise: Noise | None = None
-    trace: Array = field(default_factory=lambda: np.zeros(0))
-    steps: Array = field(default_factory=lambda: np.zeros(0))
+    trace: Array
+    steps: Array
+    call: Mapping[str, Any]
+    weights: Array
+    noise: Noise | None
+    evoked: Evoked | None
 
     def to_frame(self) -> pd.DataFrame:
         """A row a design: block, shift, phi, contrast (the true one, in units of the noise) and the three measures."""
@@ -136,6 +147,22 @@ class OptimalDesign:
     def white_constraints(self) -> Constraints:
         return self.constraints if self.noise is None else self.noise.constraints(self.constraints)
 
+    def plot(self, kind: str | None = None) -> Figure:
+        """One figure: the columns, bias, variance and power; or one kind of picture, or "all".
+
+        kind: "design", "responses", "filter", "fits", "bias", "variance", "misfit", "pareto", "phi", "search", "power",
+        "roc" or "estimates". A notebook shows the figure; `figure.savefig("design.png")` writes it. Raises ValueError.
+        """
+        return figure(self, kind)
+
+    def report(self, path: str | os.PathLike[str]) -> str:
+        """Write one self-contained HTML page on the design; returns the path written.
+
+        Raises an OSError before any work is done where the path cannot be written, and ImportError where jinja2 or
+        matplotlib is missing.
+        """
+        return write_report(self, path)
+
     def to_dict(self) -> dict[str, Any]:
         """All of the answer as numbers, texts and lists, which json.dumps takes."""
         return {
@@ -161,16 +188,19 @@ class OptimalDesign:
         """The objective, the contrast, and the measures' ranges by block."""
         n, p = self.design.shape
         shown = [f"{name}: {value:.4g}" for name, value in zip(self.design.columns, self.contrast, strict=True)]
-        ranges = [self._ranges(block) for block in self.table["block"].unique()]
         lines = [
             f"Design of {n} scans and {p} columns for {len(self.bias)} designs of {self.formula}",
             f"objective {self.objective:.6f} (sum over designs), {self.iterations} steps",
             f"contrast  {', '.join(shown)}",
             "",
-            pd.DataFrame(ranges).to_string(index=False),
+            self.block_ranges().to_string(index=False),
             *(f"\nNote: {message}" for message in self.messages),
         ]
         return Summary("\n".join(lines))
+
+    def block_ranges(self) -> pd.DataFrame:
+        """A row a block: how many designs it has, and the ranges of the three measures, as texts of three digits."""
+        return pd.DataFrame([self._ranges(block) for block in self.table["block"].unique()])
 
     def _ranges(self, block: int) -> dict[str, object]:
         own = (self.table["block"] == block).to_numpy()

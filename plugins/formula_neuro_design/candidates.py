@@ -15,6 +15,8 @@ from formula_neuro.syntax.expression import Call, Name, Node, Number, label, nam
 from formula_neuro.values import as_numbers
 from formula_neuro.words.transforms import evaluate
 
+from .regressors import Evoked
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -34,6 +36,7 @@ class Candidates:
     alike: bool = True
     still: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(index=[0]))
     messages: tuple[str, ...] = ()
+    evoked: Evoked | None = None  # what a run of events was
 
     def place(self, name: str, argument: str) -> int:
         """Where a variable stands among the columns. Raises DataError."""

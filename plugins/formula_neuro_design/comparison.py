@@ -46,7 +46,9 @@ class Comparison:
         return self.table.copy()
 
     def __repr__(self) -> str:
-        shown = self.table.round(3).to_string(index=False, na_rep="-")
+        width = int(self.table["analysis"].str.len().max())
+        named = self.table.round(3).assign(analysis=self.table["analysis"].str.ljust(width))
+        shown = named.to_string(index=False, na_rep="-")
         return "\n".join([shown, *(f"\nNote: {note}" for note in self.notes)])
 
 

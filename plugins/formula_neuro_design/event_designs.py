@@ -19,7 +19,7 @@ from formula_neuro.table import as_table, plain
 from .candidates import Candidates, names_of, terms_of, values
 from .drifts import cosines
 from .events import Events, Run, notes, read_events
-from .regressors import convolution
+from .regressors import Evoked, convolution
 from .shapes import kernels
 
 
@@ -54,6 +54,7 @@ class EventRun:
             alike=False,
             still=pd.DataFrame({"response": ["canonical"]}),
             messages=notes(self.events, self.run, own.end),
+            evoked=Evoked(self.run, tuple(self.events[name] for name in names), own),
         )
 
 

@@ -23,6 +23,7 @@ from .constraints import Constraints, null_space
 from .keeping import Kept, readable
 from .measures import measures
 from .noise import Noise
+from .sentences import called
 
 
 def optimize_design(
@@ -97,6 +98,7 @@ def optimize_design(
     ['free1', 'free2', 'drift_1', 'drift_2', 'constant']
     """
     limited = phi if max_bias is not None and isinstance(phi, str) else "phi"
+    call = called(optimize_design, locals())
     search = Search(method, starts, seed, max_bias, limited, isinstance(weights, str) and weights == "minimax")
     check(search, columns, weights, phi)
     given = Data(data, tr, volumes, slice_time, hrf, confounds)
@@ -107,7 +109,7 @@ def optimize_design(
     family = blocks([whitened(one, coloured) for one in designs], W, asked)
     problem = _problem(family, kept, coloured)
     p, tried = _columns(columns, problem, search, kept)
-    return _answer(_Asked(formula, labels, kept, coloured), family, chosen(problem, search, p), tried)
+    return _answer(_Asked(formula, labels, kept, coloured, call), family, chosen(problem, search, p), tried)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +118,7 @@ class _Asked:
     labels: list[str]
     kept: Kept
     noise: Noise | None
+    call: dict[str, Any]
 
 
 def _problem(family: Blocks, kept: Kept, noise: Noise | None) -> Problem:
@@ -173,6 +176,11 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
         constraints=kept.constraints(p),
         first=_undelayed(designs, kept.W, asked.labels),
         noise=noise,
+        call=asked.call,
+        trace=found.solution.trace,
+        steps=found.solution.steps,
+        weights=kept.W,
+        evoked=designs.evoked,
     )
 
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from formula_neuro.family import Array
 
-from .events import Events
+from .events import Events, Run
 from .shapes import Kernels
 
 EDGE = 1e-9  # of a grid step: an event at a volume's own time counts whichever way its rounding fell
+
+
+@dataclass(frozen=True, eq=False)
+class Evoked:
+    """What the usual analyses of a run need: its times, the events of each type in question, the responses."""
+
+    run: Run
+    events: tuple[Events, ...]
+    kernels: Kernels
+
+    def regressors(self, h: Array) -> list[Array]:
+        """The responses (n, .) to each type by the shapes h (L, .) on the kernels' grid."""
+        return [convolution(own, self.run.times, self.kernels) @ h for own in self.events]
 
 
 def convolution(events: Events, times: Array, kernels: Kernels) -> Array:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 
 from .comparison import Rival
+from .regressors import Evoked
 
 WINDOW = (4.0, 8.0)  # s after onset, where finite impulse responses are averaged
 LAGS = 10
@@ -22,55 +22,70 @@ def of_regressor(x: Array, nuisance: Array) -> list[Rival]:
     """
     slope = np.gradient(x)
     rest = slope - x * (x @ slope) / (x @ x)
-    return _informed(x[:, None], rest[:, None], nuisance, ("regressor", "derivative"))
+    return _informed([np.column_stack([x, rest])], np.ones(1), nuisance, ("regressor", "derivative"))
 
 
-def of_responses(
-    events: tuple[Array, Array, Array], tr: float, n: int, nuisance: Array, model: str = "spm"
-) -> list[Rival]:
-    """Canonical response, + derivative, + dispersion, derivative boost and finite impulse responses, by nilearn.
+def of_responses(evoked: Evoked, weights: Array, nuisance: Array, model: str = "spm") -> list[Rival]:
+    """Canonical response, + derivative, + dispersion, derivative boost, finite impulse responses and components.
 
-    events: onsets and durations in s, and heights; tr in s; n scans, the first at 0 s; model: "spm" or "glover". Finite
-    impulse responses are 10 lags of a scan, and the contrast is the mean of those from 4 to 8 s after onset. Raises
-    ImportError where nilearn is missing.
+    The first ones by nilearn; model: "spm" or "glover". weights (k,): the contrast over the types of events. Finite
+    impulse responses are 10 lags of a scan, whose mean from 4 to 8 s after onset is the response, and left out where no
+    lag lies there. Principal components are those of the family's shapes, as in FLOBS, the first being the response.
+    The boost is of one type alone. Raises ImportError where nilearn is missing.
     """
+    names = (f"{model} response", "derivative", "dispersion")
+    full = _by_nilearn(evoked, f"{model} + derivative + dispersion")
+    lags = np.arange(LAGS) * evoked.run.tr
+    inside = (lags >= WINDOW[0]) & (lags <= WINDOW[1])
+    found = _informed(full, weights, nuisance, names)
+    if inside.any() and LAGS * len(full) + nuisance.shape[1] < len(nuisance):
+        mean = np.kron(weights, inside / inside.sum())
+        found.append(
+            _rival(f"FIR {LAGS} lags, mean of 4 to 8 s", np.hstack(_by_nilearn(evoked, "fir")), nuisance, mean)
+        )
+    U = _leading(evoked.kernels.h, COMPONENTS)
+    first = np.kron(weights, np.eye(U.shape[1])[0])
+    name = f"{U.shape[1]} components of the shapes, the first"
+    return [*found, _rival(name, np.hstack(evoked.regressors(U)), nuisance, first)]
+
+
+def of_components(signals: Array, nuisance: Array, count: int = COMPONENTS) -> Rival:
+    """The leading left singular vectors of training responses (n, m), off the nuisance; the contrast is the first."""
+    Q = np.linalg.qr(nuisance)[0]
+    U = _leading(signals - Q @ (Q.T @ signals), count)
+    return _rival(f"{U.shape[1]} principal components, the first", U, nuisance, np.eye(U.shape[1])[0])
+
+
+def _by_nilearn(evoked: Evoked, model: str) -> list[Array]:
+    """The columns (n, .) of each type of events."""
     try:
         from nilearn.glm.first_level import compute_regressor
     except ImportError as error:
         raise ImportError('responses of other packages need nilearn: pip install "formula-neuro[plot]"') from error
-    times, given = tr * np.arange(n), np.vstack(events)
-    full, _ = compute_regressor(given, f"{model} + derivative + dispersion", times, oversampling=OVERSAMPLING)
-    lags = np.arange(LAGS)
-    fir, _ = compute_regressor(given, "fir", times, fir_delays=lags, oversampling=OVERSAMPLING)
-    inside = (lags * tr >= WINDOW[0]) & (lags * tr <= WINDOW[1])
-    if not inside.any():
-        raise DataError(f"no lag of {LAGS} scans of {tr:g} s lies between 4 and 8 s after onset")
-    names = (f"{model} response", "derivative", "dispersion")
-    return [
-        *_informed(full[:, :1], full[:, 1:], nuisance, names),
-        _rival(f"FIR {LAGS} lags, mean of 4 to 8 s", fir, nuisance, inside / inside.sum()),
-    ]
-
-
-def of_components(signals: Array, nuisance: Array, count: int = COMPONENTS) -> Rival:
-    """The leading left singular vectors of training responses (n, m), off the nuisance; the contrast is the first.
-
-    FLOBS has such a basis, and tests it by F.
-    """
-    Q = np.linalg.qr(nuisance)[0]
-    left = signals - Q @ (Q.T @ signals)
-    U = np.linalg.svd(left, full_matrices=False)[0][:, :count]
-    U *= np.where(U[:, :1].T @ left.sum(axis=1) < 0, -1.0, 1.0)
-    return _rival(f"{count} principal components, the first", U, nuisance, np.eye(U.shape[1])[0])
-
-
-def _informed(first: Array, others: Array, nuisance: Array, names: tuple[str, ...]) -> list[Rival]:
-    """The first column alone, then with more and more of the others, contrast on the first; then the boost."""
     found = []
-    for k in range(others.shape[1] + 1):
-        own = np.hstack([first, others[:, :k]])
-        found.append(_rival(" + ".join(names[: k + 1]), own, nuisance, np.eye(k + 1)[0]))
-    two = np.hstack([first, others[:, :1], nuisance])
+    for own in evoked.events:
+        given = np.vstack([own.onset, own.duration, own.size])
+        delays = np.arange(LAGS) if model == "fir" else None
+        columns, _ = compute_regressor(given, model, evoked.run.times, oversampling=OVERSAMPLING, fir_delays=delays)
+        found.append(np.asarray(columns))
+    return found
+
+
+def _leading(x: Array, count: int) -> Array:
+    """The first left singular vectors, the first with the sign of the mean."""
+    U = np.linalg.svd(x, full_matrices=False)[0][:, :count]
+    return np.asarray(U * np.where(U.T @ x.sum(axis=1) < 0, -1.0, 1.0))
+
+
+def _informed(types: list[Array], weights: Array, nuisance: Array, names: tuple[str, ...]) -> list[Rival]:
+    """The first column of each type, then with more and more of the others, contrast on the first ones; the boost."""
+    found = []
+    for k in range(1, types[0].shape[1] + 1):
+        own = np.hstack([columns[:, :k] for columns in types])
+        found.append(_rival(" + ".join(names[:k]), own, nuisance, np.kron(weights, np.eye(k)[0])))
+    if len(types) > 1:
+        return found
+    two = np.hstack([types[0][:, :2], nuisance])
     boost = Rival("derivative boost", _without(two, 2), np.eye(two.shape[1])[0], 2, boost=True)
     return [*found, boost]
 

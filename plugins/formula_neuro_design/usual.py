@@ -11,7 +11,8 @@ from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 
 from .comparison import Comparison, Rival, compared
-from .rivals import of_components, of_regressor
+from .power import standing, threshold_of
+from .rivals import of_components, of_regressor, of_responses
 
 if TYPE_CHECKING:
     from .answer import OptimalDesign
@@ -22,26 +23,36 @@ def compared_with_usual(d: OptimalDesign, truth: OptimalDesign, alpha: float | N
     if len(truth.design) != len(d.design):
         raise DataError(f"the truth has {len(truth.design)} scans and this design {len(d.design)}")
     found = [*usual(d), Rival("optimal", d.design.to_numpy(dtype=float), d.contrast, _own(d), rescale=False)]
-    white = [replace(one, Z=one.Z if d.noise is None else d.noise.whiten(one.Z)) for one in found]
     family = truth.family if d.noise is None else d.noise.family(truth.family)
-    return Comparison(compared(white, family, truth.g, alpha), _notes(d, truth))
+    return Comparison(compared([_white(one, d) for one in found], family, truth.g, alpha), _notes(d, truth))
+
+
+def power_of(rival: Rival, d: OptimalDesign, alpha: float) -> Array:
+    """The power (m,) of a usual analysis's one-sided t test for each design of d."""
+    found = standing(_white(rival, d).Z, rival.c, d.white_family)
+    return found.beyond(np.array([threshold_of(alpha, None, found.nu, False)]))[:, 0]
+
+
+def _white(rival: Rival, d: OptimalDesign) -> Rival:
+    return rival if d.noise is None else replace(rival, Z=d.noise.whiten(rival.Z))
 
 
 def usual(d: OptimalDesign) -> list[Rival]:
-    """The undelayed regressor, with its derivative, their boost, and principal components of the family."""
-    x, nuisance = d.first[d.name].to_numpy(dtype=float), _nuisance(d)
+    """Of events: the analyses of other packages. Else the undelayed regressor, with its derivative, and components."""
+    k = 1 if d.evoked is None else d.weights.shape[1]
+    nuisance = d.first.iloc[:, k:].to_numpy(dtype=float)
+    if d.evoked is not None:
+        return of_responses(d.evoked, d.weights[0], nuisance)
     some = d.family.l != 0
     count = max(1, min(_own(d), int(some.sum())))
-    return [*of_regressor(x, nuisance), of_components(d.family.v[:, some] / d.family.l[some], nuisance, count)]
-
-
-def _nuisance(d: OptimalDesign) -> Array:
-    return d.first.drop(columns=d.name).to_numpy(dtype=float)
+    found = of_components(d.family.v[:, some] / d.family.l[some], nuisance, count)
+    return [*of_regressor(d.first.iloc[:, 0].to_numpy(dtype=float), nuisance), found]
 
 
 def _own(d: OptimalDesign) -> int:
     """Columns of the design that are not a nuisance's."""
-    return sum(name not in d.first.columns or name == d.name for name in map(str, d.design.columns))
+    beside = set(map(str, d.first.columns[1 if d.evoked is None else d.weights.shape[1] :]))
+    return sum(str(name) not in beside for name in d.design.columns)
 
 
 def _notes(d: OptimalDesign, truth: OptimalDesign) -> tuple[str, ...]:
@@ -49,8 +60,11 @@ def _notes(d: OptimalDesign, truth: OptimalDesign) -> tuple[str, ...]:
         "each of the usual analyses is multiplied by the number that makes it unbiased on average over the designs; "
         "the optimal one is not",
         "the derivative boost is not t-distributed, so it has no power here",
-        "the contrast of principal components is a choice; packages that use such a basis test it by F",
+        "what stands for the response in finite impulse responses and principal components is a choice; packages that "
+        "use such a basis test it by F",
     ]
+    if d.evoked is not None:
+        told.append("this is one sequence of events; with another one the figures differ")
     if truth is d:
         told.insert(0, "the truth is the family that the optimal design was made for; give truth= for another one")
     if np.all(d.family.phi == 0.5):

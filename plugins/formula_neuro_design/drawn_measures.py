@@ -1,0 +1,180 @@
+"""Pictures of what a design does to each of the true ones, of the trade between bias and variance, of the search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from formula_neuro.display.plot import BLUE, CYCLE, GREY, VERMILION, Picture
+from formula_neuro.family import Array
+
+from .measures import phi_by_bias, phi_by_squared_bias
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .answer import OptimalDesign
+
+PERCENT = 100.0
+
+
+def bias(d: OptimalDesign) -> Picture:
+    """C_b of each design."""
+    return Picture(
+        "Bias",
+        "What is expected of the estimate beyond the true contrast, as a share of it; below 0 it is too small.",
+        lambda axes: _curves(axes, d, PERCENT * np.where(d.family.l != 0, d.bias, np.nan), "bias, %"),
+        kind="bias",
+    )
+
+
+def variance(d: OptimalDesign) -> Picture:
+    """CV of each design."""
+    return Picture(
+        "Variance",
+        "How much larger the estimated variance is expected to be than in the fit of the true design itself. Below 0 "
+        "is possible, since a biased estimate may vary less.",
+        lambda axes: _curves(axes, d, PERCENT * d.variance_change, "change of variance, %"),
+        kind="variance",
+    )
+
+
+def misfit(d: OptimalDesign) -> Picture:
+    """V_b of each design."""
+    return Picture(
+        "Misfit",
+        "What the response leaves unfitted adds so much to the estimated variance of the noise.",
+        lambda axes: _curves(axes, d, PERCENT * d.variance_bias, "misfit, % of the noise"),
+        kind="misfit",
+    )
+
+
+def places(d: OptimalDesign) -> tuple[Array, str]:
+    """Where designs stand on a horizontal axis (m,), and its label."""
+    for name, label in (("shift", "shift, scans"), ("latency", "latency, s")):
+        if name in d.table.columns and d.table[name].nunique() > 1:
+            return d.table[name].to_numpy(dtype=float), label
+    return d.table.groupby("block").cumcount().to_numpy(dtype=float) + 1, "design"
+
+
+def first_block(d: OptimalDesign) -> Array:
+    """Row numbers of the designs of the first block that has an effect."""
+    numbers, some = d.table["block"].to_numpy(), d.family.l != 0
+    return np.flatnonzero(some & (numbers == numbers[some][0]))
+
+
+def _curves(axes: Axes, d: OptimalDesign, values: Array, label: str) -> None:
+    """A curve for each block, blocks of the same values as one."""
+    x, name = places(d)
+    axes.axhline(0, color=GREY, lw=0.8)
+    for i, (blocks, own) in enumerate(_unlike(d, values)):
+        order = own[np.argsort(x[own], kind="stable")]
+        label_of = f"block{'s' if len(blocks) > 1 else ''} {', '.join(map(str, blocks))}"
+        axes.plot(x[order], values[order], color=CYCLE[i % len(CYCLE)], label=label_of, **look(x[own], name))
+    if len(np.unique(d.table["block"])) > 1:
+        axes.legend(loc="best")
+    axes.set_xlabel(name)
+    axes.set_ylabel(label)
+
+
+def look(x: Array, name: str) -> dict[str, Any]:
+    """Lines where designs are ordered along x, points where they are drawn at random or stand alone."""
+    ordered = name != "design" and 1 < len(x) == len(np.unique(x))
+    return {"lw": 1.6} if ordered else {"ls": "none", "marker": "o", "ms": 3.5}
+
+
+def _unlike(d: OptimalDesign, values: Array) -> list[tuple[list[int], Array]]:
+    """Blocks whose values are the same, and the designs of the first of them that have a value."""
+    numbers, found = d.table["block"].to_numpy(), []
+    for block in np.unique(numbers):
+        own = np.flatnonzero((numbers == block) & np.isfinite(values))
+        if not len(own):
+            continue
+        for blocks, like in found:
+            if len(like) == len(own) and np.allclose(values[like], values[own], rtol=1e-6, atol=1e-9):
+                blocks.append(int(block))
+                break
+        else:
+            found.append(([int(block)], own))
+    return found
+
+
+def pareto(d: OptimalDesign) -> Picture:
+    """Bias against variance along the path of phi."""
+    path = d.pareto()
+    own = path.iloc[(path["factor"] - 1).abs().argmin()]
+
+    def draw(axes: Axes) -> None:
+        axes.plot(
+            PERCENT * path["max_bias"], PERCENT * path["variance_change"], color=VERMILION, lw=1.4, label="largest"
+        )
+        axes.plot(PERCENT * path["rms_bias"], PERCENT * path["variance_change"], color=BLUE, lw=1.6, label="rms")
+        for name, colour in (("max_bias", VERMILION), ("rms_bias", BLUE)):
+            axes.plot(PERCENT * own[name], PERCENT * own["variance_change"], "o", color=colour, ms=6)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlabel("bias, %")
+        axes.set_ylabel("mean change of variance, %")
+        axes.legend(loc="best", title="bias")
+
+    return Picture(
+        "What less bias costs",
+        "The best designs of these columns from little bias (left) to little variance (right); the dots are this one.",
+        draw,
+        kind="pareto",
+    )
+
+
+def phi(d: OptimalDesign) -> Picture:
+    """phi of the paper's choices A and B against k."""
+    some = d.family.l != 0
+    l, g = d.family.l[some], d.g[some]
+    ks = np.logspace(0, 6, 61)
+
+    def draw(axes: Axes) -> None:
+        for choice, name, colour in (
+            (phi_by_squared_bias, "A: squared bias", BLUE),
+            (phi_by_bias, "B: bias", VERMILION),
+        ):
+            values = np.array([choice(l, g, float(k)) for k in ks])
+            axes.fill_between(ks, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.25, lw=0)
+            axes.plot(ks, np.median(values, axis=1), color=colour, lw=1.6, label=name)
+        used = d.family.phi[some]
+        axes.axhline(float(np.median(used)), color=GREY, ls=":", label="here (median)")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("k, the weight of bias over that of variance")
+        axes.set_ylabel("phi")
+        axes.legend(loc="lower left")
+
+    return Picture(
+        "k against phi",
+        "The phi that the two choices of the paper give for each k: medians and ranges over designs with an effect.",
+        draw,
+        kind="phi",
+    )
+
+
+def search(d: OptimalDesign) -> Picture:
+    """The objective above its last value after each step, and the lengths of steps where there are any."""
+    trace, steps = d.trace, d.steps
+
+    def draw(axes: Axes) -> None:
+        if len(trace) < 2:
+            axes.text(0.5, 0.5, "solved without a search", ha="center", va="center", transform=axes.transAxes)
+            axes.set_axis_off()
+            return
+        above = trace[:-1] - trace[-1]
+        shown = np.flatnonzero(above > 0)
+        axes.plot(shown, above[shown], color=BLUE, marker="o" if len(shown) < 40 else None, ms=3.5, label="objective")
+        if len(steps):
+            axes.plot(np.arange(1, len(steps) + 1), steps, color=VERMILION, lw=1, label="length of the step")
+            axes.legend(loc="best")
+        axes.set_yscale("log")
+        axes.set_xlabel("step")
+        axes.set_ylabel("above the last value")
+
+    return Picture(
+        "The search", f"The objective above its last value, {d.objective:.6g}, before each step.", draw, kind="search"
+    )

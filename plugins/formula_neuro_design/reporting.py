@@ -1,0 +1,122 @@
+"""One HTML page about an optimal design, complete in itself."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from formula_neuro import __version__
+from formula_neuro.display.page import by_rows, check_writable, csv_address, figure_part, minus, render
+from formula_neuro.display.plot import draw_one, png
+
+from .pictures import pictures
+from .sentences import code, sentences
+from .usual import compared_with_usual
+
+if TYPE_CHECKING:
+    from .answer import OptimalDesign
+
+MOST_ROWS = 5000  # of a table to keep within the page: about half a megabyte
+
+
+def write_report(d: OptimalDesign, path: str | os.PathLike[str]) -> str:
+    """Write the page; returns the path written."""
+    target = Path(path)
+    check_writable(target)
+    target.write_text(html(d), encoding="utf-8")
+    return str(target)
+
+
+def html(d: OptimalDesign) -> str:
+    """The page as text."""
+    compared = compared_with_usual(d, d, None)
+    shown = pictures(d, "all")
+    return render(
+        "task_report.html.j2",
+        {
+            "formula": d.formula,
+            "model": f"optimal design matrix for {d.name}",
+            "facts": _facts(d),
+            "messages": list(d.messages),
+            "sentences": sentences(d, compared.table),
+            "sections": [
+                _section("The contrast", _contrast(d), "The estimate is the sum of coefficients times these numbers."),
+                _section("Bias and variance by block", _ranges(d), "Lowest and highest over the designs of a block."),
+                _section(
+                    "Beside the usual analyses", _compared(compared.table), " ".join(map(_sentence, compared.notes))
+                ),
+            ],
+            "figures": [figure_part(p.title, p.caption, png(draw_one(p))) for p in shown],
+            "python": code(d),
+            "summary": str(d.summary()),
+            "files": _files(d),
+            "version": __version__,
+        },
+    )
+
+
+def _section(title: str, grid: dict[str, Any], note: str) -> dict[str, Any]:
+    return {"title": title, "grid": grid, "note": note}
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."
+
+
+def _facts(d: OptimalDesign) -> list[tuple[str, str]]:
+    n, p = d.design.shape
+    some = d.family.l != 0
+    return [
+        ("scans", str(n)),
+        ("columns", str(p)),
+        ("true designs", str(len(d.bias))),
+        ("largest bias", f"{np.abs(d.bias[some]).max():.1%}"),
+        ("objective", f"{d.objective:.6g}"),
+        ("steps of the search", str(d.iterations)),
+    ]
+
+
+def _contrast(d: OptimalDesign) -> dict[str, Any]:
+    given = set(map(str, d.first.columns))
+    names = [str(name) for name in d.design.columns]
+    kinds = ["given" if name in given else "found" for name in names]
+    return by_rows(["column", "is", "contrast"], [names, kinds, [f"{value:.6g}" for value in d.contrast]])
+
+
+def _ranges(d: OptimalDesign) -> dict[str, Any]:
+    table = d.block_ranges()
+    return {"heads": list(table.columns), "rows": [[minus(str(x)) for x in row] for row in table.to_numpy()]}
+
+
+def _compared(table: pd.DataFrame) -> dict[str, Any]:
+    heads = ["analysis", "columns", "rms bias", "largest bias", "sd ratio", "rmse", "mean power", "lowest power"]
+    kept = table[["analysis", "columns", "rms_bias", "max_bias", "sd_ratio", "rmse", "mean_power", "min_power"]]
+    columns = [[_cell(value) for value in kept[name]] for name in kept.columns]
+    return by_rows(heads, columns)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else f"{value:.3f}"
+    return str(value)
+
+
+def _files(d: OptimalDesign) -> list[tuple[str, str]]:
+    """Names and addresses: the design, the contrast, the true designs, and everything as json."""
+    contrast = pd.DataFrame([d.contrast], columns=list(d.design.columns))
+    found = [("design.csv", csv_address(d.design)), ("contrast.csv", csv_address(contrast))]
+    if len(d.bias) <= MOST_ROWS:
+        found.append(("designs.csv", csv_address(d.to_frame())))
+    return [*found, ("design.json", _json_address(d))]
+
+
+def _json_address(d: OptimalDesign) -> str:
+    import base64
+
+    text = json.dumps(d.to_dict())
+    return f"data:application/json;base64,{base64.b64encode(text.encode()).decode()}"
