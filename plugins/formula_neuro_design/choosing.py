@@ -58,6 +58,10 @@ def chosen(problem: Problem, search: Search, p: int) -> Chosen:
     """The answer with p columns. Raises DataError and FitError."""
     family, constraints = problem.family, problem.constraints(p)
     if search.method == "paper":
+        if family.l.ndim == 2 or family.of is not None:
+            raise DataError(
+                "the paper's search is for one contrast and known amplitudes; leave nuisance= out, or use exact"
+            )
         start = initial_design(problem.signal, family.l, constraints)
         return Chosen(algorithm_1(family, constraints, *start), family)
     if search.max_bias is not None:

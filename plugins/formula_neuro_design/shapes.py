@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.hrf import HRF, DoubleGamma, HalfCosine, Range, Shapes
 
+Knot: TypeAlias = float | Array  # one response, or one a column
 UNDERSHOOTS = 6  # of its standard deviations after the undershoot, a double gamma is over: 2e-5 of the peak is left
 
 
@@ -40,7 +42,7 @@ def kernels(hrf: HRF) -> Kernels:
 
 
 # ---- half-cosines --------------------------------------------------------------------------------
-def half_cosine(t: Array, h1: float, h2: float, h3: float, h4: float, f: float) -> Array:
+def half_cosine(t: Array, h1: Knot, h2: Knot, h3: Knot, h4: Knot, f: Knot) -> Array:
     """The response at t seconds: 0 until h1, up to 1 over h2, down to -f over h3, back to 0 over h4.
 
     >>> half_cosine(np.array([1.0, 6.0, 11.0, 17.0]), 1.0, 5.0, 5.0, 6.0, 0.3).round(12).tolist()
@@ -50,7 +52,8 @@ def half_cosine(t: Array, h1: float, h2: float, h3: float, h4: float, f: float) 
     rise = np.cos(np.pi / 2 - np.pi * (t - h1) / (2 * h2))
     fall = np.cos((np.pi / 2 + np.arcsin(f)) / h3 * (S2 - t))
     back = -f * np.cos(np.pi * (t - S3) / (2 * h4))
-    return np.select([t <= h1, t <= S2, t <= S3, t <= S4], [np.zeros_like(t), rise, fall, back], 0.0)
+    zero = np.zeros_like(rise)
+    return np.select([t <= h1, t <= S2, t <= S3, t <= S4], [zero, rise, fall, back], 0.0)
 
 
 def _half_cosines(hrf: HalfCosine) -> Kernels:
@@ -59,7 +62,7 @@ def _half_cosines(hrf: HalfCosine) -> Kernels:
     low, high = np.array([getattr(hrf, name) for name in names], dtype=float).T
     drawn = rng.uniform(low, high, (hrf.n, 5))
     t = _grid(0.0, float(high[:4].sum()), hrf.step)
-    h = np.column_stack([half_cosine(t, *row) for row in drawn])
+    h = half_cosine(t[:, None], *drawn.T)
     return Kernels(0.0, hrf.step, h, pd.DataFrame(drawn, columns=names))
 
 
