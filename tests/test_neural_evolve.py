@@ -275,3 +275,55 @@ def test_an_answer_that_is_no_fitness_is_refused(answer):
 def test_individuals_differ_in_their_counts_of_numbers_only_by_mistake():
     with pytest.raises(DataError, match=r"different counts of numbers \(1, 2\)"):
         fn.evolve(lambda p: 1.0 if p.id == 3 else (1.0, 2.0), SQUARE)
+
+
+SIMULATED = {"model": "fhn", "duration": "20 ms", "engine": "torch"}
+
+
+def test_an_objective_may_measure_simulations_that_are_run_as_batches():
+    def measure(n):
+        return (n["x"][-1, 0] - 0.5) ** 2
+
+    options = {"population": 6, "initial": 6, "generations": 3, "seed": 4}
+    w = fn.evolve(measure, {"x_ext": (0, 2), "tau": (5, 30)}, simulate=SIMULATED, **options)
+
+    def alone(p):
+        return measure(fn.simulate("fhn", params={"x_ext": p.x_ext, "tau": p.tau}, seed=4, duration="20 ms",
+                                   engine="torch"))  # fmt: skip
+
+    one_by_one = fn.evolve(alone, {"x_ext": (0, 2), "tau": (5, 30)}, **options)
+    assert np.allclose(w.history.fitness, one_by_one.history.fitness, rtol=1e-9)
+    assert_frame_equal(w.resume(4).to_frame().iloc[:18], w.to_frame())
+
+
+def test_a_simulation_that_becomes_infinite_is_a_failed_individual():
+    w = fn.evolve(lambda n: n["x"].max(), {"x_ext": (0, 1e6)}, simulate=SIMULATED, population=6, generations=2, seed=1)
+    assert (w.to_frame()["status"] == "failed").any()
+
+
+def test_individuals_have_their_own_noise_unless_it_is_common():
+    def spread(random):
+        noisy = {**SIMULATED, "params": {"sigma_ou": 0.1}, "random": random}
+        w = fn.evolve(
+            lambda n: n["x"][-1, 0], {"y_ext": (0, 1e-9)}, simulate=noisy, population=4, generations=1, seed=1
+        )
+        return np.ptp(w.history.fitness)
+
+    assert spread("common") < 1e-6 < spread("own") and spread(None) == spread("own")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"simulate": {"duration": "20 ms"}}, "arguments of fn.simulate by name"),
+        ({"simulate": {**SIMULATED, "durations": 3}}, "did you mean 'duration'"),
+        ({"simulate": SIMULATED, "bounds": {"x_ex": (0, 1)}}, "did you mean 'x_ext'"),
+        ({"simulate": SIMULATED, "bounds": {"K_gl": (0, 1)}}, "acts between nodes only"),
+        ({"simulate": SIMULATED, "batch": True}, "both given"),
+        ({"simulate": {**SIMULATED, "random": "new"}}, "random is 'new'"),
+        ({"simulate": SIMULATED, "workers": "two"}, "workers is 'two'"),
+    ],
+)
+def test_simulations_that_cannot_be_are_refused(options, told):
+    with pytest.raises(DataError, match=told):
+        fn.evolve(lambda n: 0.0, **{"bounds": {"x_ext": (0, 1)}, **options})

@@ -331,3 +331,41 @@ def test_a_measures_own_error_says_whose_it_is():
     with pytest.raises(KeyError) as caught:
         fn.explore("fhn", {"x_ext": [0.0]}, measure={"odd": lambda n: {}["a"]}, **SHORT)
     assert "the measure 'odd' itself" in caught.value.__notes__[0]
+
+
+def test_two_parameters_are_a_map_and_one_is_a_line():
+    e = fn.explore("fhn", {"x_ext": [0.0, 0.5, 1.0], "tau": [10, 15, 20]}, measure={"last": last}, **SHORT)
+    axes = e.plot("last").axes
+    assert axes[0].get_xlabel() == "x_ext" and axes[0].get_ylabel() == "tau" and axes[1].get_ylabel() == "last"
+    image = axes[0].collections[0].get_array().reshape(3, 3)
+    assert np.allclose(image, e.table.pivot(index="tau", columns="x_ext", values="last"))
+    line = e.plot("last", x="tau", y="x_ext").axes[0]
+    assert line.get_ylabel() == "x_ext"
+    one = fn.explore("fhn", {"tau": [10, 15, 20]}, params=NOISE, replicates=2, measure={"last": last}, **SHORT)
+    drawn = one.plot().axes[0]
+    assert drawn.get_ylabel() == "last (mean, sd)"
+    assert np.allclose(drawn.lines[0].get_ydata(), one.table.groupby("tau")["last"].mean())
+
+
+def test_two_values_each_or_words_are_lines():
+    e = fn.explore("fhn", {"x_ext": [0.0, 1.0], "coupling": ["additive", "diffusive"]}, brain(), **SHORT)
+    assert len(e.plot("max_x").axes[0].containers) == 2
+    assert [t.get_text() for t in e.plot("max_x", x="coupling").axes[0].get_xticklabels()] == ["additive", "diffusive"]
+
+
+def test_subjects_are_thin_lines_beside_their_mean():
+    e = fn.explore("fhn", {"x_ext": [0.0, 0.5, 1.0]}, {"s1": brain(1), "s2": brain(2)}, **SHORT)
+    assert [text.get_text() for text in e.plot("max_x").axes[0].get_legend().get_texts()] == ["subjects", "mean"]
+
+
+def test_pictures_that_cannot_be_are_refused():
+    words = {"word": lambda n: "a", "last": last}
+    e = fn.explore("fhn", {"x_ext": [0.0, 0.5]}, measure=words, **SHORT)
+    with pytest.raises(Unable, match="word is no number"):
+        e.plot("word")
+    with pytest.raises(DataError, match="no measure 'lats'; did you mean 'last'"):
+        e.plot("lats")
+    with pytest.raises(DataError, match="varies no parameter 'tau'"):
+        e.plot("last", x="tau")
+    with pytest.raises(DataError, match="both x_ext"):
+        e.plot("last", x="x_ext", y="x_ext")

@@ -36,6 +36,7 @@ def evolve(
     mate: Mate | None = None,
     mutate: Mutate | None = None,
     batch: bool = False,
+    simulate: Mapping[str, Any] | None = None,
     start: Evolution | None = None,
     seed: int | None = None,
     workers: Any = None,
@@ -46,6 +47,10 @@ def evolve(
     objective: gets one individual (p.x, p["x"], p.id) and answers a number or a tuple of numbers, or a pair of these
         and a dict of results to keep. With batch=True it gets a generation at once, a table with a row an individual,
         and answers as many rows. A fitness that is not finite is a failed individual, which has no children.
+    simulate: arguments of fn.simulate by name, {"model": "aln", "duration": "2 s", ...}; the objective then gets the
+        run of an individual instead, n["rates_exc"], n.bold, n.params; generations are simulated as batches. A run
+        that became infinite is a failed individual. "random": "own" random numbers for each individual (where there
+        is noise), or "common" ones.
     bounds: of each parameter, {"x": (-5, 5)}.
     method: "adaptive" (rank selection, blend crossover, self-adaptive mutation), "nsga2" (Deb et al. 2002: several
         numbers beside each other, `pareto()`) or "cma" (CMA-ES, by the package cma).
@@ -59,7 +64,8 @@ def evolve(
         the rows mutated. A row is an individual's genes, for adaptive followed by as many sizes of mutations.
     start: an evolution to go on from up to `generations` in all; bounds and the rest are its own.
     seed: the same seed gives the same evolution for any workers; drawn and kept in the answer where it is not given.
-    workers: a number of processes or a dask client, among which the individuals of a generation are shared.
+    workers: a number of processes or a dask client, among which the individuals of a generation are shared; of
+        simulations a number of threads.
 
     Raises DataError. Source: Eiben & Smith (adaptive), Deb et al. 2002, Hansen (CMA-ES).
 
@@ -68,10 +74,9 @@ def evolve(
     >>> len(w.to_frame()), bool(w.best["f0"] < 1e-3)
     (550, True)
     """
-    ask = Whole(objective) if batch else OneByOne(objective)
     if start is not None:
         plan = _same(start.plan, bounds, selection, mate, mutate)
-        return run(plan, _asking(ask, plan.names, workers), generations, start, progress)
+        return run(plan, _asking(objective, plan, batch, simulate, workers), generations, start, progress)
     limits = _limits(bounds)
     _check(method, population, initial, selection, mate, mutate)
     plan = Plan(
@@ -87,15 +92,28 @@ def evolve(
         mate=mate,
         mutate=mutate,
     )
-    return run(plan, _asking(ask, plan.names, workers), generations, None, progress)
+    return run(plan, _asking(objective, plan, batch, simulate, workers), generations, None, progress)
 
 
-def _asking(ask: Callable[[Sequence[Individual]], list[Any]], names: tuple[str, ...], workers: Any) -> Evaluate:
+def _asking(
+    objective: Callable[[Any], Any], plan: Plan, batch: bool, simulate: Mapping[str, Any] | None, workers: Any
+) -> Evaluate:
     """The objective as the search asks it: a brood at a time."""
+    ask: Callable[[Sequence[Individual]], list[Any]]
+    shared = workers
+    if simulate is not None:
+        from .evolution.simulating import as_simulated  # others need no engine
+
+        if batch:
+            raise DataError("batch=True and simulate= are both given; simulations are run as batches in any case")
+        limits = {name: (float(low), float(high)) for name, (low, high) in zip(plan.names, plan.bounds, strict=True)}
+        ask, shared = as_simulated(objective, simulate, limits, plan.seed, workers), None
+    else:
+        ask = Whole(objective) if batch else OneByOne(objective)
 
     def evaluate(brood: Brood, history: History) -> Evaluated:
         known = history.fitness.shape[1] if len(history) else None
-        return evaluated(ask, brood, names, len(history), history.generations, known, workers)
+        return evaluated(ask, brood, plan.names, len(history), history.generations, known, shared)
 
     return evaluate
 

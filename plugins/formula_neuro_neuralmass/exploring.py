@@ -54,6 +54,7 @@ def explore(
     outputs: Sequence[str] | None = None,
     bold: bool | Balloon | Mapping[str, Any] = False,
     seed: int | None = None,
+    tables: Literal["compatible", "accurate"] = "compatible",
     device: str = "cpu",
     dtype: Literal["float64", "float32"] = "float64",
     engine: Engine = "auto",
@@ -89,11 +90,11 @@ def explore(
     folder = Folder(None if out is None else Path(out))
     held = folder.about()
     asked = _asked(
-        find(model),
+        find(model, params, tables),
         connectome,
         Timing(duration, dt, every, sampling, skip, None if outputs is None else tuple(outputs)),
         {"params": params or {}, "init": init or {}, "stimulus": stimulus, "bold": bold, "device": device,
-         "dtype": dtype, "noise": "stream",
+         "dtype": dtype, "tables": tables,
          "seed": seeded(held["seed"] if held is not None and seed is None else seed)},
     )  # fmt: skip
     first = next(iter(asked.values()))

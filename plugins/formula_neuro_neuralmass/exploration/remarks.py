@@ -13,8 +13,8 @@ def before(runs: Runs, noisy: bool) -> tuple[str, ...]:
     if not noisy:
         told.append(
             "these runs have no noise: the table has no sampling error, so that p-values and standard errors of a "
-            "model of it mean nothing; R squared says how well the model describes the surface (set the noise, as sigma_ou, "
-            "and replicates= for tests)"
+            "model of it mean nothing; R squared says how well the model describes the surface (set the noise, as "
+            "sigma_ou, and replicates= for tests)"
         )
     elif runs.replicates < 2:
         told.append(
