@@ -50,7 +50,7 @@ def step_program(model: Model, varying: frozenset[str] = frozenset()) -> Program
     old = {name: graph.leaf(f"s.{name}") for name in model.states}
     ou = {noise.name: graph.leaf(f"ou.{noise.name}") for noise in model.noise if isinstance(noise, OU)}
     inputs = {name: graph.leaf(f"input.{name}") for name in model.inputs}
-    given = {**inputs, **ou, "indegree": graph.leaf("indegree", steady=True)}
+    given = {**inputs, **ou, "indegree": graph.leaf("indegree", steady=True), "nodes": graph.leaf("nodes", steady=True)}
     parameters = Names(model.name, p)
     drift = _mapping(model, "drift", model.drift(Names(model.name, {**old, **given}), parameters))
     new = _stepped(model, graph, old, drift, parameters)
