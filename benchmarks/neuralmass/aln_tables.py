@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from formula_neuro_neuralmass.cascade import constant, tables
 from formula_neuro_neuralmass.cascade.neuron import COMPATIBLE, Neuron
 
@@ -33,7 +34,9 @@ def told(done: int, total: int) -> None:
 
 def compared(ours: np.ndarray, theirs: np.ndarray, whose: str) -> None:
     rate, tau, voltage = np.moveaxis(np.abs(ours - theirs), -1, 0)
-    print(f"largest differences from {whose}: rate {rate.max():.2g} kHz ({(rate / theirs[..., 0]).max():.2g} relative),")
+    print(
+        f"largest differences from {whose}: rate {rate.max():.2g} kHz ({(rate / theirs[..., 0]).max():.2g} relative),"
+    )
     print(f"tau {tau.max():.2g} ms ({(tau > 1e-9).sum()} of {tau.size} points), voltage {voltage.max():.2g} mV")
 
 

@@ -21,6 +21,7 @@ MODELS = {  # ours: module, class, the initial values' names there by ours, stre
         "mufe mufi IA seem seim seev seiv siim siem siiv siev rates_exc rates_inh".split())}, 0.1, "ext_exc_current"),
     "thalamus": ("thalamus", "ThalamicMassModel", {name: f"{name}_init" for name in ("V_t", "V_r")}, 0.0, None),
 }  # fmt: skip
+OTHER = {"aln": {"a": 15.0, "b": 40.0}}  # parameters of the noisy runs
 
 
 def network() -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +49,7 @@ def run(name: str, connected: bool, noisy: bool, stimulated: bool) -> dict[str, 
     model.params["duration"] = DURATION
     if noisy:
         model.params["sigma_ou"] = sigma
+        model.params.update(OTHER.get(name, {}))
     if stimulated:
         model.params[external] = stimulus(round(DURATION / model.params["dt"]))
     found = {f"start.{ours}": np.ravel(model.params[theirs]).astype(float) for ours, theirs in init.items()}
@@ -74,7 +76,7 @@ def corrected_ww(model: Any) -> None:
 def cases() -> list[tuple[str, bool, bool, bool]]:
     """(model, on the network, with noise, with a stimulus)."""
     found = []
-    for name, (_, _, _, sigma, external) in MODELS.items():
+    for name, (_, _, _, _sigma, external) in MODELS.items():
         found.append((name, False, False, False))
         if name != "thalamus":
             found += [(name, True, False, False), (name, True, True, False)]
@@ -84,7 +86,9 @@ def cases() -> list[tuple[str, bool, bool, bool]]:
 
 
 def label(name: str, connected: bool, noisy: bool, stimulated: bool) -> str:
-    return "-".join([name, *(word for word, on in (("network", connected), ("noise", noisy), ("stimulus", stimulated)) if on)])
+    return "-".join(
+        [name, *(word for word, on in (("network", connected), ("noise", noisy), ("stimulus", stimulated)) if on)]
+    )
 
 
 def everything() -> dict[str, np.ndarray]:
