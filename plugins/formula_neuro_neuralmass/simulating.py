@@ -76,7 +76,7 @@ def simulate(
     asked = ask(
         find(model, params, tables),
         connectome,
-        Timing(duration, dt, every, sampling, skip, None if outputs is None else tuple(outputs)),
+        Timing(duration, dt, every, sampling, skip, outputs),
         params=params or {},
         init=init or {},
         stimulus=stimulus,
