@@ -38,7 +38,7 @@ def population(neuron: Neuron | None = None, kind: str = "compatible") -> Table:
 
     >>> rate, tau, V = population()(1.0, 1.5)
     >>> round(float(rate), 5), round(float(tau), 2), round(float(V), 2)
-    (0.03635, 1.69, -58.46)
+    (0.02446, 2.51, -56.62)
     """
     neuron = neuron or Neuron()
     if kind not in ("compatible", "accurate"):

@@ -25,7 +25,7 @@ def steady(cells: Cells) -> tuple[Array, Array, Array]:
     >>> from .neuron import ACCURATE, Neuron
     >>> r, V, _ = steady(Cells.of(Neuron(), np.array([1.0]), 1.5, ACCURATE))
     >>> round(float(r[0]), 5), round(float(V[0]), 3)
-    (0.03635, -58.454)
+    (0.02446, -56.617)
     """
     p = np.zeros_like(cells.A)
     for k in range(len(p) - 1, 0, -1):
