@@ -11,7 +11,6 @@ from pandas.testing import assert_frame_equal
 import formula_neuro as fn
 from formula_neuro.errors import DataError, Unable
 from formula_neuro_neuralmass.evolution import adaptive
-from formula_neuro_neuralmass.evolution.answer import Evolution
 from formula_neuro_neuralmass.evolution.methods import within
 
 SQUARE = {"x": (-5, 5), "y": (-5, 5)}
@@ -157,21 +156,21 @@ def test_cma_finds_the_minimum_of_a_sphere():
 def test_an_evolution_goes_on_as_if_it_had_not_stopped(method, tmp_path):
     whole = fn.evolve(circle, SQUARE, method=method, generations=6, seed=7)
     part = fn.evolve(circle, SQUARE, method=method, generations=3, seed=7)
-    read = Evolution.load(part.save(tmp_path / "part.npz"))
+    read = fn.load_evolution(part.save(tmp_path / "part.npz"))
     _same(part.resume(6).to_frame(), whole.to_frame())
     _same(fn.evolve(circle, start=read, generations=6).to_frame(), whole.to_frame())
 
 
 def test_a_file_holds_the_whole_evolution(tmp_path):
     w = fn.evolve(lambda p: (circle(p), {"radius": np.hypot(p.x, p.y)}), SQUARE, stop=(1e-2, 3), seed=7)
-    read = Evolution.load(w.save(tmp_path / "w.npz"))
+    read = fn.load_evolution(w.save(tmp_path / "w.npz"))
     _same(read.to_frame(), w.to_frame())
     assert repr(read) == repr(w) and read.plan.stop == w.plan.stop
     with pytest.raises(Unable, match="start=w"):
         read.resume(20)
     (tmp_path / "bad.npz").write_bytes(b"no")
     with pytest.raises(DataError, match="holds no evolution"):
-        Evolution.load(tmp_path / "bad.npz")
+        fn.load_evolution(tmp_path / "bad.npz")
 
 
 def test_it_stops_when_enough_individuals_reach_the_fitness():
@@ -327,3 +326,27 @@ def test_individuals_have_their_own_noise_unless_it_is_common():
 def test_simulations_that_cannot_be_are_refused(options, told):
     with pytest.raises(DataError, match=told):
         fn.evolve(lambda n: 0.0, **{"bounds": {"x_ext": (0, 1)}, **options})
+
+
+def test_pictures_show_parameters_scores_genealogy_and_front():
+    w = fn.evolve(circle, SQUARE, population=6, generations=4, seed=1)
+    assert [axes.get_xlabel() for axes in w.plot().axes] == ["x", "y", "generation"]
+    scores = w.plot("scores").axes[0].lines
+    assert np.allclose(scores[1].get_ydata(), -w.scores["best"])  # the fitness, which is minimised
+    born = w.to_frame()
+    edges = int(born["parent1"].notna().sum() + (born["parent2"].notna() & (born["parent2"] != born["parent1"])).sum())
+    assert len(w.plot("genealogy").axes[0].lines) == edges
+    assert len([axes for axes in w.plot("parameters").axes if axes.get_visible()]) == 3
+    with pytest.raises(Unable, match="no front"):
+        w.plot("pareto")
+    with pytest.raises(DataError, match="no picture 'tree'"):
+        w.plot("tree")
+    two = fn.evolve(lambda p: (p.x, -p.x * p.y), SQUARE, method="nsga2", generations=3, seed=1)
+    assert len(two.plot("pareto").axes[0].lines[0].get_xdata()) == len(two.pareto())
+
+
+@needs_cma
+def test_cma_has_no_genealogy():
+    w = fn.evolve(circle, SQUARE, method="cma", generations=3, seed=1)
+    with pytest.raises(Unable, match="no parents"):
+        w.plot("genealogy")

@@ -145,17 +145,10 @@ class Evolution:
         return run(self.plan, self.evaluate, generations, self, progress)
 
     def save(self, path: str | Path) -> Path:
-        """Write all but functions to a file; `Evolution.load(path)` reads it."""
+        """Write all but functions to a file; fn.load_evolution(path) reads it."""
         from .files import write
 
         return write(self, Path(path))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Evolution:
-        """What `save` has written."""
-        from .files import read
-
-        return read(Path(path))
 
 
 def run(

@@ -56,8 +56,12 @@ def _jsonable(value: Any) -> Any:
     return value if isinstance(value, (int, float, str, bool)) else None
 
 
-def read(path: Path) -> Evolution:
-    """The evolution in a file. Raises DataError, FileNotFoundError."""
+def load_evolution(path: str | Path) -> Evolution:
+    """The evolution that .save(path) wrote; fn.evolve(objective, start=w, generations=...) goes on from it.
+
+    Raises DataError, FileNotFoundError.
+    """
+    path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
     try:
@@ -67,7 +71,8 @@ def read(path: Path) -> Evolution:
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise DataError(f"{path} holds no evolution ({error}); a file that Evolution.save wrote is expected") from None
     count = sum(name.startswith("population") for name in held)
-    history = History(*(held[name] for name in ARRAYS), tuple(held[f"population{k}"] for k in range(count)))
+    populations = tuple(held[f"population{k}"] for k in range(count))
+    history = History(**{name: held[name] for name in ARRAYS}, populations=populations)
     stop = Stop(tuple(told["stop"]["fitness"]), told["stop"]["individuals"]) if told["stop"] else None
     plain = {name: told[name] for name in PLAIN}
     plain |= {name: tuple(plain[name]) for name in ("names", "weights") if plain[name] is not None}

@@ -80,7 +80,7 @@ def _parameters(evolution: Evolution) -> Figure:
 def _distribution(axes: Axes, evolution: Evolution, name: str) -> None:
     table = evolution.to_frame()
     low, high = evolution.plan.bounds[evolution.plan.names.index(name)]
-    edges = np.linspace(low, high, 31)
+    edges = np.linspace(low, high, 31).tolist()
     first = table.loc[table["generation"] == 0, name]
     axes.hist(first, edges, density=True, color=GREY, alpha=0.45, label="first generation")
     if len(evolution.population):
@@ -103,7 +103,7 @@ def _scores(axes: Axes, evolution: Evolution) -> None:
     if small > 0 and large / small > LOG:
         axes.set_yscale("log")
     axes.set(xlabel="generation", ylabel="fitness" if one else "score (mean weighted fitness)")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    _whole_numbers(axes)
     axes.legend()
 
 
@@ -120,9 +120,9 @@ def _genealogy(axes: Axes, evolution: Evolution) -> None:
     ancestors = _ancestors(evolution)
     for child, parents in enumerate(h.parents):
         for parent in set(parents.tolist()) - {-1}:
-            kin = child in ancestors
-            axes.plot(h.generation[[parent, child]], place[[parent, child]], color=INK if kin else GREY,
-                      lw=0.7 if kin else 0.3, alpha=0.6 if kin else 0.25, zorder=2 if kin else 1)  # fmt: skip
+            colour, width, alpha = (INK, 0.7, 0.6) if child in ancestors else (GREY, 0.3, 0.25)
+            pair = [parent, child]
+            axes.plot(h.generation[pair], place[pair], color=colour, lw=width, alpha=alpha, zorder=1 + (width > 0.5))
     kin = np.array(sorted(ancestors), dtype=int)
     axes.scatter(h.generation, place, s=5, color=GREY, zorder=3)
     axes.scatter(
@@ -130,8 +130,14 @@ def _genealogy(axes: Axes, evolution: Evolution) -> None:
     )
     axes.set(xlabel="generation", ylabel="rank within the generation", yticks=[0, 1], ylim=(-0.02, 1.1))
     axes.set_yticklabels(["worst", "best"])
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    _whole_numbers(axes)
     axes.legend(loc="upper right", ncols=2)
+
+
+def _whole_numbers(axes: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _ancestors(evolution: Evolution) -> set[int]:

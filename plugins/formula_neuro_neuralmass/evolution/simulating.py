@@ -47,6 +47,13 @@ class Simulated:
         return answers
 
 
+def _timing(given: Mapping[str, Any]) -> Timing:
+    told: dict[str, Any] = {name: given[name] for name in TIMING if given.get(name) is not None}
+    if "outputs" in told and not isinstance(told["outputs"], str):  # a text is refused with what to write
+        told["outputs"] = tuple(told["outputs"])
+    return Timing(**told)
+
+
 def as_simulated(
     objective: Callable[[Any], Any],
     given: Mapping[str, Any],
@@ -71,7 +78,7 @@ def as_simulated(
     asked = ask(
         model,
         given.get("connectome"),
-        Timing(**{name: tuple(given[name]) if name == "outputs" else given[name] for name in TIMING if name in given}),
+        _timing(given),
         params=params,
         init=given.get("init") or {},
         stimulus=given.get("stimulus"),

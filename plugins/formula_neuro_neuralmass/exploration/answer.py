@@ -43,7 +43,7 @@ class Exploration:
     @property
     def measures(self) -> tuple[str, ...]:
         """The names of what was measured."""
-        return tuple(name for name in self.table if name not in (*HEAD, *self.parameters, *TAIL))
+        return tuple(str(name) for name in self.table if name not in (*HEAD, *self.parameters, *TAIL))
 
     def to_frame(self) -> pd.DataFrame:
         """A copy of the table; what a model of it must know is in its attrs, and among the messages of a fit."""

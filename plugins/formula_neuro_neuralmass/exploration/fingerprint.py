@@ -50,4 +50,4 @@ def _parts(value: Any) -> Iterator[bytes]:
         for field in fields(value):
             yield from _parts(getattr(value, field.name))
     else:  # an object's repr may hold its address, which is another in each process
-        yield (repr(value) if type(value).__repr__ is not object.__repr__ else type(value).__name__).encode()
+        yield (type(value).__name__ if " at 0x" in (told := repr(value)) else told).encode()

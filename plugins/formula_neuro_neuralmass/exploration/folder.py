@@ -79,7 +79,8 @@ class Folder:
         """All rows that are kept, and their arrays by name."""
         if self.path is None:
             return None, {}
-        tables, arrays = [], dict[str, list[Any]]()
+        tables: list[pd.DataFrame] = []
+        arrays: dict[str, list[Any]] = {}
         for file in sorted(self.path.glob("rows_*.parquet")):
             table = pd.read_parquet(file)
             held = self._arrays.load(_block(table["run"].drop_duplicates().tolist())) or {}
