@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.result import Summary
 
 from .comparison import Comparison
 from .constraints import Constraints
 from .family import Family
-from .fsl import write_fsl
+from .files import Written, write_csv, write_fsl, write_spm
 from .noise import Noise
+from .objective import objective
 from .pareto import FACTORS, pareto_path
 from .pictures import figure
 from .power import Standing, chosen, power_table, roc_table, standing, threshold_of
@@ -36,15 +38,16 @@ if TYPE_CHECKING:
 class OptimalDesign:
     """A design matrix and contrast, with what they do to every design of the family.
 
-    `design` (n, p) has the fixed columns first and is taken by nilearn's FirstLevelModel(...).fit(design_matrices=) as
+    `design` (n, p) has fixed columns, free ones, and the nuisance last, and is taken by nilearn's FirstLevelModel(...).fit(design_matrices=) as
     it is; `contrast` (p,) goes with it. `bias`, `variance_change` and `variance_bias` (m,) are shares, one a design:
     of the estimate from the true contrast (the estimate itself, in units of the noise, where the truth is 0), of its
     variance from that of the true design's own fit, and of the noise's variance that misfit adds. `family` are the true
     designs that it was made for, `g` (m,) their Gauss-Markov variances; both in units of the noise. `constraints` are
     what was kept, `first` (n, k) the undelayed columns, `noise` the covariance where the noise is not white; family and
     constraints are those of the scans, not whitened. `trace` is the objective at the start of the search and after each
-    step, `steps` the lengths of Algorithm 1's. `call` has the arguments of the call by name,
-    `weights` (s, k) the contrasts over the variables in question, `evoked` the events of a run.
+    step, `steps` the lengths of Algorithm 1's. `call` has the arguments of the call by name, `weights` (s, k) the
+    contrasts over the variables in question, `labels` (s,) their names, `evoked` the events of a run. Of several
+    contrasts `contrast` is (s, p), bias and variance_change are (s, m), and `of(label)` is the answer for one.
     """
 
     formula: str
@@ -68,9 +71,45 @@ class OptimalDesign:
     weights: Array
     noise: Noise | None
     evoked: Evoked | None
+    labels: tuple[str, ...]
+
+    def of(self, label: str) -> OptimalDesign:
+        """The answer for one of several contrasts, which has all that an answer for one contrast has.
+
+        Raises DataError.
+        """
+        if label not in self.labels:
+            raise DataError(f"{label!r} is no contrast of this design; there are {', '.join(map(repr, self.labels))}")
+        if len(self.labels) == 1:
+            return self
+        i, family = self.labels.index(label), self.family
+        own = replace(family, l=family.truth[i], phi=family.phi[i] if family.phi.ndim == 2 else family.phi)
+        others = [f"contrast {name}" for name in self.labels]
+        table = self.table.assign(phi=own.phi, contrast=self.table[others[i]]).drop(columns=others)
+        fixed = self.constraints
+        return replace(
+            self,
+            name=label,
+            contrast=self.contrast[i],
+            objective=objective(self.white_design, self.contrast[i], self._white(own)),
+            bias=self.bias[i],
+            variance_change=self.variance_change[i],
+            table=table,
+            family=own,
+            g=self.g[i],
+            constraints=replace(fixed, d=fixed.d[i]) if len(fixed.C) else fixed,
+            weights=self.weights[[i]],
+            labels=(label,),
+        )
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a design: block, shift, phi, contrast (the true one, in units of the noise) and the three measures."""
+        """A row a design: block, shift, phi, contrast (the true one, in units of the noise) and the three measures.
+
+        Of several contrasts, a row a design and contrast, and contrast_of says which.
+        """
+        if len(self.labels) > 1:
+            parts = [self.of(label).to_frame().assign(contrast_of=label) for label in self.labels]
+            return pd.concat(parts, ignore_index=True)
         return self.table.assign(bias=self.bias, variance_change=self.variance_change, variance_bias=self.variance_bias)
 
     def power(
@@ -123,6 +162,7 @@ class OptimalDesign:
         this one's own. alpha: of one-sided tests, .001 unless given. Rivals are rescaled to be unbiased on average.
         Raises DataError.
         """
+        self._check_one()
         return compared_with_usual(self, self if truth is None else truth, alpha)
 
     def pareto(self, factors: Sequence[float] = FACTORS) -> pd.DataFrame:
@@ -141,7 +181,9 @@ class OptimalDesign:
 
     @property
     def white_family(self) -> Family:
-        return self.family if self.noise is None else self.noise.family(self.family)
+        """The true designs where the noise is white. Raises DataError where there are several contrasts."""
+        self._check_one()
+        return self._white(self.family)
 
     @property
     def white_constraints(self) -> Constraints:
@@ -153,6 +195,7 @@ class OptimalDesign:
         kind: "design", "responses", "filter", "fits", "bias", "variance", "misfit", "pareto", "phi", "search", "power",
         "roc" or "estimates". A notebook shows the figure; `figure.savefig("design.png")` writes it. Raises ValueError.
         """
+        self._check_one()
         return figure(self, kind)
 
     def report(self, path: str | os.PathLike[str]) -> str:
@@ -161,7 +204,16 @@ class OptimalDesign:
         Raises an OSError before any work is done where the path cannot be written, and ImportError where jinja2 or
         matplotlib is missing.
         """
+        self._check_one()
         return write_report(self, path)
+
+    def _white(self, family: Family) -> Family:
+        return family if self.noise is None else self.noise.family(family)
+
+    def _check_one(self) -> None:
+        if len(self.labels) > 1:
+            names = " or ".join(f".of({label!r})" for label in self.labels)
+            raise DataError(f"the design has {len(self.labels)} contrasts; ask for one of them first: {names}")
 
     def to_dict(self) -> dict[str, Any]:
         """All of the answer as numbers, texts and lists, which json.dumps takes."""
@@ -180,12 +232,32 @@ class OptimalDesign:
     def to_fsl(self, stem: str | Path) -> tuple[Path, Path]:
         """Write stem.mat and stem.con as FSL reads them, and answer their paths.
 
-        Raises DataError where a column has a mean, which FEAT would take away.
+        FEAT takes means away: a constant column is left out. Raises DataError where there is none and a column has a
+        mean.
         """
-        return write_fsl(stem, self.design.to_numpy(), self.contrast, [str(c) for c in self.design.columns], self.name)
+        return write_fsl(stem, self._written)
+
+    def to_spm(self, path: str | Path) -> Path:
+        """Write a .mat for SPM's "multiple regressors" (R, names; the rows of `contrasts` fit them), answer its path.
+
+        SPM adds the constant itself, which is left out; the design has its own drifts, so set the high-pass filter to
+        Inf. Raises DataError where there is no constant and a column has a mean.
+        """
+        return write_spm(path, self._written)
+
+    def to_csv(self, stem: str | Path) -> tuple[Path, Path]:
+        """Write stem.csv (a row a scan) and stem_contrasts.csv (a row a contrast), and answer their paths."""
+        return write_csv(stem, self._written)
+
+    @property
+    def _written(self) -> Written:
+        names = tuple(str(name) for name in self.design.columns)
+        return Written(self.design.to_numpy(dtype=float), names, np.atleast_2d(self.contrast), self.labels)
 
     def summary(self) -> Summary:
         """The objective, the contrast, and the measures' ranges by block."""
+        if len(self.labels) > 1:
+            return Summary("\n\n".join(f"{label}: {self.of(label).summary()}" for label in self.labels))
         n, p = self.design.shape
         shown = [f"{name}: {value:.4g}" for name, value in zip(self.design.columns, self.contrast, strict=True)]
         lines = [

@@ -181,6 +181,7 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
         steps=found.solution.steps,
         weights=kept.W,
         evoked=designs.evoked,
+        labels=tuple(asked.labels),
     )
 
 
