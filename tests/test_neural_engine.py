@@ -300,7 +300,8 @@ def test_the_replay_reads_the_stimulus_one_step_earlier_and_the_last_row_first()
     series = np.random.default_rng(1).random((50, 1, 1))
     earlier = np.roll(series, 1, axis=0)
     replayed = run(replace(problem, stimulus={"x_ext": series}, neurolib_inputs=True))
-    np.testing.assert_array_equal(replayed.outputs["x"], run(replace(problem, stimulus={"x_ext": earlier})).outputs["x"])
+    expected = run(replace(problem, stimulus={"x_ext": earlier}))
+    np.testing.assert_array_equal(replayed.outputs["x"], expected.outputs["x"])
 
 
 def test_a_set_that_explodes_is_flagged_and_the_others_go_on():
@@ -312,6 +313,10 @@ def test_a_set_that_explodes_is_flagged_and_the_others_go_on():
     assert np.isnan(record.end.states["y"][:, 1]).all()
     sound = run(network(steps=520))
     np.testing.assert_array_equal(record.outputs["x"][:, :, 0], sound.outputs["x"][:, :, 0])
+
+
+def test_a_division_by_a_parameter_of_zero_is_a_set_that_failed_and_no_error():
+    assert not np.isnan(run(network("wc", steps=10, tau_exc=0.0)).failed).any()
 
 
 def test_missing_values_in_a_look_up_stay_missing():

@@ -38,7 +38,7 @@ class _Run:
 
     def __init__(self, problem: Problem):
         self.problem, self.model = problem, problem.model
-        self.p = SimpleNamespace(**{name: self.tensor(value) for name, value in problem.params.items()})
+        self.p = SimpleNamespace(**{name: self._parameter(value) for name, value in problem.params.items()})
         self.stimulus = {name: self.tensor(value) for name, value in problem.stimulus.items()}
         self.indegree = self.tensor(problem.weights.sum(1)[:, None])
         self.s: Tensors = {name: self.full(problem.start.states[name]) for name in self.model.states}
@@ -113,6 +113,13 @@ class _Run:
 
     def tensor(self, value: Any) -> torch.Tensor:
         return torch.tensor(np.asarray(value), dtype=getattr(torch, self.problem.dtype), device=self.problem.device)
+
+    def _parameter(self, value: Array) -> float | torch.Tensor:
+        """A number where one holds everywhere: arithmetic among such parameters then costs no operation on tensors.
+
+        Zero stays a tensor, by which a division is infinite and no error.
+        """
+        return float(value[0, 0]) if value.size == 1 and value[0, 0] != 0 else self.tensor(value)
 
     def full(self, value: Any) -> torch.Tensor:
         """The value at every node in every set, (N, B)."""
