@@ -24,7 +24,20 @@ _OWN: dict[str, Model] = {}  # the one table that a process fills: by register_m
 
 
 def register_model(model: Model) -> Model:
-    """Make a model known by its name in this process; registering a name again replaces it. Raises DataError."""
+    """Make a model known by its name in this process; registering a name again replaces it. Raises DataError.
+
+    >>> import formula_neuro as fn
+    >>> leaky = fn.Model(
+    ...     name="leaky", help="rates that leak", states=("r",), outputs=("r",), initial={"r": fn.Uniform(0, 1)},
+    ...     parameters={"tau": fn.Parameter(10.0, "ms"), "g": fn.Parameter(0.3)},
+    ...     inputs={"arriving": fn.Tract("r")},  # the sum over tracts, with their delays
+    ...     drift=lambda s, p: {"r": (p.g * s.arriving - s.r) / p.tau},
+    ... )
+    >>> register_model(leaky).name
+    'leaky'
+    >>> fn.simulate("leaky", fn.Connectome.simulate(10), {"tau": 5.0}, duration="50 ms", seed=1)["r"].shape
+    (500, 10)
+    """
     if model.name in _SHIPPED or model.name in _READ:
         raise DataError(f"{model.name!r} is the name of a model that is shipped; give yours another")
     _OWN[model.name] = model
