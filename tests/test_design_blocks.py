@@ -74,6 +74,22 @@ def test_copies_of_both_signs_are_one_block_of_unknown_amplitude():
     assert moments.objective == pytest.approx(copies.objective, rel=1e-9) and len(moments.bias) == 50
 
 
+def test_what_an_amplitude_of_either_sign_adds_to_the_estimate_is_told():
+    d = small(snr={"x": 1}, nuisance={"t": 2.0}, fix=[])
+    t = SMALL["t"] - SMALL["t"].mean()
+    read = abs(d.contrast @ np.linalg.lstsq(d.design.to_numpy(), t, rcond=None)[0])
+    np.testing.assert_allclose(d.to_frame()["leak"], 2 * read, rtol=1e-8)
+    assert any("amplitudes of either sign" in text for text in d.messages)
+    assert len(d.power()) == 8 and (d.family.l == 1).all()  # with the drift at 0
+    assert "leak" not in small().to_frame() and small(nuisance={"t": 2.0}).to_frame()["leak"].max() < 1e-9
+
+
+def test_a_null_block_beside_amplitudes_of_either_sign_is_one_design():
+    d = small(snr=[{"x": 1}, {"x": 0}], nuisance={"t": 1.0}, free_contrast=True)
+    assert d.table["block"].tolist() == [1] * 8 + [2] and d.table["contrast"].tolist() == [1.0] * 8 + [0.0]
+    assert small(snr=[{"x": 1}, {"x": 0}], nuisance={"t": 0.0}).objective > 0  # a block of nothing at all
+
+
 # ---- blocks ----------------------------------------------------------------------------------------
 def test_responses_may_differ_by_block():
     events = {"onset": [10.0, 50.0, 90.0], "duration": [2.0] * 3, "trial_type": ["a"] * 3}

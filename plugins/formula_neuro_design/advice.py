@@ -42,6 +42,11 @@ def advice(
         )
     if not fixed and not len(designs.nuisance.columns):
         told.append("all columns are free, so under no effect t is not Student's; test by permutation")
+    if blocks.known is not blocks.family:
+        told.append(
+            "amplitudes of either sign (nuisance=) count in the objective and the biases, and leak is what they add to "
+            "the estimate, as a standard deviation in units of the noise; power and simulated runs have them at 0"
+        )
     told += _collinear(designs, blocks, W)
     worst = float(np.abs(np.atleast_2d(bias)[truth]).max())
     if worst > MUCH:

@@ -20,6 +20,7 @@ from .comparison import Comparison
 from .constraints import Constraints
 from .family import Family
 from .files import Written, write_csv, write_fsl, write_spm
+from .more_columns import columns_table
 from .noise import Noise
 from .objective import objective
 from .pareto import FACTORS, pareto_path
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
 class OptimalDesign:
     """A design matrix and contrast, with what they do to every design of the family.
 
-    `design` (n, p) has fixed columns, free ones, and the nuisance last, and is taken by nilearn's FirstLevelModel(...).fit(design_matrices=) as
-    it is; `contrast` (p,) goes with it. `bias`, `variance_change` and `variance_bias` (m,) are shares, one a design:
-    of the estimate from the true contrast (the estimate itself, in units of the noise, where the truth is 0), of its
-    variance from that of the true design's own fit, and of the noise's variance that misfit adds. `family` are the true
-    designs that it was made for, `g` (m,) their Gauss-Markov variances; both in units of the noise. `constraints` are
+    `design` (n, p) has fixed columns, free ones, and the nuisance last; nilearn's
+    FirstLevelModel(...).fit(design_matrices=) takes it as it is. `contrast` (p,) goes with it. `bias`,
+    `variance_change` and `variance_bias` (m,) are shares, one a design: of the estimate from the true contrast (the
+    estimate itself, in units of the noise, where the truth is 0), of its variance from that of the true design's own
+    fit, and of the noise's variance that misfit adds. `family` are the true designs that it was made for, amplitudes of
+    either sign at 0, and `solved` those of the criterion; `g` (m,) their Gauss-Markov variances; all in units of the
+    noise. `constraints` are
     what was kept, `first` (n, k) the undelayed columns, `noise` the covariance where the noise is not white; family and
     constraints are those of the scans, not whitened. `trace` is the objective at the start of the search and after each
     step, `steps` the lengths of Algorithm 1's. `call` has the arguments of the call by name, `weights` (s, k) the
@@ -62,6 +65,7 @@ class OptimalDesign:
     iterations: int
     table: pd.DataFrame
     family: Family
+    solved: Family
     g: Array
     constraints: Constraints
     first: pd.DataFrame
@@ -82,8 +86,11 @@ class OptimalDesign:
             raise DataError(f"{label!r} is no contrast of this design; there are {', '.join(map(repr, self.labels))}")
         if len(self.labels) == 1:
             return self
-        i, family = self.labels.index(label), self.family
-        own = replace(family, l=family.truth[i], phi=family.phi[i] if family.phi.ndim == 2 else family.phi)
+        i = self.labels.index(label)
+        own, solved = (
+            replace(one, l=one.truth[i], phi=one.phi[i] if one.phi.ndim == 2 else one.phi)
+            for one in (self.family, self.solved)
+        )
         others = [f"contrast {name}" for name in self.labels]
         table = self.table.assign(phi=own.phi, contrast=self.table[others[i]]).drop(columns=others)
         fixed = self.constraints
@@ -91,11 +98,12 @@ class OptimalDesign:
             self,
             name=label,
             contrast=self.contrast[i],
-            objective=objective(self.white_design, self.contrast[i], self._white(own)),
+            objective=objective(self.white_design, self.contrast[i], self._white(solved)),
             bias=self.bias[i],
             variance_change=self.variance_change[i],
             table=table,
             family=own,
+            solved=solved,
             g=self.g[i],
             constraints=replace(fixed, d=fixed.d[i]) if len(fixed.C) else fixed,
             weights=self.weights[[i]],
@@ -171,7 +179,16 @@ class OptimalDesign:
         The same fixed columns and contrast. factor, phi (the mean over designs), objective, rms_bias and max_bias,
         variance_change (the mean) and variance_bias (the largest). Raises DataError.
         """
-        return pareto_path(self.white_family, self.white_constraints, self.g, factors)
+        self._check_one()
+        return pareto_path(self._white(self.solved), self.white_constraints, self.g, factors)
+
+    def columns(self, columns: Sequence[int] | None = None) -> pd.DataFrame:
+        """A row a number of columns, nuisance counted: the least objective, R of the paper, gain and price of a column.
+
+        Fixed columns and contrast stay. R is the share of the whole fall of the objective, gain the share of it that
+        the last column took, price the share of the degrees of freedom that it takes. Raises DataError.
+        """
+        return columns_table(self.white_family, self.white_constraints, columns)
 
     @property
     def white_design(self) -> Array:
@@ -192,8 +209,8 @@ class OptimalDesign:
     def plot(self, kind: str | None = None) -> Figure:
         """One figure: the columns, bias, variance and power; or one kind of picture, or "all".
 
-        kind: "design", "responses", "filter", "fits", "bias", "variance", "misfit", "pareto", "phi", "search", "power",
-        "roc" or "estimates". A notebook shows the figure; `figure.savefig("design.png")` writes it. Raises ValueError.
+        kind: "design", "responses", "filter", "fits", "bias", "variance", "misfit", "pareto", "columns", "phi", "search",
+        "power", "roc" or "estimates". A notebook shows the figure; `figure.savefig("design.png")` writes it. Raises ValueError.
         """
         self._check_one()
         return figure(self, kind)

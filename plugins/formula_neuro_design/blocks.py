@@ -41,10 +41,12 @@ class Asked:
 class Blocks:
     """The family, and of each design its Gauss-Markov variance g, (m,) or (s, m), and amplitudes b (m, k).
 
-    `signal` (n, m) are the columns of the (first) contrast; `table` has block, what differs, phi and weight.
+    `known` is the family with amplitudes of either sign at 0, their mean. `signal` (n, m) are the columns of the
+    (first) contrast; `table` has block, what differs, phi and weight.
     """
 
     family: Family
+    known: Family
     g: Array
     b: Array
     signal: Array
@@ -98,6 +100,8 @@ class _Block:
     phi: Array
     w: Array
     b: Array
+    mean: Array  # (n, m): with amplitudes of either sign at 0
+    truth: Array  # (s, m)
     signal: Array
     table: pd.DataFrame
 
@@ -107,9 +111,9 @@ def _block(own: Candidates, variances: tuple[Array, Array], contrast: Array, b: 
     still = own.alike and own.moved and not any(S[i, i] for i in map(own.names.index, own.moved))
     X, g = (own.first[None], variances[1]) if still else (own.X, variances[0])
     table = own.still if still else own.table
-    roots, l = (
-        (b[:, None], (contrast @ b)[:, None]) if asked.nuisance is None else moment_columns(np.eye(len(b)), S, contrast)
-    )
+    roots, l = b[:, None], (contrast @ b)[:, None]
+    if S.any() and asked.nuisance is not None:
+        roots, l = moment_columns(np.eye(len(b)), S, contrast)
     m, truth = len(X), np.repeat((contrast @ b)[:, None], len(X), axis=1)
     phi = np.stack([_phi(asked.phi, asked.k, one, two) for one, two in zip(truth, g, strict=True)])
     w = _weights(asked.weights, m)
@@ -120,6 +124,8 @@ def _block(own: Candidates, variances: tuple[Array, Array], contrast: Array, b: 
         phi=phi,
         w=w,
         b=np.tile(b, (m, 1)),
+        mean=(X @ b).T,
+        truth=truth,
         signal=X @ contrast[0],
         table=table.assign(phi=phi[0], weight=w),
     )
@@ -138,7 +144,12 @@ def _joined(parts: list[_Block], s: int) -> Blocks:
     table = table[["block", *names, "phi", "weight"]]
     one = s == 1
     family = Family(v, l[0] if one else l, phi[0] if one else phi, w, of)
-    return Blocks(family, g[0] if one else g, b, signal.T, table)
+    if of is None:
+        known = family
+    else:
+        mean, truth = (np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in ("mean", "truth"))
+        known = Family(mean, truth[0] if one else truth, family.phi, w)
+    return Blocks(family, known, g[0] if one else g, b, signal.T, table)
 
 
 # ---- what is said of it --------------------------------------------------------------------------

@@ -155,10 +155,16 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
     white = Z if noise is None else noise.whiten(Z)
     seen = measures(white, c, found.family, family.g)
     designs = kept.designs
-    own = found.family if noise is None else replace(found.family, v=noise.colour(found.family.v))
+    own, solved = (
+        replace(one, v=one.v if noise is None else noise.colour(one.v), phi=found.family.phi, w=found.family.w)
+        for one in (family.known, found.family)
+    )
     told = advice(designs, family, kept.W, kept.fixed, kept.free_contrast, seen.bias)
     named = ["contrast"] if len(asked.labels) == 1 else [f"contrast {label}" for label in asked.labels]
     truth = dict(zip(named, (family.b @ kept.W.T).T, strict=True))
+    if solved.of is not None:
+        leaks = ["leak" if name == "contrast" else f"leak into {name.removeprefix('contrast ')}" for name in named]
+        truth |= dict(zip(leaks, np.atleast_2d(seen.leak), strict=True))
     return OptimalDesign(
         formula=asked.formula,
         name=", ".join(asked.labels),
@@ -172,6 +178,7 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
         iterations=found.solution.iterations,
         table=family.table.assign(phi=np.atleast_2d(own.phi)[0], weight=own.w, **truth),
         family=own,
+        solved=solved,
         g=family.g,
         constraints=kept.constraints(p),
         first=_undelayed(designs, kept.W, asked.labels),
