@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
@@ -24,7 +25,7 @@ class Family:
     l: Array
     phi: Array
     w: Array
-    of: Array | None = None
+    of: NDArray[np.intp] | None = None
 
     def __post_init__(self) -> None:
         if self.v.ndim != 2 or 0 in self.v.shape:
@@ -84,7 +85,7 @@ class Family:
         if self.of is None:
             return values
         sums = np.zeros((*values.shape[:-1], len(self.w)))
-        np.add.at(sums, (..., self.of), values)
+        np.add.at(sums.T, self.of, values.T)
         return sums
 
     def _tabled(self, values: Array) -> Array:

@@ -62,7 +62,7 @@ def covariance(V: Array, n: int) -> Noise:
     if not np.isfinite(V).all() or not np.allclose(V, V.T, rtol=1e-9, atol=0):
         raise DataError("the noise's covariance is not symmetric, or has values that are missing or infinite")
     try:
-        return Noise(np.linalg.cholesky(V))
+        return Noise(np.asarray(np.linalg.cholesky(V), dtype=float))
     except np.linalg.LinAlgError:
         least = np.linalg.eigvalsh(V)[0]
         raise DataError(

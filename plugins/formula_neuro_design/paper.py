@@ -71,7 +71,8 @@ def algorithm_1(
     within_Z = np.eye(p) - constraints.A @ np.linalg.pinv(constraints.A)
     within_c = np.eye(p) - np.linalg.pinv(constraints.C) @ constraints.C
     value, alpha = objective(Z, c, family), FIRST_STEP
-    trace, steps = [value], []
+    trace: list[float] = [value]
+    steps: list[float] = []
     while len(steps) < most_steps:
         dZ, dc = gradient(Z, c, family)
         S, T = dZ @ within_Z, dc @ within_c

@@ -60,10 +60,10 @@ def coordinates(family: Family, B: Array) -> Coordinates:
     n, q = B.shape
     Q_B = np.linalg.qr(B)[0]
     if family.v.shape[1] > n:
-        triangle, longest = _triangle(Q_B, family)
+        rest, longest = _triangle(Q_B, family)
     else:
-        triangle, longest = _off(Q_B, family, slice(None))
-    U, size, _ = np.linalg.svd(triangle, full_matrices=False)
+        rest, longest = _off(Q_B, family, slice(None))
+    U, size, _ = np.linalg.svd(rest, full_matrices=False)
     # vectors of singular values near the cut have lost digits of their right angle with B: QR gives them back
     Q = np.linalg.qr(np.hstack([Q_B, U[:, size > CUT * max(size[0], longest)]]))[0]
     return Coordinates(Q, q, Q.T @ family.v)
@@ -101,9 +101,11 @@ def _triangle(Q_B: Array, family: Family) -> tuple[Array, float]:
     It has R's left singular vectors to double precision; eigenvectors of RR' itself have them to half of it only.
     """
     n, M = family.v.shape
-    upper, longest = np.zeros((0, n)), 0.0
+    upper: Array = np.zeros((0, n))
+    longest = 0.0
     for first in range(0, M, CHUNK * n):
         rest, length = _off(Q_B, family, slice(first, first + CHUNK * n))
-        upper = linalg.qr(np.vstack([upper, rest.T]), mode="r", overwrite_a=True, check_finite=False)[0][:n]
+        longer = np.vstack([upper, rest.T])
+        upper = np.asarray(linalg.qr(longer, mode="r", overwrite_a=True, check_finite=False)[0][:n], dtype=float)
         longest = max(longest, length)
     return np.asarray(upper.T), longest

@@ -7,7 +7,6 @@ contrasts have an estimator each, and share the column space.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,7 +203,7 @@ def _least(search: _Search, starts: int, seed: int, near: Array | None) -> tuple
     return search.estimators(best.x), trace
 
 
-def _recorder(trace: list[float]) -> Callable[[Any], None]:
+def _recorder(trace: list[float]) -> Any:
     def record(intermediate_result: Any) -> None:  # scipy tells by the name that the value is wanted
         trace.append(float(intermediate_result.fun))
 
