@@ -6,6 +6,7 @@ An equation written with them is one definition for every engine. A symbol, of w
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,13 @@ def _in_torch(name: str, arguments: tuple[Any, ...]) -> Any:
     import torch
 
     like = next(a for a in arguments if isinstance(a, torch.Tensor) and a.dtype != torch.bool)
-    tensors = [a if isinstance(a, torch.Tensor) else torch.as_tensor(a, dtype=like.dtype, device=like.device)
-               for a in arguments]  # fmt: skip
+    tensors = [a if isinstance(a, torch.Tensor) else _constant(float(a), like.dtype, like.device) for a in arguments]
     return getattr(torch, name)(*tensors)
+
+
+@lru_cache(maxsize=256)
+def _constant(value: float, dtype: Any, device: Any) -> Any:
+    """The number as a tensor, kept: making one again in each step would wait for the device."""
+    import torch
+
+    return torch.as_tensor(value, dtype=dtype, device=device)

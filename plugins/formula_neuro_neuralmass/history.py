@@ -88,5 +88,5 @@ def delayed_sum(weights: Array, delays: Array, length: int, like: torch.Tensor) 
         warnings.filterwarnings("ignore", message=".*[Ss]parse.*")  # torch calls its CSR a beta at first use
         return torch.sparse_csr_tensor(
             torch.as_tensor(starts), torch.as_tensor(column[order]), torch.as_tensor(weights[i, j][order]),
-            size=(nodes, length * nodes), dtype=like.dtype, device=like.device,
-        )  # fmt: skip
+            size=(nodes, length * nodes), dtype=like.dtype,
+        ).to(like.device)  # fmt: skip
