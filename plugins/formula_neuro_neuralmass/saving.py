@@ -117,7 +117,7 @@ def load_simulation(path: str | Path) -> Simulation:
 def _asked(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Asked:
     words, given = dict(about["asked"]), _values("given", arrays)
     words["keep"] = tuple(words["keep"])
-    network = _kind("connectome", arrays)
+    network: dict[str, Any] = _kind("connectome", arrays)
     connectome = Connectome(network.pop("weights"), names=about["nodes"], **network) if about["connectome"] else None
     balloon = _values("balloon", arrays)
     return Asked(
@@ -125,7 +125,7 @@ def _asked(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Asked:
         connectome=connectome,
         nodes=tuple(about["nodes"]),
         params=given,
-        bold=Balloon(**balloon, start=about["bold_start"]) if balloon else None,  # type: ignore[arg-type]
+        bold=Balloon(**balloon, start=about["bold_start"]) if balloon else None,
         **words,
     )
 

