@@ -96,12 +96,13 @@ def algorithm_2(
     constraints_of: Callable[[int], Constraints],
     columns: Sequence[int],
     start: Callable[[Constraints], tuple[Array, Array]],
+    most_steps: int = MOST_STEPS,
 ) -> Sweep:
     """Algorithm 1 for each number of columns; the answer's by_reduction() is the paper's p_opt."""
     found = []
     for p in columns:
         constraints = constraints_of(p)
-        found.append(algorithm_1(family, constraints, *start(constraints)))
+        found.append(algorithm_1(family, constraints, *start(constraints), most_steps=most_steps))
     return Sweep(len(family.v), np.array(columns), tuple(found))
 
 
@@ -112,11 +113,13 @@ def algorithm_3(
     runs: int,
     rng: np.random.Generator,
     cutoff: float = CUTOFF,
+    most_steps: int = MOST_STEPS,
 ) -> tuple[int, Array]:
     """The median of p_opt over Algorithm 2 from so many random starts, the lower one of two, and p_opt of each."""
     n = len(family.v)
-    found = [
-        algorithm_2(family, constraints_of, columns, lambda own: random_design(own, n, rng)).by_reduction(cutoff)
-        for _ in range(runs)
-    ]
-    return statistics.median_low(found), np.array(found)
+
+    def start(constraints: Constraints) -> tuple[Array, Array]:
+        return random_design(constraints, n, rng)
+
+    each = [algorithm_2(family, constraints_of, columns, start, most_steps).by_reduction(cutoff) for _ in range(runs)]
+    return statistics.median_low(each), np.array(each)
