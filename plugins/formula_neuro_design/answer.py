@@ -45,8 +45,7 @@ class OptimalDesign:
     estimate itself, in units of the noise, where the truth is 0), of its variance from that of the true design's own
     fit, and of the noise's variance that misfit adds. `family` are the true designs that it was made for, amplitudes of
     either sign at 0, and `solved` those of the criterion; `g` (m,) their Gauss-Markov variances; all in units of the
-    noise. `constraints` are
-    what was kept, `first` (n, k) the undelayed columns, `noise` the covariance where the noise is not white; family and
+    noise. `constraints` are what was kept, `first` (n, k) the undelayed columns, `noise` the covariance where the noise is not white; family and
     constraints are those of the scans, not whitened. `trace` is the objective at the start of the search and after each
     step, `steps` the lengths of Algorithm 1's. `call` has the arguments of the call by name, `weights` (s, k) the
     contrasts over the variables in question, `labels` (s,) their names, `evoked` the events of a run. Of several
@@ -188,7 +187,7 @@ class OptimalDesign:
         Fixed columns and contrast stay. R is the share of the whole fall of the objective, gain the share of it that
         the last column took, price the share of the degrees of freedom that it takes. Raises DataError.
         """
-        return columns_table(self.white_family, self.white_constraints, columns)
+        return columns_table(self._white(self.solved), self.white_constraints, columns)
 
     @property
     def white_design(self) -> Array:
@@ -209,8 +208,9 @@ class OptimalDesign:
     def plot(self, kind: str | None = None) -> Figure:
         """One figure: the columns, bias, variance and power; or one kind of picture, or "all".
 
-        kind: "design", "responses", "filter", "fits", "bias", "variance", "misfit", "pareto", "columns", "phi", "search",
-        "power", "roc" or "estimates". A notebook shows the figure; `figure.savefig("design.png")` writes it. Raises ValueError.
+        kind: "design", "responses", "filter", "fits", "bias", "variance", "misfit", "pareto", "columns", "phi",
+        "search", "power", "roc" or "estimates". A notebook shows the figure; `figure.savefig("design.png")` writes it.
+        Raises ValueError.
         """
         self._check_one()
         return figure(self, kind)

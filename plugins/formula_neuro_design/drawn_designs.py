@@ -28,10 +28,11 @@ def design(d: OptimalDesign) -> Picture:
     given = set(map(str, d.first.columns))
     shown = [name for name in names if name in given or name.startswith("free")][:MOST_COLUMNS]
     beside = len(names) - len(shown)
+    early = f" The first {_window(d)} scans." if _window(d) < len(d.design) else ""
 
     def draw(axes: Axes) -> None:
         for i, name in enumerate(shown):
-            x = d.design[name].to_numpy(dtype=float)
+            x = d.design[name].to_numpy(dtype=float)[: _window(d)]
             kept = name in given
             axes.plot(_unit(x) - 1.25 * i, color=BLUE if kept else VERMILION, lw=1.6)
         axes.set_yticks([-1.25 * i for i in range(len(shown))], [cut(name, 16) for name in shown])
@@ -41,7 +42,7 @@ def design(d: OptimalDesign) -> Picture:
     rest = f" {beside} more columns are nuisance." if beside else ""
     return Picture(
         "Columns of the design",
-        "Blue columns were given and are kept, vermilion ones were found. Each has a height of its own." + rest,
+        "Blue columns were given and are kept, vermilion ones were found. Each has a height of its own." + rest + early,
         draw,
         kind="design",
     )
@@ -49,21 +50,27 @@ def design(d: OptimalDesign) -> Picture:
 
 def responses(d: OptimalDesign) -> Picture:
     """The true responses that the design is made for."""
-    some = first_block(d)
-    rows = some[np.unique(np.linspace(0, len(some) - 1, MOST_RESPONSES).astype(int))]
+    if d.evoked is None:
+        x, labels = np.arange(len(d.design)), ("scan", "sd of the noise")
+        shapes = d.family.v[:, first_block(d)]
+    else:
+        own = d.evoked.kernels
+        shapes, labels = own.h, ("seconds after the event", "response")
+        x = own.start + own.step * np.arange(len(own.h))
+    rows = np.unique(np.linspace(0, shapes.shape[1] - 1, MOST_RESPONSES).astype(int))
 
     def draw(axes: Axes) -> None:
         from matplotlib import colormaps
 
         for i, row in enumerate(rows):
-            axes.plot(d.family.v[:, row], color=colormaps["viridis"](0.9 * i / max(1, len(rows) - 1)), lw=0.9)
-        axes.set_xlabel("scan")
-        axes.set_ylabel("sd of the noise")
+            axes.plot(x, shapes[:, row], color=colormaps["viridis"](0.9 * i / max(1, len(rows) - 1)), lw=0.9)
+        axes.set_xlabel(labels[0])
+        axes.set_ylabel(labels[1])
         axes.margins(x=0.01)
 
     return Picture(
         "What the design is made for",
-        f"{len(rows)} of {len(some)} true responses, from the first (dark) to the last (light), without noise.",
+        f"{len(rows)} of {shapes.shape[1]} true responses, from the first (dark) to the last (light), without noise.",
         draw,
         kind="responses",
     )
@@ -77,16 +84,17 @@ def matched_filter(d: OptimalDesign) -> Picture:
 
     def draw(axes: Axes) -> None:
         axes.axhline(0, color=GREY, lw=0.8)
-        axes.plot(other, color=GREY, lw=1.2, label=rival.name)
-        axes.plot(own, color=BLUE, lw=1.6, label="optimal")
+        for a, colour, width, label in ((other, GREY, 1.2, rival.name), (own, BLUE, 1.6, "optimal")):
+            axes.plot(a[: _window(d)] / np.sqrt(a @ a), color=colour, lw=width, label=label)
         axes.set_xlabel("scan")
-        axes.set_ylabel("weight in the estimate")
+        axes.set_ylabel("weight, scaled")
         axes.legend(loc="best")
         axes.margins(x=0.01)
 
     return Picture(
         "What the estimate listens to",
-        "The estimate is a weighted sum of the scans. A weight of 0 means that a scan has no part in it.",
+        "The estimate is a weighted sum of the scans. A weight of 0 means that a scan has no part in it. "
+        "Both are scaled to a sum of squares of 1.",
         draw,
         kind="filter",
     )
@@ -107,7 +115,9 @@ def fits(d: OptimalDesign) -> Picture:
                 (_fitted(rival.Z, v), VERMILION, 1.2, "--", cut(rival.name)),
                 (_fitted(Z, v), BLUE, 1.2, "-", "optimal"),
             ):
-                axes.plot(values / size + level, color=colour, lw=width, ls=style, label=None if i else name)
+                axes.plot(
+                    values[: _window(d)] / size + level, color=colour, lw=width, ls=style, label=None if i else name
+                )
         axes.set_yticks([-i for i in range(len(rows))], [f"design {row + 1}" for row in rows])
         axes.set_xlabel("scan")
         axes.legend(loc="upper left", ncols=3, bbox_to_anchor=(0, 1.02), columnspacing=1, handlelength=1.4)
@@ -121,6 +131,11 @@ def fits(d: OptimalDesign) -> Picture:
         draw,
         kind="fits",
     )
+
+
+def _window(d: OptimalDesign) -> int:
+    """How many scans are drawn: fast events would be a blur in a whole run."""
+    return len(d.design) if d.evoked is None else min(len(d.design), 80)
 
 
 def _fitted(Z: Array, v: Array) -> Array:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .answer import OptimalDesign
 
 PERCENT = 100.0
+MOST_VARIANCE = 100.0  # over that of the true fit; nobody wants more
 
 
 def bias(d: OptimalDesign) -> Picture:
@@ -55,6 +56,8 @@ def places(d: OptimalDesign) -> tuple[Array, str]:
     for name, label in (("shift", "shift, scans"), ("latency", "latency, s")):
         if name in d.table.columns and d.table[name].nunique() > 1:
             return d.table[name].to_numpy(dtype=float), label
+    if {"h1", "h2"} <= set(d.table.columns):
+        return (d.table["h1"] + d.table["h2"]).to_numpy(dtype=float), "peak of the response, s"
     return d.table.groupby("block").cumcount().to_numpy(dtype=float) + 1, "design"
 
 
@@ -80,7 +83,7 @@ def _curves(axes: Axes, d: OptimalDesign, values: Array, label: str) -> None:
 
 def look(x: Array, name: str) -> dict[str, Any]:
     """Lines where designs are ordered along x, points where they are drawn at random or stand alone."""
-    ordered = name != "design" and 1 < len(x) == len(np.unique(x))
+    ordered = name.startswith(("shift", "latency")) and 1 < len(x) == len(np.unique(x))
     return {"lw": 1.6} if ordered else {"ls": "none", "marker": "o", "ms": 3.5}
 
 
@@ -102,20 +105,20 @@ def _unlike(d: OptimalDesign, values: Array) -> list[tuple[list[int], Array]]:
 
 def pareto(d: OptimalDesign) -> Picture:
     """Bias against variance along the path of phi."""
-    path = d.pareto()
-    own = path.iloc[(path["factor"] - 1).abs().argmin()]
+    path, own = d.pareto(), d.pareto([1.0]).iloc[0]
+    path = path[path["variance_change"] < MOST_VARIANCE - 1]
 
     def draw(axes: Axes) -> None:
-        axes.plot(
-            PERCENT * path["max_bias"], PERCENT * path["variance_change"], color=VERMILION, lw=1.4, label="largest"
-        )
-        axes.plot(PERCENT * path["rms_bias"], PERCENT * path["variance_change"], color=BLUE, lw=1.6, label="rms")
+        axes.plot(PERCENT * path["max_bias"], 1 + path["variance_change"], color=VERMILION, lw=1.4, label="largest")
+        axes.plot(PERCENT * path["rms_bias"], 1 + path["variance_change"], color=BLUE, lw=1.6, label="rms")
         for name, colour in (("max_bias", VERMILION), ("rms_bias", BLUE)):
-            axes.plot(PERCENT * own[name], PERCENT * own["variance_change"], "o", color=colour, ms=6)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
+            axes.plot(PERCENT * own[name], 1 + own["variance_change"], "o", color=colour, ms=6)
+        for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
+            scale("log", subs=[2, 5])
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("{x:g}")
         axes.set_xlabel("bias, %")
-        axes.set_ylabel("mean change of variance, %")
+        axes.set_ylabel("variance over that of the true fit")
         axes.legend(loc="best", title="bias")
 
     return Picture(
@@ -156,6 +159,33 @@ def phi(d: OptimalDesign) -> Picture:
     )
 
 
+def columns(d: OptimalDesign) -> Picture:
+    """R(p), and the gain of a column over its price in degrees of freedom."""
+    table = d.columns()
+    p, fixed = table["columns"].to_numpy(), d.constraints.A.shape[1]
+
+    def draw(axes: Axes) -> None:
+        axes.axvline(d.design.shape[1], color=GREY, lw=0.8)
+        axes.plot(p, table["R"], color=BLUE, marker="o", ms=4, lw=1.4)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlabel("columns")
+        axes.set_ylabel("R", color=BLUE)
+        beside = axes.twinx()
+        beside.plot(p, table["gain"] / table["price"], color=VERMILION, marker="o", ms=4, lw=1.4)
+        beside.axhline(1, color=VERMILION, ls=":", lw=1)
+        beside.set_ylabel("gain over price", color=VERMILION)
+        beside.spines["right"].set_visible(True)
+
+    return Picture(
+        "How many columns",
+        "R is the share of the objective's whole fall that so many columns reach. The gain is the share of the "
+        "objective that the last column took, its price that of the degrees of freedom: it is worth it above the dotted "
+        f"line. The grey line is this design; {fixed} of the columns are fixed.",
+        draw,
+        kind="columns",
+    )
+
+
 def search(d: OptimalDesign) -> Picture:
     """The objective above its last value after each step, and the lengths of steps where there are any."""
     trace, steps = d.trace, d.steps
@@ -172,6 +202,7 @@ def search(d: OptimalDesign) -> Picture:
             axes.plot(np.arange(1, len(steps) + 1), steps, color=VERMILION, lw=1, label="length of the step")
             axes.legend(loc="best")
         axes.set_yscale("log")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("step")
         axes.set_ylabel("above the last value")
 

@@ -40,10 +40,11 @@ def power(d: OptimalDesign) -> Picture:
         ]
         for own, colour, label in lines:
             axes.plot(x[order], own[order], color=colour, label=label, **look(x, name))
-        axes.set_ylim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.3)  # room for the legend
+        axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
         axes.set_xlabel(name)
         axes.set_ylabel(f"power at alpha = {ALPHA:g}")
-        axes.legend(loc="best")
+        axes.legend(loc="upper left", ncols=2, columnspacing=1)
 
     return Picture(
         "Power",
@@ -61,7 +62,7 @@ def roc(d: OptimalDesign) -> Picture:
     area = float(integrate.trapezoid(right, wrong))
 
     def draw(axes: Axes) -> None:
-        axes.plot([1e-5, 1], [1e-5, 1], color=GREY, ls=":", lw=1)
+        axes.plot(np.logspace(-5, 0), np.logspace(-5, 0), color=GREY, ls=":", lw=1)
         axes.plot(wrong, right, color=BLUE, lw=1.8, label="mean of the designs")
         axes.plot(wrong, curve["lowest_sensitivity"].to_numpy()[::-1], color=VERMILION, lw=1.2, label="lowest of them")
         axes.set_xscale("log")

@@ -22,6 +22,7 @@ MAKERS = {
     "variance": drawn_measures.variance,
     "misfit": drawn_measures.misfit,
     "pareto": drawn_measures.pareto,
+    "columns": drawn_measures.columns,
     "phi": drawn_measures.phi,
     "search": drawn_measures.search,
     "power": drawn_tests.power,

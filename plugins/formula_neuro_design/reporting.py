@@ -45,7 +45,11 @@ def html(d: OptimalDesign) -> str:
             "messages": list(d.messages),
             "sentences": sentences(d, compared.table),
             "sections": [
-                _section("The contrast", _contrast(d), "The estimate is the sum of coefficients times these numbers."),
+                _section(
+                    "The contrast",
+                    _contrast(d),
+                    "The estimate is the sum of the coefficients times these numbers, 0 for all other columns.",
+                ),
                 _section("Bias and variance by block", _ranges(d), "Lowest and highest over the designs of a block."),
                 _section(
                     "Beside the usual analyses", _compared(compared.table), " ".join(map(_sentence, compared.notes))
@@ -85,7 +89,9 @@ def _contrast(d: OptimalDesign) -> dict[str, Any]:
     given = set(map(str, d.first.columns))
     names = [str(name) for name in d.design.columns]
     kinds = ["given" if name in given else "found" for name in names]
-    return by_rows(["column", "is", "contrast"], [names, kinds, [f"{value:.6g}" for value in d.contrast]])
+    told = [f"{value:.6g}" for value in d.contrast]
+    rows = [row for row in zip(names, kinds, told, strict=True) if row[1] == "found" or row[2] != "0"]
+    return by_rows(["column", "is", "contrast"], [list(column) for column in zip(*rows, strict=True)])
 
 
 def _ranges(d: OptimalDesign) -> dict[str, Any]:
