@@ -55,55 +55,59 @@ def add_lanes(typingctx: Any, target: Any, to: Any, source: Any, at: Any) -> Any
     return types.void(target, types.int64, source, types.int64), codegen
 
 
-def _add_connections(vectors: int) -> Any:
-    """The loop over connections that adds to so many rows of LANES sums, each of a row of the past."""
-
-    def typed(
-        typingctx: Any, sums: Any, at: Any, past: Any, base: Any, origin: Any, delay: Any, weight: Any, first: Any,
-        last: Any, newest: Any, mask: Any, width: Any,
-    ) -> Any:  # fmt: skip
-        whole = types.int64
-        kinds = (sums, whole, past, whole, origin, delay, weight, whole, whole, whole, whole, whole)
-        return types.void(*kinds), codegen
+def _add_connections(vectors: int, kinds: int) -> Any:
+    """The loop over connections that adds to `vectors` times LANES sums of each of one or two kinds of weights."""
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        sums, past, origin, delay, weight = (_data(context, b, signature, arguments, k) for k in (0, 2, 4, 5, 6))
-        at, base, first, last, newest, mask, width = (arguments[k] for k in (1, 3, 7, 8, 9, 10, 11))
-        places = [b.add(at, INT(k * LANES)) for k in range(vectors)]
+        sums, past, origin, delay = (_data(context, b, signature, arguments, k) for k in (0, 3, 5, 6))
+        weights = [_data(context, b, signature, arguments, 7 + k) for k in range(kinds)]
+        base, first, last, newest, mask, width = (arguments[k] for k in (4, 9, 10, 11, 12, 13))
+        places = [b.add(arguments[1 + kind], INT(k * LANES)) for k in range(vectors) for kind in range(kinds)]
         starts = [_load(b, sums, place) for place in places]
         before, body, done = b.block, b.append_basic_block("connection"), b.append_basic_block("summed")
         b.cbranch(b.icmp_signed("<", first, last), body, done)
         b.position_at_end(body)
         e, totals = b.phi(INT), [b.phi(start.type) for start in starts]
         turn = b.and_(b.sub(newest, b.load(b.gep(delay, [e]))), mask)
-        x = b.add(base, b.add(b.load(b.gep(origin, [e])), b.mul(turn, width)))
-        weights, added = _spread(b, b.load(b.gep(weight, [e]))), []
-        for total in totals:
-            added.append(b.fadd(total, b.fmul(weights, _load(b, past, x))))
-            x = b.add(x, width)
+        at = b.add(base, b.add(b.load(b.gep(origin, [e])), b.mul(turn, width)))
+        c = [_spread(b, b.load(b.gep(weight, [e]))) for weight in weights]
+        added = []
+        for k in range(vectors):
+            x = _load(b, past, at)
+            added += [b.fadd(totals[k * kinds + kind], b.fmul(c[kind], x)) for kind in range(kinds)]
+            at = b.add(at, width)
         following = b.add(e, INT(1))
         for phi, begin, go_on in ((e, first, following), *zip(totals, starts, added, strict=True)):
             phi.add_incoming(begin, before)
             phi.add_incoming(go_on, body)
         b.cbranch(b.icmp_signed("<", following, last), body, done)
         b.position_at_end(done)
-        for place, start, total in zip(places, starts, added, strict=True):
-            result = b.phi(start.type)
+        results = [b.phi(start.type) for start in starts]
+        for place, start, total, result in zip(places, starts, added, results, strict=True):
             result.add_incoming(start, before)
             result.add_incoming(total, body)
-            starts[places.index(place)] = result
-        for place, result in zip(places, starts, strict=True):
             _store(b, result, sums, place)
         return context.get_dummy_value()
+
+    def typed(
+        typingctx: Any, sums: Any, at: Any, other: Any, past: Any, base: Any, origin: Any, delay: Any, weight: Any,
+        square: Any, first: Any, last: Any, newest: Any, mask: Any, width: Any,
+    ) -> Any:  # fmt: skip
+        whole = types.int64
+        arguments = (sums, whole, whole, past, whole, origin, delay, weight, square, whole, whole, whole, whole, whole)
+        return types.void(*arguments), codegen
 
     return intrinsic(typed)
 
 
 # sums[at : at + LANES] += C_e x_e over connections first <= e < last, where x_e is
 # past[base + origin_e + ((newest - delay_e) & mask) width] and what follows
-add_connections = _add_connections(1)
+add_connections = _add_connections(1, 1)
 # the same for LANES rows on end: sums[at + k LANES : ...] of the past's rows k later
-add_connections_ahead = _add_connections(LANES)
+add_connections_ahead = _add_connections(LANES, 1)
+# both with the same sums of another weight at sums[other : ...]: the past is read once
+add_pairs = _add_connections(1, 2)
+add_pairs_ahead = _add_connections(LANES, 2)
 
 
 def _data(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:

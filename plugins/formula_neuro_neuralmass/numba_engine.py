@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from formula_neuro.dynamics.model import OU, Model, Own, Tract
+from formula_neuro.dynamics.model import OU, Model, Own
 from formula_neuro.family import Array
 
 from . import balloon, noise, symbols
@@ -196,7 +196,7 @@ class _Group:
         self.wiring = wiring(problem, width)
         self.block.prepare(self._leaves())
         self.sent = _rows(self.step.program.rows[f"s.{name}"] for name in problem.model.transmitted)
-        self.far = np.zeros((len(problem.model.inputs), self.block.padded * LANES), dtype=problem.dtype)
+        self.far = np.zeros((len(problem.model.inputs), 2 * self.block.padded * LANES), dtype=problem.dtype)
         self.pasts = self._pasts()
         self._prepare_bold(key)
         rows = self.step.program.rows
@@ -252,7 +252,7 @@ class _Group:
 
     def whole(self, told: _Told) -> Record:
         problem = self.problem
-        for block in noise.blocks(problem, noise.active(problem)):
+        for block in noise.blocks(problem, noise.active(problem), by_set=True):
             self._stretch(block)
             self._flag(block.first + block.steps)
             told.add(block.steps)
@@ -264,7 +264,10 @@ class _Group:
         problem, rows, dtype = self.problem, self.step.program.rows, self.problem.dtype
         own, tracts = self._inputs()
         drawn = [(rows[f"normal.{k}"], z) for k, z in enumerate(block.normals) if z is not None]
-        normals = self._stack([z for _, z in drawn], block.steps)
+        normals = np.zeros(len(drawn) * block.steps * self.block.padded, dtype=dtype)
+        for k, (_, z) in enumerate(drawn):
+            at, z = k * block.steps * self.block.padded, np.ascontiguousarray(z)
+            loops.spread(normals, at, z, problem.nodes, self.width, self.block.padded)
         at = block.first - problem.start.step + np.arange(block.steps) - problem.neurolib_inputs  # -1 is the last
         stimulated = [(rows[f"p.{n}"], series[at]) for n, series in problem.stimulus.items() if f"p.{n}" in rows]
         courses = self._stack([series for _, series in stimulated], block.steps)
@@ -297,18 +300,19 @@ class _Group:
         )  # fmt: skip
 
     def _inputs(self) -> tuple[Array, Array]:
-        """own (n, 3): past, delay, row; tracts (n, 3): past, weights, row."""
+        """own (n, 3): past, delay, row; tracts (n, 3): past, row of the sum, row of that with squared weights, or -1."""
         problem, rows, sent = self.problem, self.step.program.rows, self.model.transmitted
-        own, tracts = [], []
+        own: list[list[int]] = []
+        tracts: dict[int, list[int]] = {}
         for name, how in self.model.inputs.items():
-            row = rows.get(f"input.{name}")
+            row, place = rows.get(f"input.{name}"), sent.index(how.variable)
             if row is None:
                 continue
             if isinstance(how, Own):
-                own.append((sent.index(how.variable), problem.own_delays[how.delay], row))
-            elif isinstance(how, Tract):
-                tracts.append((sent.index(how.variable), int(how.squared), row))
-        return _table(own), _table(tracts)
+                own.append([place, problem.own_delays[how.delay], row])
+            else:
+                tracts.setdefault(place, [place, -1, -1])[2 if how.squared else 1] = row
+        return _table(own), _table(tracts.values())
 
     def _stack(self, series: list[Array], steps: int) -> Array:
         """(series, steps, nodes, width) of series (steps, nodes or 1, sets or 1)."""
@@ -420,5 +424,5 @@ def _rows(rows: Iterable[int]) -> Array:
     return np.array(list(rows), dtype=np.int64)
 
 
-def _table(rows: list[tuple[int, int, int]]) -> Array:
-    return np.array(rows, dtype=np.int64).reshape(-1, 3)
+def _table(rows: Iterable[list[int]]) -> Array:
+    return np.array(list(rows), dtype=np.int64).reshape(-1, 3)

@@ -57,6 +57,24 @@ def flat_tables(graph: Graph) -> tuple[Array, tuple[int, ...]]:
     return np.concatenate([*parts, np.zeros(1)]), tuple(int(s) for s in starts[:-1])
 
 
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A look-up's cell: where the lower corner's values are, in each lane, and the weights of its sides."""
+
+    first: tuple[Any, ...]
+    u: Any
+    v: Any
+    rest_u: Any
+    rest_v: Any
+    beyond: Any
+    row: int  # numbers from one x to the next
+    size: int  # and from one y to the next
+
+
+def _all(kind: ir.VectorType, value: float) -> ir.Constant:
+    return ir.Constant(kind, [ir.Constant(kind.element, value)] * LANES)
+
+
 class _Emitter:
     """Writes the function; the LLVM value of each node is kept under its number."""
 
@@ -113,7 +131,7 @@ class _Emitter:
         return self.values[node.number]
 
     def splat(self, value: float) -> Any:
-        return ir.Constant(self.vector, [ir.Constant(self.number, float(value))] * LANES)
+        return _all(self.vector, float(value))
 
     def emit(self, node: Symbol) -> Any:
         if node.operation == "leaf":
@@ -181,28 +199,33 @@ class _Emitter:
             function = ir.Function(self.module, ir.FunctionType(double, [double]), name)
         result = ir.Constant(self.vector, ir.Undefined)
         for lane in range(LANES):
-            one = b.extract_element(x, INT(lane))
-            wide = one if self.number == double else b.fpext(one, double)
-            value = b.call(function, [wide])
-            result = b.insert_element(result, value if self.number == double else b.fptrunc(value, self.number), INT(lane))
+            value = b.extract_element(x, INT(lane))
+            if self.number == double:
+                value = b.call(function, [value])
+            else:
+                value = b.fptrunc(b.call(function, [b.fpext(value, double)]), self.number)
+            result = b.insert_element(result, value, INT(lane))
         return result
 
-    def cell(self, node: Symbol) -> dict[str, Any]:
+    def cell(self, node: Symbol) -> Cell:
         """Place and weights of a look-up: bilinear inside, clamped to the edge outside."""
         b, table = self.b, node.graph.tables[node.value]
         nx, ny, k = table.values.shape
         i, u, outside_x = self.axis(self.of(node.arguments[0]), table.x0, table.dx, nx)
         j, v, outside_y = self.axis(self.of(node.arguments[1]), table.y0, table.dy, ny)
-        first = [b.add(b.mul(b.add(b.mul(b.extract_element(i, INT(lane)), INT(ny)), b.extract_element(j, INT(lane))), INT(k)), INT(self.starts[node.value]))
-                 for lane in range(LANES)]
+        integers = ir.VectorType(INT, LANES)
+        places = b.mul(b.add(b.mul(i, _all(integers, ny)), j), _all(integers, k))
+        places = b.add(places, _all(integers, self.starts[node.value]))
+        first = tuple(b.extract_element(places, INT(lane)) for lane in range(LANES))
         one = self.splat(1.0)
-        return {"first": first, "u": u, "v": v, "rest_u": b.fsub(one, u), "rest_v": b.fsub(one, v), "beyond": b.or_(outside_x, outside_y), "row": ny * k, "k": k}
+        beyond = b.or_(outside_x, outside_y)
+        return Cell(first, u, v, b.fsub(one, u), b.fsub(one, v), beyond, ny * k, k)
 
     def axis(self, x: Any, start: float, step: float, n: int) -> tuple[Any, Any, Any]:
         """The lower index of x's cell, the place in it from 0 to 1, and whether x is beyond the edge."""
         b = self.b
         zero, top, last = self.splat(0.0), self.splat(n - 1), self.splat(n - 2)
-        exact = b.fdiv(b.fsub(x, self.splat(start)), self.splat(step))
+        exact = b.fmul(b.fsub(x, self.splat(start)), self.splat(1 / step))
         at = b.select(b.fcmp_ordered("<", exact, zero), zero, b.select(b.fcmp_ordered(">", exact, top), top, exact))
         found = b.select(b.fcmp_ordered(">", at, zero), at, zero)  # a place in the table also where x is missing
         low = self.intrinsic("floor", b.select(b.fcmp_ordered("<", found, last), found, last))
@@ -210,17 +233,18 @@ class _Emitter:
 
     def blend(self, node: Symbol) -> Any:
         cell, b = self.values[node.arguments[0].number], self.b
-        corners = [self.corner(cell, offset + node.value) for offset in (0, cell["k"], cell["row"], cell["row"] + cell["k"])]
-        low = b.fadd(b.fmul(cell["rest_v"], corners[0]), b.fmul(cell["v"], corners[1]))
-        high = b.fadd(b.fmul(cell["rest_v"], corners[2]), b.fmul(cell["v"], corners[3]))
-        return b.fadd(b.fmul(cell["rest_u"], low), b.fmul(cell["u"], high))
+        offsets = (0, cell.size, cell.row, cell.row + cell.size)
+        corners = [self.corner(cell, offset + node.value) for offset in offsets]
+        low = b.fadd(b.fmul(cell.rest_v, corners[0]), b.fmul(cell.v, corners[1]))
+        high = b.fadd(b.fmul(cell.rest_v, corners[2]), b.fmul(cell.v, corners[3]))
+        return b.fadd(b.fmul(cell.rest_u, low), b.fmul(cell.u, high))
 
-    def corner(self, cell: dict[str, Any], offset: int) -> Any:
+    def corner(self, cell: Cell, offset: int) -> Any:
         b, result = self.b, ir.Constant(self.vector, ir.Undefined)
-        for lane, first in enumerate(cell["first"]):
+        for lane, first in enumerate(cell.first):
             value = b.load(b.gep(self.tables, [b.add(first, INT(offset))]))
             result = b.insert_element(result, value, INT(lane))
         return result
 
-    def _beyond(self, cell: dict[str, Any]) -> Any:
-        return self.b.select(cell["beyond"], self.splat(1.0), self.splat(0.0))
+    def _beyond(self, cell: Cell) -> Any:
+        return self.b.select(cell.beyond, self.splat(1.0), self.splat(0.0))
