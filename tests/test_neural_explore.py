@@ -230,8 +230,12 @@ def test_a_folder_holds_the_table_and_arrays(tmp_path):
 def test_a_finished_folder_is_not_run_again(tmp_path):
     calls = []
     measure = {"last": lambda n: calls.append(0) or 1.0}
-    first = fn.explore("fhn", {"x_ext": [0.0, 1.0]}, out=tmp_path / "a", measure=measure, duration="10 ms")
-    again = fn.explore("fhn", {"x_ext": [0.0, 1.0]}, out=tmp_path / "a", measure=measure, duration="10 ms")
+    first = fn.explore(
+        "fhn", {"x_ext": [0.0, 1.0]}, out=tmp_path / "a", measure=measure, duration="10 ms", engine="torch"
+    )
+    again = fn.explore(
+        "fhn", {"x_ext": [0.0, 1.0]}, out=tmp_path / "a", measure=measure, duration="10 ms", engine="torch"
+    )
     assert len(calls) == 2
     pd.testing.assert_frame_equal(first.table, again.table)  # with the seed that was drawn
 

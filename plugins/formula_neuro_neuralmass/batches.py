@@ -15,7 +15,6 @@ from .building import Set, build, delays_key, set_values
 from .engine import run
 from .noise import active
 from .parameters import batched
-from .problem import Noise, Problem
 from .simulating import simulations
 from .simulation import Simulation
 
@@ -48,12 +47,23 @@ def _split(asked: Asked, sets: Sequence[Set], places: list[int]) -> list[Batch]:
     memory.check(here)
     alone = memory.needed(here)
     each = memory.needed(here, 2) - alone
-    roomy = int((min(BYTES, memory.SHARE * memory.physical()) - (alone - each)) // each)
-    quick = max(LANES, int(WORK // (asked.steps * len(asked.nodes))))
+    room, work = _limits(asked.device)
+    roomy = int((room - (alone - each)) // each)
+    quick = max(LANES, int(min(len(places), work // (asked.steps * len(asked.nodes)))))
     size = max(1, min(roomy, quick, len(places)))
     count = -(-len(places) // size)
     parts = [tuple(part.tolist()) for part in np.array_split(places, count)]
     return [Batch(part, memory.needed(here, len(part))) for part in parts]
+
+
+def _limits(device: str) -> tuple[float, float]:
+    """Bytes and node-steps of a batch: a graphics card is quick only when it is full."""
+    if not device.startswith("cuda"):
+        return min(BYTES, memory.SHARE * memory.physical()), WORK
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    return free / 2, float("inf")
 
 
 def simulated(
@@ -75,7 +85,10 @@ def simulated(
         own = [sets[place] for place in batch.places]
         problem = build(asked, own, found[list(batch.places)])
         record = run(problem, engine=engine, workers=workers, progress=_share(told, len(own)))
-        yield batch.places, simulations(asked, own, problem, record)
+        runs = simulations(asked, own, problem, record)
+        del problem, record  # what is not measured is freed before the next batch fills memory
+        yield batch.places, runs
+        del runs
 
 
 def _share(told: Told | None, sets: int) -> Callable[[int, int], None] | None:
@@ -99,5 +112,4 @@ def noisy(asked: Asked, sets: Sequence[Set]) -> bool:
     names = asked.model.parameters
     values = [set_values(asked, one) for one in sets]
     params = {name: batched([one[name] for one in values]) for name in names}
-    one = build(asked)
-    return any(active(Problem(**{**vars(one), "params": params, "noise": Noise()})))
+    return any(active(replace(build(asked), params=params)))

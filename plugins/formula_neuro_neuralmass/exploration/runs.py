@@ -85,7 +85,9 @@ class Runs:
                 asked, self._sets(mine), keys, parts=[batch], engine=self.engine, workers=self.workers, told=told
             ):
                 numbers = [mine[place] for place in places]
-                yield numbers, [row for n, one in zip(numbers, runs, strict=True) for row in self._rows(n, one)]
+                rows = [row for n, one in zip(numbers, runs, strict=True) for row in self._rows(n, one)]
+                del runs  # before the next batch fills memory
+                yield numbers, rows
 
     def simulation(self, number: int) -> Simulation:
         """One run again, whole."""
