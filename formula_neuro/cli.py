@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from .optimize_design_command import optimize_design
 from .simulate_command import simulate
 
 app = typer.Typer(
@@ -109,6 +110,7 @@ def fit(
         commands.fit(request, as_json)
 
 
+app.command()(optimize_design)
 app.command()(simulate)
 
 

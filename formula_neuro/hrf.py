@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any, TypeAlias
@@ -123,18 +125,39 @@ HRF: TypeAlias = HalfCosine | DoubleGamma | Shapes
 def as_hrf(given: Any) -> HRF:
     """A word, or a list or dict of functions or arrays, as a value. Raises DataError.
 
-    >>> as_hrf("double-gamma")
-    DoubleGamma(latency=(-2, 4), ...)
+    >>> as_hrf("double-gamma(latency=-1:3, n=9)").latency
+    (-1.0, 3.0)
     """
     if isinstance(given, (HalfCosine, DoubleGamma, Shapes)):
         return given
     if isinstance(given, str):
-        if given not in WORDS:
-            raise DataError(f"hrf is {given!r}; {EXPECTED}")
-        return WORDS[given]
+        return _word(given)
     if isinstance(given, (Sequence, Mapping)) and len(given):
         return Shapes(given)
     raise DataError(f"hrf is {given!r}; {EXPECTED}")
+
+
+def _word(text: str) -> HRF:
+    match = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", text)
+    base = WORDS.get(match[1].lower()) if match else None
+    if match is None or base is None:
+        raise DataError(f"hrf is {text!r}; {EXPECTED}")
+    fields = [part.partition("=") for part in (match[2] or "").split(",") if part.strip()]
+    values = {name.strip(): _values(value) for name, _, value in fields}
+    known = [one.name for one in dataclass_fields(base)]
+    odd = [name for name, value in values.items() if name not in known or value is None]
+    if odd:
+        raise DataError(f"hrf is {text!r}: {odd[0]} is none of {', '.join(known)}, or no number or range as -2:4")
+    return replace(base, **values)  # type: ignore[arg-type]
+
+
+def _values(text: str) -> float | int | Range | None:
+    """A number, or a range low:high; None for anything else."""
+    try:
+        found = [int(part) if part.strip().isdecimal() else float(part) for part in text.split(":")]
+    except ValueError:
+        return None
+    return found[0] if len(found) == 1 else (float(found[0]), float(found[1])) if len(found) == 2 else None
 
 
 def _number(value: object) -> bool:
