@@ -28,6 +28,9 @@ def design_and_contrast(problem: Reduced, constraints: Constraints, a: Array, sp
         fixed = constraints.B.T @ full
         given = np.broadcast_to(np.atleast_2d(constraints.d).T, (len(constraints.C), fixed.shape[1]))
         c = np.linalg.lstsq(equations, np.vstack([fixed, given]), rcond=None)[0]
+        if np.linalg.matrix_rank(c) < len(a):  # the shortest contrasts may be dependent where others are not
+            loose = null_space(equations)
+            c = c + np.abs(c).max() * loose @ np.eye(loose.shape[1], len(a))
         free = _with_products(U, constraints.B, full, beside.T @ c)
     Z = np.hstack([constraints.B, free]) @ np.linalg.inv(np.hstack([constraints.A, beside]))
     return Z, (Z.T @ full).T
