@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from .explore_command import explore
 from .optimize_design_command import optimize_design
 from .simulate_command import simulate
 
@@ -112,6 +113,7 @@ def fit(
 
 app.command()(optimize_design)
 app.command()(simulate)
+app.command()(explore)
 
 
 @app.command()

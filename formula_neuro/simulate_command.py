@@ -41,7 +41,7 @@ def simulate(
     with commands.answering(context):
         network = Network(weights, lengths, areas)
         n = _run(
-            model, network, duration, values(param or []), _step(dt), every, {"tr": tr} if bold else False, seed, out
+            model, network, duration, values(param or []), time_of(dt), every, {"tr": tr} if bold else False, seed, out
         )
         written = _write(n, out) if out is not None else []
         if as_json:
@@ -96,9 +96,9 @@ def _run(
         model,
         network.connectome(),
         params,
-        duration=_step(duration),
+        duration=time_of(duration),
         dt=dt,
-        every=_step(every),
+        every=time_of(every),
         bold=bold,
         seed=seed,
     )
@@ -122,7 +122,7 @@ def values(given: list[str]) -> dict[str, float | str]:
     return found
 
 
-def _step(text: str | None) -> float | str | None:
+def time_of(text: str | None) -> float | str | None:
     """A bare number is ms."""
     try:
         return None if text is None else float(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import signal
 import subprocess
@@ -373,3 +374,38 @@ def test_pictures_that_cannot_be_are_refused():
         e.plot("last", x="tau")
     with pytest.raises(DataError, match="both x_ext"):
         e.plot("last", x="x_ext", y="x_ext")
+
+
+def _cli(*words):
+    from typer.testing import CliRunner
+
+    from formula_neuro.cli import app
+
+    return CliRunner().invoke(app, ["explore", "fhn", "--duration", "20 ms", "--seed", "1", *words])
+
+
+def test_the_command_line_explores_and_writes_the_table(tmp_path):
+    done = _cli("--vary", "x_ext=0:1:3", "--vary", "tau=10,20", "--out", str(tmp_path / "e.csv"), "--json")
+    told = json.loads(done.stdout)
+    assert done.exit_code == 0 and len(told["runs"]) == 6 and "no sampling error" in told["messages"][0]
+    table = pd.read_csv(tmp_path / "e.csv")
+    assert table["x_ext"].tolist() == [0, 0, 0.5, 0.5, 1, 1] and np.allclose(
+        table["max_x"], [run["max_x"] for run in told["runs"]]
+    )
+    pictured = _cli("--vary", "x_ext=0:1:3", "--out", str(tmp_path / "e.png"), "--areas", "4", "--replicates", "2")
+    assert pictured.exit_code == 0 and (tmp_path / "e.png").stat().st_size > 1000 and "2 repetitions" in pictured.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--vary", "x_ext"), "NAME=FROM:TO:COUNT"),
+        (("--vary", "x_ext=0:1:one"), "two numbers and a count"),
+        (("--vary", "x_ext=0", "--vary", "x_ext=1"), "twice"),
+        (("--vary", "x_ext=0", "--out", "e.doc"), "files may end in"),
+        (("--vary", "x_ex=0"), "did you mean 'x_ext'"),
+    ],
+)
+def test_the_command_line_says_what_is_wrong(words, told):
+    done = _cli(*words)
+    assert done.exit_code == 2 and told in done.output.replace("\n", " ")

@@ -67,7 +67,7 @@ def _plain(name: str, value: Any) -> Any:
         raise DataError(
             f"the measure {name!r} answered {type(value).__name__}; a number, a word or an array is expected"
         )
-    return array if array.ndim else array.item()
+    return array.copy() if array.ndim else array.item()  # a view would hold the whole batch in memory
 
 
 def usual(run: Simulation) -> dict[str, float]:
