@@ -127,3 +127,19 @@ def test_the_vignette_of_foci_finds_nothing_where_nothing_is():
     assert (
         names["drawn"].mean().iloc[0] > 0.3 > 0.2 > names["drawn"].mean().iloc[1]
     )  # of 50 tests: .6 and .05 are seen in long runs
+
+
+def test_the_late_drug_response_turns_negative_with_the_derivative_and_stays_positive_with_the_optimal_design():
+    means = ran("delayed_response")[0]["means"]
+    late = means.loc[["150", "179"]]
+    assert (late["with derivative"] < -3).all() and (late["optimal"] > 3).all()
+    assert means.loc["0", "with derivative"] > 2 * means.loc["0", "optimal"]  # what the page says it costs
+
+
+def test_variable_responses_move_the_optimal_estimate_less_and_a_wrong_prior_is_shown_to_hurt():
+    names, _ = ran("variable_hrf")
+    spread = names["means"].max() - names["means"].min()
+    assert spread["optimal"] < 0.5 * spread["canonical + derivative"]
+    worst = names["worst"].loc["optimal"]
+    assert worst["made for it"] < worst["prior right"] < worst["prior wrong"]
+    assert names["same_prior"].table.set_index("analysis")["rms_bias"].idxmin() == "optimal"
