@@ -40,8 +40,9 @@ class HalfCosine:
     def __post_init__(self) -> None:
         _check_count(self.n, "HalfCosine")
         _check_step(self.step, "HalfCosine")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, Integral) or self.seed < 0:
-            raise DataError(f"HalfCosine: seed is {self.seed!r}; a whole number from 0 is expected")
+        seed: Any = self.seed
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
+            raise DataError(f"HalfCosine: seed is {seed!r}; a whole number from 0 is expected")
         for name in ("h1", "h2", "h3", "h4", "f"):
             _check_range(getattr(self, name), f"HalfCosine: {name}")
         if self.h1[0] < 0 or min(self.h2[0], self.h3[0], self.h4[0]) <= 0:
@@ -81,7 +82,7 @@ class DoubleGamma:
         for name in ("delay", "undershoot", "undershoot_dispersion"):
             if not _number(getattr(self, name)) or getattr(self, name) <= 0:
                 raise DataError(f"DoubleGamma: {name} is {getattr(self, name)!r}; a number above 0 is expected")
-        lowest = self.dispersion if isinstance(self.dispersion, Real) else self.dispersion[0]
+        lowest = self.dispersion[0] if isinstance(self.dispersion, (tuple, list)) else self.dispersion
         if lowest <= 0:
             raise DataError(f"DoubleGamma: dispersion is {self.dispersion}; numbers above 0 are expected")
         if not _number(self.ratio) or not 0 <= self.ratio < 1:
@@ -108,8 +109,9 @@ class Shapes:
         _check_step(self.step, "Shapes")
         if not _number(self.length) or self.length <= self.step:
             raise DataError(f"Shapes: length is {self.length!r}; seconds, more than one step, are expected")
-        if not isinstance(self.shapes, (Mapping, Sequence)) or isinstance(self.shapes, str) or not len(self.shapes):
-            raise DataError(f"Shapes: a list or dict of functions or arrays is expected, got {self.shapes!r}")
+        shapes: Any = self.shapes
+        if not isinstance(shapes, (Mapping, Sequence)) or isinstance(shapes, str) or not len(shapes):
+            raise DataError(f"Shapes: a list or dict of functions or arrays is expected, got {shapes!r}")
 
     @property
     def named(self) -> dict[str, Shape]:
@@ -160,8 +162,8 @@ def _values(text: str) -> float | int | Range | None:
     return found[0] if len(found) == 1 else (float(found[0]), float(found[1])) if len(found) == 2 else None
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+def _number(value: Any) -> bool:
+    return isinstance(value, Real) and value is not True and value is not False and isfinite(value)
 
 
 def _check_count(n: object, where: str) -> None:

@@ -22,7 +22,7 @@ def advice(
     """Sentences on nuisances read as signal, on tests, on bias and on columns that are nearly collinear."""
     told = []
     # with the contrast given as 0 at a fixed column, that column's amplitude cannot be read as signal
-    others = [name for name, own in zip(designs.names, W.any(axis=0), strict=True) if not own]
+    others = [name for name, own in zip(designs.names, W.T, strict=True) if not own.any()]
     open_ = [name for name in others if free_contrast or name not in fixed]
     read = [name for name in open_ if name in _one_sided(designs, blocks)]
     if read:

@@ -67,9 +67,10 @@ def blocks(designs: Sequence[Candidates], contrast: Array, asked: Asked) -> Bloc
     parts = []
     for i in range(count):
         own, phi = (_entry(value, i) for value in (list(designs), asked.phi))
-        weight = _entry(asked.weights, i) if count > 1 else asked.weights
+        weight: Any = _entry(asked.weights, i) if count > 1 else asked.weights
         b = _amplitudes(_entry(asked.snr, i), own, asked.nuisance)
-        parts.append(_block(own, variances[id(own)], contrast, b, Asked(b, phi, asked.k, weight, asked.nuisance)))
+        one = _One(b, _spread(own, asked.nuisance), asked.nuisance is not None, phi, asked.k, weight)
+        parts.append(_block(own, variances[id(own)], contrast, one))
     return _joined(parts, len(contrast))
 
 
@@ -91,6 +92,18 @@ def _entry(value: Any, i: int) -> Any:
 
 # ---- a block -------------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
+class _One:
+    """What is said of one block: mean amplitudes b (k,), their standard deviations, and whether any were given."""
+
+    b: Array
+    spread: Array
+    random: bool
+    phi: Phi
+    k: float | None
+    weights: Weights
+
+
+@dataclass(frozen=True, eq=False)
 class _Block:
     """As Blocks, of one block: v (m, n, r), l (s, m, r), g and phi (s, m), w (m,), signal (m, n)."""
 
@@ -106,17 +119,18 @@ class _Block:
     table: pd.DataFrame
 
 
-def _block(own: Candidates, variances: tuple[Array, Array], contrast: Array, b: Array, asked: Asked) -> _Block:
-    S = np.outer(b, b) + np.diag(_spread(own, asked.nuisance) ** 2)
+def _block(own: Candidates, variances: tuple[Array, Array], contrast: Array, one: _One) -> _Block:
+    b = one.b
+    S = np.outer(b, b) + np.diag(one.spread**2)
     still = own.alike and own.moved and not any(S[i, i] for i in map(own.names.index, own.moved))
     X, g = (own.first[None], variances[1]) if still else (own.X, variances[0])
     table = own.still if still else own.table
     roots, l = b[:, None], (contrast @ b)[:, None]
-    if S.any() and asked.nuisance is not None:
+    if S.any() and one.random:
         roots, l = moment_columns(np.eye(len(b)), S, contrast)
     m, truth = len(X), np.repeat((contrast @ b)[:, None], len(X), axis=1)
-    phi = np.stack([_phi(asked.phi, asked.k, one, two) for one, two in zip(truth, g, strict=True)])
-    w = _weights(asked.weights, m)
+    phi = np.stack([_phi(one.phi, one.k, l_row, g_row) for l_row, g_row in zip(truth, g, strict=True)])
+    w = _weights(one.weights, m)
     return _Block(
         v=X @ roots,
         l=np.repeat(l[:, None], m, axis=1),

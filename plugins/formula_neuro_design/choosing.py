@@ -105,4 +105,4 @@ def _by_variance(problem: Problem, search: Search, tried: range) -> tuple[int, p
         raise refusal
     table = pd.DataFrame(rows)
     price = (1 + table["variance_change"]) / (n - table["columns"])
-    return int(table["columns"][price.idxmin()]), table
+    return int(table["columns"].iloc[int(price.argmin())]), table

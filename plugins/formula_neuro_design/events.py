@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,7 +125,7 @@ def _check_inside(onset: Array, run: Run) -> None:
         )
 
 
-def _first(odd: Array | pd.Series) -> int:
+def _first(odd: Any) -> int:
     return int(np.flatnonzero(odd)[0]) + 1
 
 

@@ -78,7 +78,7 @@ class Kept:
                 free += 1
         if p < self.fewest and len(self.fixed) + self.apart.shape[1] <= p:
             need = self.fewest - self.apart.shape[1]
-            names = [name for name, own in zip(self.designs.names, self.W.any(axis=0), strict=True) if own]
+            names = [name for name, own in zip(self.designs.names, self._named, strict=True) if own]
             raise DataError(
                 f"no column is left for the contrast: fix {', '.join(map(repr, names))} too, or ask for columns={need}"
             )
@@ -103,6 +103,11 @@ class Kept:
         taken = {*self.fixed, *last}
         free = [f"free{i}" for i in range(1, p + len(taken) + 1) if f"free{i}" not in taken]
         return [*self.fixed, *free[: p - len(self.fixed) - len(last)], *last]
+
+    @property
+    def _named(self) -> list[bool]:
+        """Whether each variable has a part in a contrast."""
+        return [bool(own.any()) for own in self.W.T]
 
     @property
     def _held(self) -> list[bool]:

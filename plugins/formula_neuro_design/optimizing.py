@@ -131,10 +131,8 @@ def _problem(family: Blocks, kept: Kept, noise: Noise | None) -> Problem:
 
 def _columns(columns: int | str, problem: Problem, search: Search, kept: Kept) -> tuple[int, tuple[str, ...]]:
     """The number of columns, nuisance counted, and what is told of how it was chosen. Raises DataError."""
-    if search.method == "paper":
-        told = ('Algorithm 1 stops where its steps gain little; compare the objective of method="exact"',)
-    else:
-        told = ()
+    stops = 'Algorithm 1 stops where its steps gain little; compare the objective of method="exact"'
+    told = (stops,) if search.method == "paper" else ()
     if isinstance(columns, str):
         p, table = columns_by(columns, problem, search)
         return p, (*of_columns(columns, table, p), *told)

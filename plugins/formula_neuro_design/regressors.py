@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.family import Array
 
@@ -65,9 +66,9 @@ def _up_to(points: Array, whole: Array, x: Array, size: Array) -> None:
     np.add.at(points, (rows, i + 1), weight * u**2 / 2)
 
 
-def _places(points: Array, x: Array, weight: Array) -> tuple[Array, Array, Array, Array]:
+def _places(points: Array, x: Array, weight: Array) -> tuple[NDArray[np.intp], Array, NDArray[np.intp], Array]:
     """Row, weight, grid point before x and part of the step after it, x held within the grid."""
     n, L = points.shape
     x = np.clip(x, 0, L - 1)
-    i = np.minimum(x.astype(int), L - 2)
+    i = np.minimum(x.astype(np.intp), L - 2)
     return np.broadcast_to(np.arange(n)[:, None], x.shape), weight, i, x - i

@@ -119,4 +119,4 @@ def _own(hrf: Shapes) -> Kernels:
 
 def _grid(start: float, end: float, step: float) -> Array:
     """start, start + step, ... until `end` is passed."""
-    return start + step * np.arange(int(np.ceil((end - start) / step - 1e-9)) + 1)
+    return np.asarray(start + step * np.arange(int(np.ceil((end - start) / step - 1e-9)) + 1), dtype=float)
