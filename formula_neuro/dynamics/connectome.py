@@ -24,7 +24,8 @@ class Connectome:
     weights (N, N): the strength from node j (column) to node i (row). The diagonal is dropped: a node's own delayed
     feedback belongs to the model. For a matrix of rows to columns give weights.T.
     lengths_mm (N, N): of the tracts; the model's signalV, mm/ms, makes delays of them. Or delays_ms: one, or (N, N).
-    names, coordinates: of the nodes; (N, 3), MNI mm. What was found odd is in `messages`. Raises DataError.
+    names: of the nodes. coordinates (N, 3): their places, MNI mm; of an image of labels nilearn's
+        find_parcellation_cut_coords gives them. What was found odd is in `messages`. Raises DataError.
 
     >>> c = Connectome([[0, 0.2], [0.5, 0]], lengths_mm=[[0, 40], [40, 0]], names=["left", "right"])
     >>> c

@@ -10,6 +10,7 @@ TASKS = (
     Task("load_exploration", f"{HERE}.exploration.answer:load_exploration", "an exploration that was kept in a folder"),
     Task("load_evolution", f"{HERE}.evolution.files:load_evolution", "an evolution that was kept in a file"),
     Task("simulate", f"{HERE}.simulating:simulate", "a run of a neural mass model, of one node or a brain, with BOLD"),
+    Task("models", f"{HERE}.listing:models", "the neural mass models, and the parameters of each"),
     Task("vary", f"{HERE}.varying:vary", "a parameter's value in each node by a formula on a table of nodes"),
     Task("load_simulation", f"{HERE}.saving:load_simulation", "a run that was saved by .save()"),
     Task("evolve", f"{HERE}.evolving:evolve", "parameters whose fitness is best, by evolution"),

