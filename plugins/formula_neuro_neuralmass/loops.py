@@ -6,6 +6,9 @@ has, for every node, a ring of 2^k rows of `width` numbers; its first LANES rows
 LANES steps on end are read without a turn.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# numba finds the types of these functions by itself
+
 from __future__ import annotations
 
 from typing import Any
@@ -16,20 +19,26 @@ import numpy as np
 from .lanes import add_connections, add_connections_ahead, add_lanes, add_pairs, add_pairs_ahead, call, copy_lanes
 from .vector_code import LANES
 
+settings: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+inner = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **settings)
 
-def compiled(function: Any) -> Any:
-    """The function in machine code, kept on disk beside this file or in the user's cache where that can be written."""
+
+def kept(function: Any) -> Any:
+    """The function in machine code, kept on disk beside this file or in the user's cache where that can be written.
+
+    numba looks at this file alone: after a change of lanes.py in a source tree, delete what it kept.
+    """
     try:
-        return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+        return numba.njit(cache=True, **settings)(function)
     except RuntimeError:  # no folder for the cache
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        return numba.njit(**settings)(function)
 
 
-@compiled
+@inner
 def look_ahead(far, other, past, wires, weight, square, newest, mask, width):
     """far: what arrives in each of the next LANES steps over connections of LANES - 1 steps or more.
 
-    Of one set (nodes, steps); of several (nodes, groups of sets, steps, LANES). With `square` at `other` behind, if that
+    Of one set (nodes, steps); of several (nodes, groups of sets, steps, LANES). With `square` at `other`, if that
     is not 0.
     """
     origin, delay, start, near = wires
@@ -53,7 +62,7 @@ def look_ahead(far, other, past, wires, weight, square, newest, mask, width):
                 add_connections_ahead(far, at, 0, past, base, origin, delay, weight, square, a, b, newest, mask, width)
 
 
-@compiled
+@inner
 def arrive(numbers, rows, row, far, begin, step, past, wires, weight, newest, mask, width):
     """What arrives at every node in step `step` of LANES: look_ahead, and what comes from close by."""
     origin, delay, start, near = wires
@@ -86,7 +95,7 @@ def arrive(numbers, rows, row, far, begin, step, past, wires, weight, newest, ma
             )
 
 
-@compiled
+@inner
 def append(past, numbers, rows, row, nodes, width, ring, place):
     """The new values of a transmitted variable into its past; the first LANES rows also behind its end."""
     groups = width // LANES
@@ -103,7 +112,7 @@ def append(past, numbers, rows, row, nodes, width, ring, place):
                 copy_lanes(past, at + ring * width + g * LANES, past, at + g * LANES)
 
 
-@compiled
+@inner
 def remember(numbers, rows, row, past, nodes, width, ring, place):
     """Every node's own value at a place of its past."""
     groups = width // LANES
@@ -115,7 +124,7 @@ def remember(numbers, rows, row, past, nodes, width, ring, place):
             copy_lanes(numbers, ((i * groups + g) * rows + row) * LANES, past, at + g * LANES)
 
 
-@compiled
+@kept
 def spread(out, at, drawn, nodes, width, padded):
     """drawn (sets or 1, nodes, steps) as rows (steps, padded) of out from `at` on; idle lanes repeat the last set."""
     sets, _, steps = drawn.shape
@@ -126,21 +135,21 @@ def spread(out, at, drawn, nodes, width, padded):
                     out[at + t * padded + i * width + w] = drawn[min(w, sets - 1), i, t]
 
 
-@compiled
+@inner
 def fill(numbers, rows, row, parts, values, at):
     """A row from values[at : at + parts * LANES]."""
     for part in range(parts):
         copy_lanes(numbers, (part * rows + row) * LANES, values, at + part * LANES)
 
 
-@compiled
+@inner
 def take(values, at, numbers, rows, row, parts):
     """A row to values[at : at + parts * LANES]."""
     for part in range(parts):
         copy_lanes(values, at + part * LANES, numbers, (part * rows + row) * LANES)
 
 
-@compiled
+@inner
 def record(out, place, total, numbers, rows, keep, parts, mean, last, every):
     """Add the kept rows to `total`; at a bin's last step write their mean, or the sample, to place `place` of out."""
     count = parts * LANES
@@ -158,7 +167,7 @@ def record(out, place, total, numbers, rows, keep, parts, mean, last, every):
                 total[k * count + m] = 0
 
 
-@compiled
+@kept
 def advance(
     steps, first, nodes, width, code, numbers, sizes, tables, rings,
     pasts, sent, tracts, own, wires, weights, far,
@@ -169,7 +178,8 @@ def advance(
     """Advance all nodes of a group by `steps` steps, the first of which is step number first + 1 of the run.
 
     sizes: parts, rows. rings: mask, length. sent: rows of transmitted variables, in the order of pasts. tracts (n, 3):
-    past, row of the sum, row of that with squared weights, -1 where not asked. own (n, 3): past, delay, row. wires: origin, delay, start, near. far (tracts, ...).
+    past, row of the sum, row of that of squared weights, -1 where not asked. own (n, 3): past, delay, row. wires:
+    origin, delay, start, near. far (tracts, ...): see look_ahead.
     normals and courses: flat (rows, steps, parts * LANES). bins: skip, every, steps in the bin so far, mean or not.
     bold_bins: whether it runs, steps between samples, the first one's step, rows of Q and V. Returns the records and
     BOLD samples written, and the steps in the last bin.

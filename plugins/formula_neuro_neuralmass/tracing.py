@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ from formula_neuro.dynamics.model import OU, Model
 from formula_neuro.errors import DataError
 
 from . import balloon
+from .problem import Balloon
 from .symbols import Graph, Symbol, needed
 
 
@@ -22,6 +23,10 @@ class Program:
     steady: tuple[Symbol, ...]  # their rows follow
     nodes: tuple[Symbol, ...]
     writes: Mapping[str, Symbol]
+
+    @property
+    def graph(self) -> Graph:
+        return next(iter(self.writes.values())).graph
 
     @property
     def size(self) -> int:
@@ -64,7 +69,7 @@ def step_program(model: Model, varying: frozenset[str] = frozenset()) -> Program
     return _program(writes)
 
 
-def bold_program(model: Model, constants: Iterable[str]) -> Program:
+def bold_program(model: Model) -> Program:
     """The step of the BOLD model; its drive is what `model.bold` makes of the step's new values."""
     if model.bold is None:
         raise DataError(f"the model {model.name} has no drive of the BOLD model")
@@ -72,6 +77,7 @@ def bold_program(model: Model, constants: Iterable[str]) -> Program:
     names = dict.fromkeys((*model.states, *model.outputs, *model.transmitted))
     values = Names(model.name, {name: graph.leaf(f"s.{name}") for name in names})
     state = {name: graph.leaf(f"bold.{name}") for name in balloon.STATES}
+    constants = balloon.constants(Balloon(), dt=1.0)
     k = SimpleNamespace(**{name: graph.leaf(f"balloon.{name}", steady=True) for name in constants})
     new = balloon.advance(SimpleNamespace(**state, Z=graph.symbol(model.bold(values))), k)
     return _program({f"bold.{name}": value for name, value in new.items()})

@@ -37,7 +37,7 @@ class Code:
 
 
 def machine_code(program: Program, dtype: str) -> Code:
-    """The function (numbers, tables, n) of a program; numbers (n, rows, LANES), so that one part is all in the cache."""
+    """The function (numbers, tables, n) of a program; numbers (n, rows, LANES), so that a part stays in the cache."""
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.registry import cpu_target
 
@@ -88,8 +88,7 @@ class _Emitter:
         self.numbers, self.tables, self.count = self.function.args
         self.row = dict(program.rows)
         self.steady = {node.number: len(program.rows) + k for k, node in enumerate(program.steady)}
-        graph = next(iter(program.writes.values())).graph
-        self.starts = flat_tables(graph)[1]
+        self.starts = flat_tables(program.graph)[1]
         self.values: dict[int, Any] = {}
 
     def whole(self) -> None:
