@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.errors import DataError
+from formula_neuro.errors import DataError, FormulaError
 from formula_neuro_design.family import Family
 from formula_neuro_design.objective import objective
 
@@ -115,6 +115,20 @@ def test_weights_may_differ_by_block_and_design():
 def test_a_block_counted_twice_is_a_block_of_weight_2():
     one = {"x": 1, "t": 0.5}
     assert small(snr=[one, one]).objective == pytest.approx(small(snr=one, weights=2).objective, rel=1e-10)
+
+
+def test_a_list_of_tables_is_a_design_each():
+    tables = [{"x": np.concatenate([np.zeros(by), SMALL["x"][: 60 - by]]), "t": SMALL["t"]} for by in range(8)]
+    call: dict[str, Any] = {"contrast": "x", "columns": 3, "fix": ["x", "t"]}
+    d = fn.optimize_design("~ center(x) + center(t)", tables, **call)
+    assert d.objective == pytest.approx(small().objective, rel=1e-12)
+    assert d.table["design"].tolist() == list(range(1, 9))
+    with pytest.raises(DataError, match="table 2 of the data has 3 rows and the first 60; a row a scan"):
+        fn.optimize_design("~ x + t", [tables[0], {"x": [1, 2, 3], "t": [0, 1, 0]}], **call)
+    with pytest.raises(FormulaError, match="makes designs of one table; the data are several"):
+        fn.optimize_design("~ shift(x, 0, 3) + t", tables, **call)
+    with pytest.raises(DataError, match="x, t at design 1 are collinear or 0"):
+        fn.optimize_design("~ x + t", [{"x": [0.0] * 9, "t": range(9)}], contrast="x")
 
 
 # ---- criteria --------------------------------------------------------------------------------------

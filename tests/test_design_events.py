@@ -264,6 +264,8 @@ def test_a_run_that_ends_before_the_responses_is_told():
             {"confounds": pd.DataFrame({"x": np.arange(150.0)})},
             r"names none of the confounds; add those to use, as \+ x",
         ),
+        ({"text": FORMULA + " + x", "confounds": pd.DataFrame({"x": np.full(150, 3.0)})}, "x is 0 or follows from"),
+        ({"text": FORMULA + " + x", "confounds": pd.DataFrame({"x": np.zeros(150)})}, "x is 0 or follows from"),
         ({"text": "~ hrf(trial_type) + cosine(3)"}, r"cosine\(3\): the shortest period in seconds"),
         (
             {"text": FORMULA + " + x", "confounds": pd.DataFrame({"x": [np.nan, *range(149)]})},

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.hrf import HRF, DoubleGamma, HalfCosine, Shapes, as_hrf
 from formula_neuro.table import as_table, plain
 
-from .candidates import Candidates, candidates
+from .candidates import Candidates, candidates, listed
 from .choosing import Search
 from .contrasts import contrasts
 from .event_designs import event_run, of_events
@@ -59,8 +61,17 @@ class Data:
                 raise DataError(f"{name} belongs to events, as in '~ hrf(trial_type) + cosine(128)'; leave it out")
         if self.slice_time:
             raise DataError("slice_time belongs to events, as in '~ hrf(trial_type) + cosine(128)'; leave it out")
-        found = candidates(formula, plain(as_table(self.data)))
+        if isinstance(self.data, (list, tuple)) and self.data and all(map(_is_table, self.data)):
+            found = listed(formula, [plain(as_table(one)) for one in self.data])
+        else:
+            found = candidates(formula, plain(as_table(self.data)))
         return [found], *contrasts(contrast, found.names)
+
+
+def _is_table(given: Any) -> bool:
+    return isinstance(given, (pd.DataFrame, str, os.PathLike)) or (
+        isinstance(given, Mapping) and all(np.ndim(column) == 1 for column in given.values())
+    )
 
 
 def _families(given: Any) -> list[HRF]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -82,6 +82,22 @@ def candidates(text: str, table: pd.DataFrame) -> Candidates:
     found = names_of(terms)
     X, still_at = np.stack([design(by) for by in shifts]), pd.DataFrame({"shift": [0]})
     return Candidates(found, (found[place],), pd.DataFrame({"shift": shifts}), X, design(0), nothing, still=still_at)
+
+
+def listed(text: str, tables: Sequence[pd.DataFrame]) -> Candidates:
+    """One design a table; what is fixed is that of the first. Raises FormulaError and DataError."""
+    found = [candidates(text, table) for table in tables]
+    for i, one in enumerate(found, 1):
+        if one.moved:
+            raise FormulaError("shift(x, from, to) makes designs of one table; the data are several", text, 0)
+        if one.X.shape != found[0].X.shape:
+            n, others = one.X.shape[1], found[0].X.shape[1]
+            raise DataError(
+                f"table {i} of the data has {n} rows and the first {others}; a row a scan is expected in all"
+            )
+    table = pd.DataFrame({"design": range(1, len(found) + 1)})
+    X, first = np.concatenate([one.X for one in found]), found[0]
+    return replace(first, moved=first.names, table=table, X=X, alike=False, still=table.iloc[:1])
 
 
 def terms_of(formula: Formula) -> list[Node]:

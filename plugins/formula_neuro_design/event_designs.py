@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from formula_neuro.syntax.expression import Call, Name, Node, Number
 from formula_neuro.table import as_table, plain
 
 from .candidates import Candidates, names_of, terms_of, values
+from .constraints import collinear
 from .drifts import cosines
 from .events import Events, Run, notes, read_events
 from .regressors import Evoked, convolution
@@ -80,7 +81,18 @@ def event_run(text: str, data: Any, run: Run, confounds: Any = None) -> EventRun
     twice = [name for name in columns if name in types]
     if twice:
         raise DataError(f"{twice[0]} is a type of event and a nuisance column; rename one")
+    _check_apart(columns)
     return EventRun(run, types, pd.DataFrame(columns, index=range(run.volumes)))
+
+
+def _check_apart(columns: Mapping[str, Array]) -> None:
+    """Raise where a nuisance column is 0 or a combination of those after it, naming it: drifts are last."""
+    names = list(columns)
+    for i, name in enumerate(names):
+        if collinear(np.column_stack([columns[other] for other in names[i:]])) and (
+            i + 1 == len(names) or not collinear(np.column_stack([columns[other] for other in names[i + 1 :]]))
+        ):
+            raise DataError(f"{name} is 0 or follows from the other nuisance columns; leave it out of the formula")
 
 
 # ---- the formula's terms ---------------------------------------------------------------------------

@@ -56,29 +56,32 @@ def optimize_design(
     designs of 2 phi times the expected estimated variance and 2 - 2 phi times the squared bias, in units of the noise's
     variance. It is reached to rounding; that no better optimum lies elsewhere is not proved (`starts`).
 
-    The family. Either `data` is a table, a row a scan, and each shift of shift(x, from, to), in scans, later above 0,
-    zeros entering, is one true design; no intercept is added, so take means out of the data or have a fixed column of
-    ones. Or the formula is as ~ hrf(trial_type) + cosine(128), `data` a table of events as BIDS has it (onset,
-    duration, trial_type, perhaps modulation; a path or DataFrame), and each response of `hrf` is one: "half-cosine",
-    "double-gamma", fn.HalfCosine(...), fn.DoubleGamma(...), functions of seconds, or arrays. Then `tr` (seconds) and
-    `volumes` say the run, slice_time the reference slice's share of tr, and cosine(128) adds drifts of periods down to
-    128 s and a constant; other terms are columns of the table `confounds`, a row a volume. All times are in seconds.
+    The family, from a table with a row a scan: each shift of shift(x, from, to), in scans, later above 0, zeros
+    entering, is one true design; or `data` is a list of tables, each a design, and what is fixed is that of the first.
+    No intercept is added, so take means out of the data or have a fixed column of ones.
 
-    contrast, fix, snr, nuisance: variables of the formula, or types of events, each meaning its term: at shift 0, or by
-    the canonical response. contrast: a name, "go - stop", weights by name or a vector; several, in a list or by label,
-    are met by one design. It is 1 at its column, or at the first free one where it is not fixed, and 0 elsewhere;
-    free_contrast=True lets it be found too. columns: of the design, the fixed ones counted, drifts, confounds and types
-    of events that nothing names, which are fixed too, not; "auto" for the least objective for each degree of freedom
-    left, "paper" for the paper's Algorithm 2. snr: amplitudes in standard deviations of the noise, one for all
-    variables or one for each by name; a response of peak 1 to an event of a second has the amplitude 1. nuisance:
-    standard deviations of amplitudes of either sign, about 0, in place of snr. A list in snr, phi, weights or hrf has a
-    block of designs for each entry (other signs; null designs, whose shifted variable has 0: one design).
+    The family, from events: the formula is as ~ hrf(trial_type) + cosine(128), `data` a table as BIDS has it (onset,
+    duration, trial_type, perhaps modulation), and each response of `hrf` is one true design: "half-cosine" (default),
+    "double-gamma", fn.HalfCosine(...), fn.DoubleGamma(...), fn.Shapes(...), or functions of seconds or arrays. `tr`
+    (seconds) and `volumes` say the run, slice_time the reference slice's share of tr. cosine(128) adds drifts of
+    periods down to 128 s and a constant; other terms are columns of the table `confounds`. All times are seconds.
+
+    contrast: a variable or type of event, "go - stop", weights by name or a vector; several, in a list or by label, are
+    met by one design. It stands at fixed columns, or at a free one of its own; free_contrast=True lets it be found too.
+    fix: variables whose term is a column as it is, at shift 0 or by the canonical response. columns: of the design,
+    those of fix counted; drifts, confounds and types of events that nothing names come besides. "auto" has the least
+    objective for each degree of freedom left, "paper" is the paper's Algorithm 2.
+
+    snr: amplitudes in standard deviations of the noise, one for all variables or one for each by name; a response of
+    peak 1 to an event of a second has the amplitude 1. nuisance: standard deviations of amplitudes of either sign,
+    about 0, by name, in place of snr. A list in snr or hrf has a block of designs for each entry (other signs; null
+    designs, whose shifted variable has 0: one design); phi and weights may then be lists too.
 
     phi: in [0, 1), or "A", "B" for the paper's weights, in which bias squared (A, k = 1000) or bias (B, k = 100) weighs
     k times as much as the variance; or max_bias, a share: the least variance whose largest bias is that. weights: of
     designs, 1 unless given; "minimax" makes the largest bias small. noise: "white", "ar1" (neighbouring scans correlate
-    by .3), that correlation, or a covariance (n, n). method: "exact", or "paper", the paper's Algorithm 1, for
-    comparison. starts: searches from so many points, drawn with `seed`.
+    by .3), that correlation, or a covariance (n, n); the design is for an analysis that whitens. method: "exact", or
+    "paper", the paper's Algorithm 1, for comparison. starts: searches from so many points, drawn with `seed`.
 
     Choose the family by prior knowledge or on other data: one chosen on the data that it then fits biases inference.
     Raises FormulaError, DataError and FitError. Source: the manuscript on optimal design matrices for fMRI (2010).
