@@ -51,9 +51,9 @@ same_prior
 
 # %% [markdown]
 # With three columns of its own the estimate has less bias on average than any of the usual ones, canonical columns and
-# their derivatives included. Two things it does not do. It does not find more responses on average here: bias was made
-# expensive, and the canonical column alone is a shorter, more biased estimate. And the largest bias stays large,
-# because the ranges of the prior have corners in which few responses lie: quick and narrow ones.
+# their derivatives included. Two things it does not do. It does not find more responses on average here: with so
+# small a `phi` it pays for the low bias with variance. And the largest bias stays large, because the ranges of the
+# prior have corners in which few responses lie: quick and narrow ones.
 
 # %%
 d.plot("bias")
@@ -76,7 +76,7 @@ bought.assign(analysis=["spm response", *names]).set_index("analysis").drop(colu
 # %% [markdown]
 # ## When the prior is wrong
 # Now responses come from another world: double gammas, from 1 s early to 6 s late, that is peaks from 4 to 11 s, some
-# twice as wide. The design was not made for them.
+# wider. The design was not made for them.
 
 # %%
 late = fn.DoubleGamma(latency=(-1, 6), dispersion=(1.0, 1.5), n=15)

@@ -45,11 +45,12 @@ class OptimalDesign:
     estimate itself, in units of the noise, where the truth is 0), of its variance from that of the true design's own
     fit, and of the noise's variance that misfit adds. `family` are the true designs that it was made for, amplitudes of
     either sign at 0, and `solved` those of the criterion; `g` (m,) their Gauss-Markov variances; all in units of the
-    noise. `constraints` are what was kept, `first` (n, k) the undelayed columns, `noise` the covariance where the noise is not white; family and
-    constraints are those of the scans, not whitened. `trace` is the objective at the start of the search and after each
-    step, `steps` the lengths of Algorithm 1's. `call` has the arguments of the call by name, `weights` (s, k) the
-    contrasts over the variables in question, `labels` (s,) their names, `evoked` the events of a run. Of several
-    contrasts `contrast` is (s, p), bias and variance_change are (s, m), and `of(label)` is the answer for one.
+    noise. `constraints` are what was kept, `first` (n, k) the undelayed columns, `noise` the covariance where the noise
+    is not white; family and constraints are those of the scans, not whitened. `trace` is the objective at the start of
+    the search and after each step, `steps` the lengths of Algorithm 1's. `call` has the arguments of the call by name,
+    `weights` (s, k) the contrasts over the variables in question, `labels` (s,) their names, `evoked` the events of a
+    run. Of several contrasts `contrast` is (s, p), bias and variance_change are (s, m), and `of(label)` is the answer
+    for one.
     """
 
     formula: str

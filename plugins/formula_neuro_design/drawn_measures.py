@@ -179,8 +179,8 @@ def columns(d: OptimalDesign) -> Picture:
     return Picture(
         "How many columns",
         "R is the share of the objective's whole fall that so many columns reach. The gain is the share of the "
-        "objective that the last column took, its price that of the degrees of freedom: it is worth it above the dotted "
-        f"line. The grey line is this design; {fixed} of the columns are fixed.",
+        "objective that the last column took, its price that of the degrees of freedom: above the dotted line it is "
+        f"worth it. The grey line is this design; {fixed} of the columns are fixed.",
         draw,
         kind="columns",
     )
