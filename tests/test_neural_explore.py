@@ -228,17 +228,21 @@ def test_a_folder_holds_the_table_and_arrays(tmp_path):
         read.simulation(0)
 
 
+CALLS: list[int] = []  # a global: what a measure holds itself is part of what it is known by
+
+
+def counted(n):
+    CALLS.append(0)
+    return last(n)
+
+
 def test_a_finished_folder_is_not_run_again(tmp_path):
-    calls = []
-    measure = {"last": lambda n: calls.append(0) or 1.0}
-    first = fn.explore(
-        "fhn", {"x_ext": [0.0, 1.0]}, out=tmp_path / "a", measure=measure, duration="10 ms", engine="torch"
-    )
-    again = fn.explore(
-        "fhn", {"x_ext": [0.0, 1.0]}, out=tmp_path / "a", measure=measure, duration="10 ms", engine="torch"
-    )
-    assert len(calls) == 2
-    pd.testing.assert_frame_equal(first.table, again.table)  # with the seed that was drawn
+    given = {"parameters": {"x_ext": [0.0, 1.0]}, "measure": {"last": counted}, "duration": "10 ms", "engine": "torch"}
+    first = fn.explore("fhn", out=tmp_path / "a", **given)
+    before = len(CALLS)
+    again = fn.explore("fhn", out=tmp_path / "a", **given)
+    assert len(CALLS) == before and again.runs is not None
+    pd.testing.assert_frame_equal(first.table, again.table, check_exact=True)  # with the seed that was drawn
 
 
 SCRIPT = """
@@ -269,7 +273,8 @@ def test_an_exploration_that_was_killed_goes_on_from_its_finished_batches(tmp_pa
 
     killed = subprocess.run([sys.executable, str(script), str(tmp_path / "a"), "kill"], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert len(fn.load_exploration(tmp_path / "a")) == 4  # two batches of two; the third was on its way
+    part = fn.load_exploration(tmp_path / "a")
+    assert len(part) == 4 and "unfinished" in repr(part)  # two batches of two; the third was on its way
     again, whole = here(tmp_path / "a"), here(tmp_path / "b")
     assert len(again["seen"]) == 3 and len(whole["seen"]) == 7
     pd.testing.assert_frame_equal(again["e"].table, whole["e"].table, rtol=1e-12, atol=0)
@@ -299,6 +304,11 @@ def test_fingerprints_tell_values_apart():
     bound = [lambda n, w=w: n * w for w in (1, 2)]
     assert fingerprint(bound[0]) != fingerprint(bound[1])
 
+    def itself(n):
+        return n if n == 0 else itself(n - 1)
+
+    assert fingerprint(itself) != fingerprint(bound[0])
+
 
 @pytest.mark.parametrize(
     ("options", "told"),
@@ -325,6 +335,11 @@ def test_fingerprints_tell_values_apart():
         ({"measure": {"a": last}, "targets": {"s": 1}}, "no measure takes two arguments"),
         ({"outputs": []}, "no output is recorded"),
         ({"connectome": {}}, "a mapping without subjects"),
+        ({"connectome": 3}, "connectome is of type int"),
+        (
+            {"connectome": {"s1": brain()}, "targets": {"s2": 1}, "measure": lambda n, t: t},
+            "nothing for the subject 's1'",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_was_seen(options, told):

@@ -24,7 +24,7 @@ from .exploration.fingerprint import fingerprint
 from .exploration.folder import Folder
 from .exploration.measuring import Measure, as_measures
 from .exploration.remarks import before, found_in
-from .exploration.runs import Runs
+from .exploration.runs import HEAD, TAIL, Runs
 from .exploration.sets import as_sets
 from .models import find
 from .problem import Balloon
@@ -101,6 +101,8 @@ def explore(
     sets = as_sets(parameters, kind, first.model, params or {}, connectome is not None)
     measures = as_measures(measure, targets, bool(first.keep))
     _check(replicates, random, workers, asked, targets)
+    if taken := [name for name in sets.names if name in (*HEAD, *TAIL)]:
+        raise DataError(f"the parameter {taken[0]!r} has the name of a column of every exploration; rename it")
     loud = noisy(first, sets.sets)
     own = loud if random is None else random == "own"
     runs = Runs(asked, sets, replicates, own, measures, engine, workers)
@@ -135,8 +137,10 @@ def _check(
 def _explored(runs: Runs, folder: Folder, told: tuple[str, ...], progress: bool | None) -> Exploration:
     """Run what is not kept, and put all of it in order."""
     started = time.perf_counter()
-    empty = Exploration(pd.DataFrame(), runs.sets.names, runs.first.model.name, "", told, 0.0, {})
-    folder.begin({**about(empty), "seed": runs.first.seed, "fingerprints": _fingerprints(runs)})
+    words = f"{_what(runs)}; seed {runs.first.seed}"
+    empty = Exploration(pd.DataFrame(), runs.sets.names, runs.first.model.name, f"{words}, unfinished", told, 0.0, {})
+    standing = {"seed": runs.first.seed, "fingerprints": _fingerprints(runs) if folder.path else {}}
+    folder.begin({**about(empty), **standing})
     table, arrays = folder.rows()
     done = set() if table is None else set(table["run"])
     left = [run for run in range(len(runs)) if run not in done]
@@ -161,13 +165,13 @@ def _explored(runs: Runs, folder: Folder, told: tuple[str, ...], progress: bool 
         table=found,
         parameters=runs.sets.names,
         model=runs.first.model.name,
-        words=f"{_what(runs)}; seed {runs.first.seed}, {seconds:.2g} s",
+        words=f"{words}, {seconds:.2g} s",
         messages=(*told, *found_in(found)),
         seconds=seconds,
         arrays={name: [every[k] for k in order] for name, every in arrays.items()},
         runs=runs,
     )
-    folder.end({**about(replace(answer, messages=told)), "seed": runs.first.seed, "fingerprints": _fingerprints(runs)})
+    folder.end({**about(replace(answer, messages=told)), **standing})
     return answer
 
 

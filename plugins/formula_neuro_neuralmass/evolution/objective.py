@@ -70,7 +70,8 @@ class Whole:
 
     def __call__(self, individuals: Sequence[Individual]) -> list[Any]:
         table = pd.DataFrame([dict(i.params) for i in individuals], index=[i.id for i in individuals])
-        answers = list(np.asarray(found)) if not isinstance(found := self.objective(table), list) else found
+        found = self.objective(table)
+        answers = found if isinstance(found, list) else list(np.asarray(found))
         if len(answers) != len(individuals):
             raise DataError(f"the objective answered {len(answers)} rows for {len(individuals)} individuals")
         return [tuple(a) if isinstance(a, np.ndarray) and a.ndim else a for a in answers]

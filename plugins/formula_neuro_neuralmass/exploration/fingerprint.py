@@ -19,12 +19,13 @@ def fingerprint(value: Any) -> str:
     (True, False)
     """
     digest = hashlib.sha256()
-    for part in _parts(value):
+    for part in _parts(value, ()):
         digest.update(part + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _parts(value: Any) -> Iterator[bytes]:
+def _parts(value: Any, within: tuple[int, ...]) -> Iterator[bytes]:
+    """within: the functions whose parts these are, which may hold themselves."""
     if isinstance(value, (pd.Series, pd.DataFrame)):
         value = (list(map(str, value.index)), value.to_numpy())
     if isinstance(value, np.ndarray):
@@ -33,21 +34,21 @@ def _parts(value: Any) -> Iterator[bytes]:
     elif isinstance(value, Mapping):
         for name, one in value.items():
             yield repr(name).encode()
-            yield from _parts(one)
+            yield from _parts(one, within)
     elif isinstance(value, (list, tuple)):
         yield str(len(value)).encode()
         for one in value:
-            yield from _parts(one)
+            yield from _parts(one, within)
     elif isinstance(value, FunctionType):
-        yield from _parts(value.__code__)
-        yield from _parts([cell.cell_contents for cell in value.__closure__ or ()])
-        yield from _parts(value.__defaults__ or ())
+        if id(value) not in within:
+            held = [cell.cell_contents for cell in value.__closure__ or ()]
+            yield from _parts((value.__code__, held, value.__defaults__ or ()), (*within, id(value)))
     elif isinstance(value, CodeType):
         yield value.co_code
-        yield from _parts((value.co_names, value.co_consts))
+        yield from _parts((value.co_names, value.co_consts), within)
     elif is_dataclass(value) and not isinstance(value, type):
         yield type(value).__name__.encode()
         for field in fields(value):
-            yield from _parts(getattr(value, field.name))
+            yield from _parts(getattr(value, field.name), within)
     else:  # an object's repr may hold its address, which is another in each process
         yield (type(value).__name__ if " at 0x" in (told := repr(value)) else told).encode()
