@@ -125,7 +125,7 @@ HRF: TypeAlias = HalfCosine | DoubleGamma | Shapes
 
 
 def as_hrf(given: Any) -> HRF:
-    """A word, or a list or dict of functions or arrays, as a value. Raises DataError.
+    """A word, or functions or arrays, one or in a list or dict, as a value. Raises DataError.
 
     >>> as_hrf("double-gamma(latency=-1:3, n=9)").latency
     (-1.0, 3.0)
@@ -136,6 +136,8 @@ def as_hrf(given: Any) -> HRF:
         return _word(given)
     if isinstance(given, (Sequence, Mapping)) and len(given):
         return Shapes(given)
+    if hasattr(given, "shape") or (callable(given) and not isinstance(given, type)):
+        return Shapes([given])
     raise DataError(f"hrf is {given!r}; {EXPECTED}")
 
 

@@ -162,6 +162,7 @@ def test_responses_of_ones_own_are_functions_or_arrays():
     t = 0.1 * np.arange(321)
     d, e = go(hrf={"mine": canonical}, columns=1), go(hrf=[canonical(t)], columns=1)
     np.testing.assert_allclose(d.design, e.design, atol=1e-12)
+    assert go(hrf=canonical, columns=1).objective == go(hrf=canonical(t), columns=1).objective == e.objective
     assert d.table["response"].tolist() == ["mine"] and np.abs(d.bias).max() < 0.2
 
 
@@ -308,6 +309,8 @@ def test_events_without_times_are_refused():
         ("~ hrf(trial_type) + hrf(onset)", "one hrf"),
         ("~ hrf(trial_type, 2)", "hrf takes the column of the events' types"),
         ("~ hrf(trial_type) + cosine(x)", "cosine takes the shortest period in seconds"),
+        ("~ center(hrf(trial_type))", "is a term of its own"),
+        ("~ cosine(128)", "is a term of its own"),
         ("~ hrf(trial_type) + motion", "motion is not a column"),
     ],
 )

@@ -23,6 +23,7 @@ from .events import Run
 from .noise import Noise, ar1, covariance
 
 USUAL = 0.3  # the correlation of neighbouring scans under noise="ar1"
+USUAL_PHI = 0.5
 RULES = ("auto", "paper")
 
 
@@ -120,7 +121,25 @@ def names_in(snr: Any) -> list[str]:
     return list(dict.fromkeys(str(name) for one in entries if isinstance(one, Mapping) for name in one))
 
 
-def check(search: Search, columns: Any, weights: Any, phi: Any) -> None:
+def fixed_names(fix: Any) -> tuple[str, ...]:
+    """The variables that stay, from a name or several. Raises DataError."""
+    if isinstance(fix, str):
+        return (fix,)
+    if not isinstance(fix, (list, tuple)) or not all(isinstance(name, str) for name in fix):
+        raise DataError(f"fix is {fix!r}; a variable or a list of variables is expected")
+    return tuple(fix)
+
+
+def check_numbers(k: Any, max_bias: Any, nuisance: Any) -> None:
+    """Raise DataError for what is no number where one is expected."""
+    for name, value in (("k", k), ("max_bias", max_bias)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float, np.number))):
+            raise DataError(f"{name} is {value!r}; a number above 0 is expected")
+    if nuisance is not None and not isinstance(nuisance, Mapping):
+        raise DataError(f"nuisance is {nuisance!r}; standard deviations of amplitudes by name, as {{'drift': 0.5}}")
+
+
+def check(search: Search, columns: Any, weights: Any, phi: Any, k: Any) -> None:
     """Raise DataError for settings that exclude one another or are none."""
     if search.method not in ("exact", "paper"):
         raise DataError(f'method is {search.method!r}; "exact" or "paper" is expected')
@@ -141,5 +160,8 @@ def check(search: Search, columns: Any, weights: Any, phi: Any) -> None:
         raise DataError(f"{others[0]} and {others[1]} are different criteria; give one of them")
     if others and search.starts != 1:
         raise DataError(f"{others[0]} has its own starts; leave starts out")
-    if search.max_bias is not None and isinstance(phi, list):
-        raise DataError('max_bias chooses one phi, or one k of phi="A" or "B", for all blocks; leave the list out')
+    if search.max_bias is not None and (k is not None or not (isinstance(phi, str) or phi == USUAL_PHI)):
+        given = f"k is {k!r}" if k is not None else f"phi is {phi!r}"
+        raise DataError(
+            f'max_bias chooses one phi, or one k of phi="A" or "B", for all blocks, and {given}; leave it out'
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +60,16 @@ class EventRun:
 
 
 def of_events(text: str) -> bool:
-    """Whether the formula has a term hrf(...). Raises FormulaError."""
-    return any(_is(term, "hrf") for term in _all_terms(text, []))
+    """Whether the formula has a term hrf(...). Raises FormulaError where hrf or cosine stand elsewhere."""
+    terms = _all_terms(text, [])
+    found = any(_is(term, "hrf") for term in terms)
+    for term in terms:
+        for call in _calls(term):
+            if call.function in ("hrf", "cosine") and not (found and call is term):
+                raise FormulaError(
+                    f"{call.function}(...) is a term of its own, as in '~ hrf(trial_type) + cosine(128)'", text, call.at
+                )
+    return found
 
 
 def event_run(text: str, data: Any, run: Run, confounds: Any = None) -> EventRun:
@@ -98,6 +106,13 @@ def _check_apart(columns: Mapping[str, Array]) -> None:
 # ---- the formula's terms ---------------------------------------------------------------------------
 def _all_terms(text: str, columns: list[str]) -> list[Node]:
     return terms_of(parse(text, columns))
+
+
+def _calls(node: Node) -> Iterator[Call]:
+    if isinstance(node, Call):
+        yield node
+        for _, value in node.arguments:
+            yield from _calls(value)
 
 
 def _is(term: Node, function: str) -> bool:

@@ -15,7 +15,7 @@ from formula_neuro.hrf import HRF, Shape
 
 from .advice import advice, of_columns
 from .answer import OptimalDesign
-from .asking import Data, as_noise, check, names_in, whitened
+from .asking import Data, as_noise, check, check_numbers, fixed_names, names_in, whitened
 from .blocks import Asked, Blocks, Phi, Snr, Weights, blocks
 from .candidates import Candidates
 from .choosing import Chosen, Problem, Search, chosen, columns_by
@@ -103,10 +103,11 @@ def optimize_design(
     limited = phi if max_bias is not None and isinstance(phi, str) else "phi"
     call = called(optimize_design, locals())
     search = Search(method, starts, seed, max_bias, limited, isinstance(weights, str) and weights == "minimax")
-    check(search, columns, weights, phi)
+    check_numbers(k, max_bias, nuisance)
+    check(search, columns, weights, phi, k)
     given = Data(data, tr, volumes, slice_time, hrf, confounds)
     designs, W, labels = given.designs(formula, contrast, [*(nuisance or {}), *names_in(snr)])
-    kept = Kept(designs[0], (fix,) if isinstance(fix, str) else tuple(fix), W, free_contrast)
+    kept = Kept(designs[0], fixed_names(fix), W, free_contrast)
     coloured = as_noise(noise, len(designs[0].first))
     asked = Asked(snr, phi, k, 1.0 if isinstance(weights, str) else weights, nuisance)
     family = blocks([whitened(one, coloured) for one in designs], W, asked)
