@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.dynamics.model import OU, Own
 from formula_neuro.family import Array
@@ -84,8 +85,8 @@ class Group:
         drawn = [(rows[f"normal.{k}"], z) for k, z in enumerate(block.normals) if z is not None]
         normals = np.zeros(len(drawn) * block.steps * self.block.padded, dtype=dtype)
         for k, (_, z) in enumerate(drawn):
-            at, z = k * block.steps * self.block.padded, np.ascontiguousarray(z)
-            loops.spread(normals, at, z, problem.nodes, self.width, self.block.padded)
+            start = k * block.steps * self.block.padded
+            loops.spread(normals, start, np.ascontiguousarray(z), problem.nodes, self.width, self.block.padded)
         at = block.first - problem.start.step + np.arange(block.steps) - problem.neurolib_inputs  # -1 is the last
         stimulated = [(rows[f"p.{n}"], series[at]) for n, series in problem.stimulus.items() if f"p.{n}" in rows]
         courses = self._stack([series for _, series in stimulated], block.steps)
@@ -103,7 +104,7 @@ class Group:
         if self.blood is not None:
             self.blood.keep(bold[-1], samples)
 
-    def _inputs(self) -> tuple[Array, Array]:
+    def _inputs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """own (n, 3): past, delay, row; tracts (n, 3): past, row of the sum, row of that of squared weights, or -1."""
         problem, rows, sent = self.problem, self.step.program.rows, self.model.transmitted
         own: list[list[int]] = []
@@ -227,9 +228,9 @@ def _without_bold(dtype: str) -> tuple[Any, ...]:
     return 0, nothing, 0, none, none, (False, 1, 1, 0, 0), nothing
 
 
-def _rows(rows: Iterable[int]) -> Array:
+def _rows(rows: Iterable[int]) -> NDArray[np.int64]:
     return np.array(list(rows), dtype=np.int64)
 
 
-def _table(rows: Iterable[list[int]]) -> Array:
+def _table(rows: Iterable[list[int]]) -> NDArray[np.int64]:
     return np.array(list(rows), dtype=np.int64).reshape(-1, 3)
