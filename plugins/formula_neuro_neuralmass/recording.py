@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from formula_neuro.family import Array
 
 from .problem import Problem
+
+if TYPE_CHECKING:
+    import torch
 
 
 def bins(problem: Problem) -> int:
@@ -47,6 +50,8 @@ class Recorder:
 
     def flush(self) -> None:
         """Move what was taken to the outputs."""
+        import torch  # here, as the compiled engine uses this module and does without it
+
         n = 0
         for name, rows in self.taken.items():
             n = len(rows)
