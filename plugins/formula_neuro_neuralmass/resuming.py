@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -45,9 +45,9 @@ def resumed(
     return joined(n, part) if append else part
 
 
-def _engine(n: Simulation) -> Any:
-    """The engine that the run had, so that its parts agree to the last bit."""
-    return n.engine if n.engine in ("numba", "torch") else "auto"
+def _engine(n: Simulation) -> Literal["auto", "torch"]:
+    """The engine that the run had, where it is here, so that its parts agree to the last bit."""
+    return "torch" if n.engine == "torch" else "auto"
 
 
 def _stimulus(n: Simulation, given: Mapping[str, Stimulus] | None) -> Mapping[str, Stimulus]:
