@@ -17,6 +17,7 @@ from formula_neuro.errors import DataError, Unable
 from formula_neuro.table import TOLD, as_table
 from formula_neuro_neuralmass import batches as batching
 from formula_neuro_neuralmass.exploration.fingerprint import fingerprint
+from formula_neuro_neuralmass.exploration.pieces import OnDisk
 
 SHORT = {"duration": "20 ms", "engine": "torch", "seed": 1}
 NOISE = {"sigma_ou": 0.1}
@@ -220,6 +221,8 @@ def test_a_folder_holds_the_table_and_arrays(tmp_path):
     read = fn.load_exploration(tmp_path / "kept")
     pd.testing.assert_frame_equal(read.table, e.table, check_exact=True)
     assert np.array_equal(read.arrays["trace"], e.arrays["trace"]) and read.messages == e.messages
+    assert all(isinstance(piece, OnDisk) for piece, _ in e.arrays["trace"].places)  # they may not fit memory
+    assert len(e.arrays["trace"][1:3]) == 2
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "kept"), e.table, check_exact=True)
     saved = fn.load_exploration(e.save(tmp_path / "saved"))
     pd.testing.assert_frame_equal(saved.table, e.table, check_exact=True)

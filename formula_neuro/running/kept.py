@@ -25,7 +25,7 @@ class Kept:
 
     def load(self, block: Block) -> dict[str, Array] | None:
         """What was kept of a block, or None."""
-        path = self._path(block)
+        path = self.path(block)
         if path is None or not path.exists():
             return None
         try:
@@ -36,7 +36,7 @@ class Kept:
 
     def save(self, block: Block, answer: Mapping[str, Array]) -> None:
         """Keep a finished block; it is there whole or not at all."""
-        path = self._path(block)
+        path = self.path(block)
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,5 +50,6 @@ class Kept:
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _path(self, block: Block) -> Path | None:
+    def path(self, block: Block) -> Path | None:
+        """The file of a block, None where nothing is kept."""
         return None if self.folder is None else self.folder / f"{self.what}_{block[0]:09d}_{block[1]:09d}.npz"

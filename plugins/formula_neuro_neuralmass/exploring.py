@@ -23,6 +23,7 @@ from .exploration.answer import Exploration, about
 from .exploration.fingerprint import fingerprint
 from .exploration.folder import Folder
 from .exploration.measuring import Measure, as_measures
+from .exploration.pieces import Piece, in_order
 from .exploration.remarks import before, found_in
 from .exploration.runs import HEAD, TAIL, Runs
 from .exploration.sets import as_sets
@@ -141,25 +142,7 @@ def _explored(runs: Runs, folder: Folder, told: tuple[str, ...], progress: bool 
     empty = Exploration(pd.DataFrame(), runs.sets.names, runs.first.model.name, f"{words}, unfinished", told, 0.0, {})
     standing = {"seed": runs.first.seed, "fingerprints": _fingerprints(runs) if folder.path else {}}
     folder.begin({**about(empty), **standing})
-    table, arrays = folder.rows()
-    done = set() if table is None else set(table["run"])
-    left = [run for run in range(len(runs)) if run not in done]
-    parts = runs.parts(left)
-    size = max((batch.bytes for _, _, batch in parts), default=0.0)
-    tables = [] if table is None else [table]
-    what = f"{_what(runs)}, {len(parts)} batches of up to {size / 1e9:.2g} GB"
-    with bar(what, len(left), progress) as advance:
-        progressed = _Whole(advance)
-        for numbers, rows in runs.done(parts, progressed):
-            one, beside = _apart(runs, rows)
-            folder.keep(numbers, one, beside)
-            for name in {*arrays, *beside}:
-                earlier = arrays.setdefault(name, [None] * sum(map(len, tables)))
-                earlier += beside.get(name, [None] * len(one))
-            tables.append(one)
-    whole = pd.concat(tables, ignore_index=True)
-    order = whole.reset_index().sort_values(["run", "index"]).index
-    found = whole.loc[order].reset_index(drop=True)
+    found, arrays = in_order(_gathered(runs, folder, progress))
     seconds = time.perf_counter() - started
     answer = Exploration(
         table=found,
@@ -168,18 +151,31 @@ def _explored(runs: Runs, folder: Folder, told: tuple[str, ...], progress: bool 
         words=f"{words}, {seconds:.2g} s",
         messages=(*told, *found_in(found)),
         seconds=seconds,
-        arrays={name: [every[k] for k in order] for name, every in arrays.items()},
+        arrays=arrays,
         runs=runs,
     )
     folder.end({**about(replace(answer, messages=told)), **standing})
     return answer
 
 
-def _apart(runs: Runs, rows: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, list[Any]]]:
-    """The table of rows, and their arrays, which have no place in it."""
+def _gathered(runs: Runs, folder: Folder, progress: bool | None) -> list[Piece]:
+    """What is kept, and what is run now."""
+    pieces = folder.pieces()
+    done = {run for piece in pieces for run in piece.table["run"]}
+    left = [run for run in range(len(runs)) if run not in done]
+    parts = runs.parts(left)
+    size = max((batch.bytes for _, _, batch in parts), default=0.0)
+    with bar(f"{_what(runs)}, {len(parts)} batches of up to {size / 1e9:.2g} GB", len(left), progress) as advance:
+        for numbers, rows in runs.done(parts, _Whole(advance)):
+            pieces.append(folder.keep(numbers, _piece(runs, rows)))
+    return pieces
+
+
+def _piece(runs: Runs, rows: list[dict[str, Any]]) -> Piece:
+    """Rows as a table, and their arrays, which have no place in it."""
     names = dict.fromkeys(name for row in rows for name, value in row.items() if isinstance(value, np.ndarray))
-    arrays = {name: [row.get(name) for row in rows] for name in names}
-    return runs.table([{name: v for name, v in row.items() if name not in names} for row in rows], names), arrays
+    plain = [{name: value for name, value in row.items() if name not in names} for row in rows]
+    return Piece(runs.table(plain, names), {name: [row.get(name) for row in rows] for name in names})
 
 
 def _what(runs: Runs) -> str:

@@ -15,6 +15,7 @@ from formula_neuro.table import TOLD
 
 from ..simulation import Simulation
 from .folder import Folder
+from .pieces import Piece, in_order
 from .remarks import found_in
 from .runs import HEAD, TAIL, Runs
 
@@ -28,7 +29,8 @@ class Exploration:
 
     table: subject (where there are any), set, replicate, run, the parameters, the measures, clamped (the share of
     look-ups beyond a table's edge, of models with tables), status ("ok" or "failed"), failed_at (ms), seed, key.
-    arrays: measures that are no single number, a list by row. runs: None where it was read from a folder.
+    arrays: measures that are no single number, by row; with out= they stay on disk until they are asked for.
+    runs: None where it was read from a folder.
     """
 
     table: pd.DataFrame
@@ -89,7 +91,7 @@ class Exploration:
         if place.about() is not None:
             raise DataError(f"{path} holds an exploration; give a new or an empty folder")
         place.begin({**about(self), "fingerprints": {}})
-        place.keep(self.table["run"].drop_duplicates().tolist(), self.table, dict(self.arrays))  # type: ignore[arg-type]
+        place.keep(self.table["run"].drop_duplicates().tolist(), Piece(self.table, self.arrays))
         return path
 
 
@@ -106,18 +108,16 @@ def load_exploration(folder: str | Path) -> Exploration:
     path = Path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: there is no such folder")
-    told = Folder(path).about()
-    table, arrays = Folder(path).rows()
-    if told is None or table is None:
+    told, pieces = Folder(path).about(), Folder(path).pieces()
+    if told is None or not pieces:
         raise DataError(f"{path} holds no runs of an exploration")
-    order = table.reset_index().sort_values(["run", "index"]).index
-    sorted_arrays = {name: [every[k] for k in order] for name, every in arrays.items()}
+    table, arrays = in_order(pieces)
     return Exploration(
-        table=table.loc[order].reset_index(drop=True),
+        table=table,
         parameters=tuple(told["parameters"]),
         model=told["model"],
         words=told["words"],
         messages=tuple(dict.fromkeys([*told["messages"], *found_in(table)])),
         seconds=told["seconds"],
-        arrays=sorted_arrays,
+        arrays=arrays,
     )

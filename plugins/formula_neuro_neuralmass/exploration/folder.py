@@ -17,6 +17,8 @@ from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.running.kept import Kept
 
+from .pieces import OnDisk, Piece
+
 ABOUT = "_exploration.json"  # pandas.read_parquet(folder) passes over names that begin so
 
 
@@ -66,43 +68,40 @@ class Folder:
         if self.path is not None:
             _whole(self.path / ABOUT, lambda part: part.write_text(json.dumps(about, indent=1)))
 
-    def keep(self, numbers: Sequence[int], table: pd.DataFrame, arrays: Mapping[str, list[Any]]) -> None:
-        """Add the rows of some runs; they are there whole or not at all."""
+    def keep(self, numbers: Sequence[int], piece: Piece) -> Piece:
+        """Add the rows of some runs, which are there whole or not at all; the piece as it is held then."""
         if self.path is None:
-            return
-        if arrays:
-            self._arrays.save(_block(numbers), _stackable(arrays))
+            return piece
+        if piece.arrays:
+            self._arrays.save(_block(numbers), _by_row(piece.arrays))
         name = f"rows_{numbers[0]:09d}_{len(numbers):06d}.parquet"
-        _whole(self.path / name, lambda part: table.to_parquet(part, index=False))
+        _whole(self.path / name, lambda part: piece.table.to_parquet(part, index=False))
+        return self._held(piece.table, numbers)
 
-    def rows(self) -> tuple[pd.DataFrame | None, dict[str, list[Any]]]:
-        """All rows that are kept, and their arrays by name."""
+    def pieces(self) -> list[Piece]:
+        """All that is kept."""
         if self.path is None:
-            return None, {}
-        tables: list[pd.DataFrame] = []
-        arrays: dict[str, list[Any]] = {}
-        for file in sorted(self.path.glob("rows_*.parquet")):
-            table = pd.read_parquet(file)
-            held = self._arrays.load(_block(table["run"].drop_duplicates().tolist())) or {}
-            for name in {*arrays, *_names(held)}:
-                earlier = arrays.setdefault(name, [None] * sum(map(len, tables)))
-                earlier += [held.get(f"{name}.{k}") for k in range(len(table))]
-            tables.append(table)
-        return (pd.concat(tables, ignore_index=True) if tables else None), arrays
+            return []
+        tables = [pd.read_parquet(file) for file in sorted(self.path.glob("rows_*.parquet"))]
+        return [self._held(table, table["run"].drop_duplicates().tolist()) for table in tables]
+
+    def _held(self, table: pd.DataFrame, numbers: Sequence[int]) -> Piece:
+        path = self._arrays.path(_block(numbers))
+        if path is None or not path.exists():
+            return Piece(table, {})
+        with np.load(path, allow_pickle=False) as held:
+            names = sorted({name.rpartition(".")[0] for name in held.files})
+        return Piece(table, {name: OnDisk(path, name, len(table)) for name in names})
 
 
 def _block(numbers: Sequence[int]) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[0]) + len(numbers)
 
 
-def _stackable(arrays: Mapping[str, list[Any]]) -> dict[str, Array]:
+def _by_row(arrays: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
     """name.row -> the array of a row, where it has one."""
     return {f"{name}.{k}": np.asarray(one) for name, every in arrays.items() for k, one in enumerate(every)
             if one is not None}  # fmt: skip
-
-
-def _names(held: Mapping[str, Any]) -> set[str]:
-    return {name.rpartition(".")[0] for name in held}
 
 
 def _whole(path: Path, write: Any) -> None:
