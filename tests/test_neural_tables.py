@@ -89,7 +89,7 @@ def test_tables_of_another_neuron_are_computed_once_and_kept(tmp_path, monkeypat
     monkeypatch.setenv("FORMULA_NEURO_CACHE", str(tmp_path))
     asked = []
 
-    def computed(neuron, scheme, f, weights, workers):
+    def computed(neuron, scheme, f, weights, workers, progress):
         asked.append((neuron, scheme))
         return tables.population().values * (1 + neuron.Tref / 100)
 

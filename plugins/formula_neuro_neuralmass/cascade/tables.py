@@ -16,6 +16,7 @@ import numpy as np
 from formula_neuro.dynamics.tables import Table
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
+from formula_neuro.running.bar import bar
 
 from . import constant, threshold
 from .neuron import ACCURATE, COMPATIBLE, Cells, Neuron, Scheme
@@ -24,7 +25,8 @@ MU = np.linspace(-1.0, 7.0, 350)  # mV/ms
 SIGMA = np.linspace(0.5, 5.0, 64)  # mV/sqrt(ms)
 SHIPPED = Path(__file__).parent / "compatible.npz"
 VERSION = 1  # of the computation: one that changes numbers is another, so that kept tables are not mistaken for it
-TOGETHER = 64  # mean inputs in a block: its coefficients take about 50 MB in the fine scheme
+TOGETHER = 70  # mean inputs in a block: its coefficients take about 50 MB in the fine scheme
+BLOCKS = len(SIGMA) * -(-len(MU) // TOGETHER)
 
 Progress = Callable[[int, int], None] | None
 
@@ -49,7 +51,10 @@ def population(neuron: Neuron | None = None, kind: str = "compatible") -> Table:
     if kept is not None and kept.exists():
         return as_table(_read(kept), kind)
     scheme = COMPATIBLE if kind == "compatible" else ACCURATE
-    values = computed(neuron, scheme, *constant.frequencies(), workers=os.cpu_count() or 1)
+    with bar(f"{kind} tables of aln for another neuron", BLOCKS, None) as advance:
+        values = computed(
+            neuron, scheme, *constant.frequencies(), workers=os.cpu_count() or 1, progress=lambda *_: advance(1)
+        )
     if kept is not None:
         write(kept, values)
     return as_table(values, kind)
