@@ -15,6 +15,7 @@ from llvmlite import ir
 
 from formula_neuro.family import Array
 
+from .elementary import Elementary
 from .symbols import CONDITIONS, Graph, Symbol
 from .tracing import Program
 
@@ -22,9 +23,8 @@ LANES = 8
 
 ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
-INTRINSICS = {
-    "exp": "exp", "log": "log", "sqrt": "sqrt", "sin": "sin", "cos": "cos", "absolute": "fabs", "floor": "floor",
-}  # fmt: skip
+INTRINSICS = {"sqrt": "sqrt", "sin": "sin", "cos": "cos", "absolute": "fabs", "floor": "floor"}
+SERIES = frozenset({"exp", "expm1", "log", "tanh"})
 INT = ir.IntType(64)
 
 
@@ -151,13 +151,23 @@ class _Emitter:
             return compare(COMPARISONS[name], *values)
         if name in INTRINSICS:
             return self.intrinsic(INTRINSICS[name], values[0])
+        if name in SERIES:
+            return self.series(name, values[0])
         return getattr(self, f"_{name}")(*values)
 
+    def series(self, name: str, x: Any) -> Any:
+        """A function of Elementary, in doubles in either precision."""
+        doubles = Elementary(self.b, LANES, lambda value: self.intrinsic("floor", value))
+        if self.number == ir.DoubleType():
+            return getattr(doubles, name)(x)
+        return self.b.fptrunc(getattr(doubles, name)(self.b.fpext(x, doubles.doubles)), self.vector)
+
     def intrinsic(self, name: str, x: Any) -> Any:
-        kind = f"v{LANES}f{64 if self.number == ir.DoubleType() else 32}"
-        function = self.module.globals.get(f"llvm.{name}.{kind}")
+        """A function that the processor has, or that the C library has for one number."""
+        full = f"llvm.{name}.v{LANES}f{64 if x.type.element == ir.DoubleType() else 32}"
+        function = self.module.globals.get(full)
         if function is None:
-            function = ir.Function(self.module, ir.FunctionType(self.vector, [self.vector]), f"llvm.{name}.{kind}")
+            function = ir.Function(self.module, ir.FunctionType(x.type, [x.type]), full)
         return self.b.call(function, [x])
 
     def _neg(self, x: Any) -> Any:
@@ -183,28 +193,6 @@ class _Emitter:
 
     def _not(self, x: Any) -> Any:
         return self.b.not_(x)
-
-    def _expm1(self, x: Any) -> Any:
-        return self.lanewise("expm1", x)
-
-    def _tanh(self, x: Any) -> Any:
-        return self.lanewise("tanh", x)
-
-    def lanewise(self, name: str, x: Any) -> Any:
-        """A function of the C library, one number after the other."""
-        b, double = self.b, ir.DoubleType()
-        function = self.module.globals.get(name)
-        if function is None:
-            function = ir.Function(self.module, ir.FunctionType(double, [double]), name)
-        result = ir.Constant(self.vector, ir.Undefined)
-        for lane in range(LANES):
-            value = b.extract_element(x, INT(lane))
-            if self.number == double:
-                value = b.call(function, [value])
-            else:
-                value = b.fptrunc(b.call(function, [b.fpext(value, double)]), self.number)
-            result = b.insert_element(result, value, INT(lane))
-        return result
 
     def cell(self, node: Symbol) -> Cell:
         """Place and weights of a look-up: bilinear inside, clamped to the edge outside."""
