@@ -88,6 +88,23 @@ def test_the_table_has_a_row_a_connection_from_column_to_row():
     assert len(table) == 4 and row[["weight", "length_mm"]].to_numpy().tolist() == [[0.2, 40.0]]
 
 
+def test_a_table_of_weights_names_the_nodes():
+    table = pd.DataFrame(W, index=list("abc"), columns=list("abc"))
+    assert fn.Connectome(table, L).names == ("a", "b", "c")
+    with pytest.raises(DataError, match="named otherwise than its columns"):
+        fn.Connectome(table.set_axis(list("acb")), L)
+
+
+def test_counts_of_streamlines_are_named_and_divided():
+    c = fn.Connectome(1e5 * W, L)
+    assert "the largest weight is 1e+05" in c.messages[0]
+    np.testing.assert_allclose(c.normalize().weights, W / W.max())
+    assert not c.normalize().messages
+    np.testing.assert_allclose(c.normalize([1, 2, 4]).weights[:, 2], 1e5 * W[:, 2] / 4)
+    with pytest.raises(DataError, match="numbers above 0"):
+        c.normalize([1, 0, 4])
+
+
 # ---- files ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("ending", ["csv", "tsv", "txt"])
 def test_text_files_give_matrices_and_names(tmp_path, ending):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..family import Array
 
+HEAVY = "models expect weights of about 1 or less: c.normalize() divides them"
+LARGEST = 10.0  # weight without a message
 MANY = 5  # names in a message: more are counted
 
 
@@ -21,8 +23,8 @@ MANY = 5  # names in a message: more are counted
 class Connectome:
     """Weights between N nodes with the lengths or delays of their tracts.
 
-    weights (N, N): the strength from node j (column) to node i (row). The diagonal is dropped: a node's own delayed
-    feedback belongs to the model. For a matrix of rows to columns give weights.T.
+    weights (N, N): the strength from node j (column) to node i (row), of about 1 or less; for a matrix of rows to
+        columns give weights.T. The diagonal is dropped: a node's own delayed feedback belongs to the model.
     lengths_mm (N, N): of the tracts; the model's signalV, mm/ms, makes delays of them. Or delays_ms: one, or (N, N).
     names: of the nodes. coordinates (N, 3): their places, MNI mm; of an image of labels nilearn's
         find_parcellation_cut_coords gives them. What was found odd is in `messages`. Raises DataError.
@@ -48,14 +50,14 @@ class Connectome:
         n = len(weights)
         if self.lengths_mm is not None and self.delays_ms is not None:
             raise DataError("lengths_mm and delays_ms are both given; the delays follow from either, so give one")
-        names = _names(self.names, n)
+        names = _names(self.names if len(self.names) else _labels(self.weights), n)
         fields = {
             "weights": weights,
             "lengths_mm": _distances(self.lengths_mm, n, "lengths_mm", notes),
             "delays_ms": _distances(self.delays_ms, n, "delays_ms", notes),
             "names": names,
             "coordinates": _coordinates(self.coordinates, n),
-            "messages": (*self.messages, *notes, *_odd(weights, names)),
+            "messages": tuple(dict.fromkeys([*self.messages, *notes, *_odd(weights, names)])),
         }
         for name, value in fields.items():
             if isinstance(value, np.ndarray):
@@ -96,6 +98,19 @@ class Connectome:
             [self.names[i] for i in at],
             None if self.coordinates is None else self.coordinates[at],
         )
+
+    def normalize(self, counts: Any = None) -> Connectome:
+        """Weights divided by the largest, or column by column by `counts` (N,): streamlines or voxels of the source.
+
+        Raises DataError.
+        """
+        divisor = np.asarray(self.weights.max() if counts is None else counts, dtype=np.float64)
+        if divisor.shape not in ((), (self.nodes,)) or not (np.isfinite(divisor) & (divisor > 0)).all():
+            raise DataError(
+                f"weights of {self.nodes} nodes cannot be divided by {divisor}; numbers above 0 are expected"
+            )
+        kept = tuple(message for message in self.messages if HEAVY not in message)
+        return replace(self, weights=self.weights / divisor, messages=kept)
 
     def _place(self, node: Any) -> int:
         if not isinstance(node, str):
@@ -208,6 +223,15 @@ def _distances(given: Any, n: int, what: str, notes: list[str]) -> Array | None:
     return _without_diagonal(matrix, what, notes)
 
 
+def _labels(weights: Any) -> tuple[str, ...]:
+    """A DataFrame's own names. Raises DataError where rows and columns differ."""
+    if not isinstance(weights, pd.DataFrame) or isinstance(weights.columns, pd.RangeIndex):
+        return ()
+    if not isinstance(weights.index, pd.RangeIndex) and list(weights.index) != list(weights.columns):
+        raise DataError("the rows of weights are named otherwise than its columns, or in another order")
+    return tuple(str(name) for name in weights.columns)
+
+
 def _names(given: Sequence[str], n: int) -> tuple[str, ...]:
     names = tuple(str(name) for name in given) or tuple(str(i + 1) for i in range(n))
     if len(names) != n:
@@ -233,6 +257,8 @@ def _odd(weights: Array, names: tuple[str, ...]) -> list[str]:
     below = int((weights < 0).sum())
     if below:
         notes.append(f"{below} weights are below 0; they subtract what arrives, and no rate model is made for them")
+    if weights.max() > LARGEST:
+        notes.append(f"the largest weight is {weights.max():.4g}; {HEAVY}")
     if len(names) > 1:
         linked = (weights != 0) | (weights.T != 0)
         alone = [name for name, row in zip(names, linked, strict=True) if not row.any()]
