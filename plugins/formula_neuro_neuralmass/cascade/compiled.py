@@ -21,26 +21,10 @@ compiled = numba.njit(nogil=True, cache=True, fastmath={"contract"}, error_model
 def response(cells: Cells, S: Array, f: Array, second_order: bool) -> Complex:
     """As threshold.response."""
     r1 = np.empty((cells.A.shape[1], len(f)), dtype=complex)
-    walk = _second_order if second_order else _first_order
     padded = np.concatenate([f, np.full(-len(f) % W, f[-1])])
     for m in range(len(r1)):
         coefficients = np.stack([cells.A[:, m], cells.B[:, m], S[:, m]])
-        r1[m] = _blocks(walk, coefficients, cells.reset, cells.h, cells.T_ref, padded)[: len(f)]
-    return r1
-
-
-@compiled
-def _blocks(walk, c, reset, h, T_ref, f):  # type: ignore[no-untyped-def]  # numba reads them
-    r1 = np.empty(len(f), np.complex128)
-    x = np.empty(8 * W)  # real and imaginary parts of q_a, p_a, q_b, p_b, one after the other
-    w = np.empty(W)
-    for first in range(0, len(f), W):
-        w[:] = 2 * np.pi * h * f[first : first + W]
-        x[:] = 0.0
-        x[:W] = 1.0
-        walk(x, w, c, reset, T_ref / h)
-        for j in range(W):
-            r1[first + j] = -complex(x[4 * W + j], x[5 * W + j]) / complex(x[j], x[W + j])
+        r1[m] = _blocks(second_order, coefficients, cells.reset, cells.h, cells.T_ref, padded)[: len(f)]
     return r1
 
 
@@ -97,3 +81,21 @@ def _second_order_cells(x, w, c, k0, k1):  # type: ignore[no-untyped-def]
             x[j], x[W + j] = qar - u * pai, qai + u * par
             x[4 * W + j], x[5 * W + j] = qbr - u * pbi, qbi + u * pbr
             x[2 * W + j], x[3 * W + j], x[6 * W + j], x[7 * W + j] = par, pai, pbr, pbi
+
+
+@compiled
+def _blocks(second_order, c, reset, h, T_ref, f):  # type: ignore[no-untyped-def]  # numba reads them
+    r1 = np.empty(len(f), np.complex128)
+    x = np.empty(8 * W)  # real and imaginary parts of q_a, p_a, q_b, p_b, one after the other
+    w = np.empty(W)
+    for first in range(0, len(f), W):
+        w[:] = 2 * np.pi * h * f[first : first + W]
+        x[:] = 0.0
+        x[:W] = 1.0
+        if second_order:
+            _second_order(x, w, c, reset, T_ref / h)
+        else:
+            _first_order(x, w, c, reset, T_ref / h)
+        for j in range(W):
+            r1[first + j] = -complex(x[4 * W + j], x[5 * W + j]) / complex(x[j], x[W + j])
+    return r1
