@@ -21,7 +21,7 @@ from .constraints import collinear
 from .drifts import cosines
 from .events import Events, Run, notes, read_events
 from .regressors import Evoked, convolution
-from .shapes import kernels
+from .shapes import Kernels, kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,9 @@ class EventRun:
 
     def regressors(self, name: str, hrf: HRF) -> Array:
         """The regressors (n, m) of a type by all responses of a family."""
-        own = kernels(hrf)
+        return self._evoked(name, kernels(hrf))
+
+    def _evoked(self, name: str, own: Kernels) -> Array:
         return convolution(self.events[name], self.run.times, own) @ own.h
 
     def designs(self, names: Sequence[str], hrf: HRF) -> Candidates:
@@ -49,7 +51,7 @@ class EventRun:
             names=tuple(names),
             moved=tuple(names),
             table=own.table,
-            X=np.stack([self.regressors(name, hrf).T for name in names], axis=2),
+            X=np.stack([self._evoked(name, own).T for name in names], axis=2),
             first=np.column_stack([self.canonical(name) for name in names]),
             nuisance=pd.concat([pd.DataFrame(others, index=self.nuisance.index), self.nuisance], axis=1),
             alike=False,
