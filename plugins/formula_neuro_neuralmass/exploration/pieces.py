@@ -25,10 +25,10 @@ class OnDisk(Sequence[Any]):
 
     path: Path
     name: str
-    count: int
+    rows: int
 
     def __len__(self) -> int:
-        return self.count
+        return self.rows
 
     def __getitem__(self, row: Any) -> Any:
         with np.load(self.path, allow_pickle=False) as held:

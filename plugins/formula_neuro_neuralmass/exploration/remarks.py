@@ -47,6 +47,6 @@ def found_in(table: pd.DataFrame) -> tuple[str, ...]:
     if "clamped" in runs and (share := runs["clamped"].max()) > 0:
         told.append(
             f"{int((runs['clamped'] > 0).sum())} of {len(runs)} runs looked values up beyond the edge of the model's "
-            f"tables, in up to {share:.2%} of the look-ups (column clamped)"
+            f"tables, in up to {100 * share:.2g} % of the look-ups (column clamped)"
         )
     return tuple(told)
