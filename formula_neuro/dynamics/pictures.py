@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from .connectome import Connectome
 
+NAMED = 12  # nodes whose names have room beside a matrix
 LOWEST = 1e-4  # of the largest weight: what a logarithmic picture still tells apart
 
 
@@ -27,7 +29,7 @@ def connectome_picture(connectome: Connectome) -> Figure:
         every = figure.subplots(1, 1 if known is None else 2, squeeze=False)[0]
         weights_matrix(every[0], connectome)
         if known is not None:
-            matrix(every[1], known, unit, cmap="cividis")
+            matrix(every[1], known, unit, connectome.names, cmap="cividis")
 
     return drawn((4.6 if known is None else 9.0, 3.9), draw)
 
@@ -38,21 +40,25 @@ def weights_matrix(axes: Axes, connectome: Connectome) -> None:
 
     weights = connectome.weights
     if not (weights > 0).any():
-        matrix(axes, weights, "weight", cmap="viridis")
+        matrix(axes, weights, "weight", connectome.names, cmap="viridis")
         return
     shown = np.where(weights > 0, np.maximum(weights, LOWEST * weights.max()), np.nan)
-    matrix(axes, shown, "weight", cmap="viridis", norm=LogNorm())
+    matrix(axes, shown, "weight", connectome.names, cmap="viridis", norm=LogNorm())
 
 
-def fc_matrix(axes: Axes, fc: Array) -> None:
+def fc_matrix(axes: Axes, fc: Array, names: Sequence[str] = ()) -> None:
     """Correlations from -1 (blue) to 1 (red)."""
-    matrix(axes, fc, "correlation", cmap="RdBu_r", vmin=-1.0, vmax=1.0)
+    matrix(axes, fc, "correlation", names, cmap="RdBu_r", vmin=-1.0, vmax=1.0)
 
 
-def matrix(axes: Axes, values: Array, what: str, **shown: Any) -> None:
-    """A square matrix of nodes with its scale."""
-    image = axes.imshow(values, interpolation="nearest", **shown)
+def matrix(axes: Axes, values: Array, what: str, names: Sequence[str] = (), **shown: Any) -> None:
+    """A square matrix of nodes, numbered from 1 or named where they are few, with its scale."""
+    n = len(values)
+    image = axes.imshow(values, interpolation="nearest", extent=(0.5, n + 0.5, n + 0.5, 0.5), **shown)
     axes.set(xlabel="from node", ylabel="to node")
+    if names and n <= NAMED:
+        axes.set_xticks(range(1, n + 1), names, rotation=90)
+        axes.set_yticks(range(1, n + 1), names)
     axes.spines[:].set_visible(False)
     assert axes.figure is not None
     axes.figure.colorbar(image, ax=axes, label=what, shrink=0.85)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,16 +60,16 @@ def _parts(n: Simulation, name: str) -> dict[str, Callable[[Axes], None]]:
     found: dict[str, Callable[[Axes], None]] = {}
     if n.outputs:
         values = n[name]
-        found["outputs"] = lambda axes: _course(axes, n.t, values, name)
+        found["outputs"] = lambda axes: _course(axes, n.t, values, name, n.nodes)
     if n.bold is not None:
         bold = n.bold
-        found["bold"] = lambda axes: _course(axes, n.bold_t, bold, "BOLD")
+        found["bold"] = lambda axes: _course(axes, n.bold_t, bold, "BOLD", n.nodes)
     connectome = n.connectome
     if connectome is not None:
         found["weights"] = lambda axes: weights_matrix(axes, connectome)
     fc = _connectivity(n, name)
     if fc is not None:
-        found["fc"] = lambda axes: _correlations(axes, fc, "BOLD" if n.bold is not None else name)
+        found["fc"] = lambda axes: _correlations(axes, fc, "BOLD" if n.bold is not None else name, n.nodes)
     return found
 
 
@@ -83,15 +83,17 @@ def _grid(figure: Figure, n: Simulation, parts: dict[str, Callable[[Axes], None]
     figure.suptitle(f"{n.model}, seed {n.seed}{'' if n.ok else f', {n.status}'}", x=0.01, ha="left")
 
 
-def _course(axes: Axes, t: Array, values: Array, name: str) -> None:
+def _course(axes: Axes, t: Array, values: Array, name: str, nodes: Sequence[str]) -> None:
     """Lines of few nodes, rows of a picture of many."""
     every = max(1, -(-len(t) // POINTS))
     seconds = t[::every] / 1000
     unit, scale = ("s", 1.0) if len(t) and t[-1] >= 5000 else ("ms", 1000.0)
     if values.shape[1] <= LINES:
         axes.set_prop_cycle(color=CYCLE if values.shape[1] > 1 else [BLUE])
-        axes.plot(seconds * scale, values[::every], lw=0.9)
+        axes.plot(seconds * scale, values[::every], lw=0.9, label=list(nodes))
         axes.set(xlabel=f"time, {unit}", ylabel=name)
+        if len(nodes) > 1:
+            axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
         return
     first, last = (float(seconds[0]) * scale, float(seconds[-1]) * scale) if len(t) else (0.0, 1.0)
     box = (first, last, values.shape[1] + 0.5, 0.5)
@@ -112,8 +114,8 @@ def _connectivity(n: Simulation, name: str) -> Array | None:
     return measures.fc(after) if varying else None
 
 
-def _correlations(axes: Axes, fc: Array, name: str) -> None:
-    fc_matrix(axes, fc)
+def _correlations(axes: Axes, fc: Array, name: str, nodes: Sequence[str]) -> None:
+    fc_matrix(axes, fc, nodes)
     axes.set(xlabel=f"node ({name})", ylabel="node")
 
 
