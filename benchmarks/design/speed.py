@@ -20,6 +20,7 @@ import scipy
 from scipy import optimize
 from setups import Setup, case_study, responses, validation
 
+import formula_neuro as fn
 from formula_neuro.family import Array
 from formula_neuro_design.paper import algorithm_1, initial_design
 from formula_neuro_design.reduced import Reduced, coordinates, reduced
@@ -33,6 +34,7 @@ def main() -> None:
     print(f"{versions}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
     searches()
     shapes()
+    call()
 
 
 def searches() -> None:
@@ -116,6 +118,17 @@ def shapes() -> None:
         basis = time.process_time() - start
         found, seconds = timed(lambda own=own, space=space: solve(own.family, own.constraints(5), space=space))
         print(f"| {n} | {m:,} | {space.Q.shape[1]} | {basis:.3f} | {seconds:.3f} | {found.iterations} |", flush=True)
+
+
+def call() -> None:
+    """The whole public call: 25 events in 200 scans, 128 s cosines and a constant, 20,000 half-cosine responses."""
+    onsets = np.sort(np.random.default_rng(1).uniform(0, 380, 25))
+    events = {"onset": onsets, "duration": [1.0] * 25, "trial_type": ["go"] * 25}
+    settings: Any = {"contrast": "go", "columns": 8, "tr": 2.0, "volumes": 200}
+    fn.optimize_design("~ hrf(trial_type) + cosine(128)", events, hrf=fn.HalfCosine(n=20), **settings)  # loads scipy
+    start = time.process_time()
+    fn.optimize_design("~ hrf(trial_type) + cosine(128)", events, hrf=fn.HalfCosine(n=20_000), **settings)
+    print(f"\nfn.optimize_design with 20,000 responses, 200 scans: {time.process_time() - start:.1f} s")
 
 
 if __name__ == "__main__":
