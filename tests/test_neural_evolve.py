@@ -216,10 +216,12 @@ def test_own_operators_are_used():
 
 
 def test_an_operators_wrong_answer_is_refused():
-    with pytest.raises(DataError, match=r"mate answered an array \(50, 2\)"):
+    with pytest.raises(DataError, match=r"mate answered an array \(25, 2\); \(25, 4\)"):
         fn.evolve(circle, SQUARE, mate=lambda a, b, rng: (a[:, :2], b[:, :2]))
     with pytest.raises(DataError, match="selection answered"):
         fn.evolve(circle, SQUARE, selection=lambda fitness, count, rng: np.full(count, 99))
+    with pytest.raises(DataError, match=r"mutate answered an array \(1, 4\); \(50, 4\)"):
+        fn.evolve(circle, SQUARE, mutate=lambda rows, bounds, rng: rows[:1])
 
 
 def test_the_genealogy_is_in_the_table():

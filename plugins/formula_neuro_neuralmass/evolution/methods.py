@@ -52,13 +52,15 @@ class Genetic:
     def _children(self, history: History, weights: Array, rng: np.random.Generator) -> Brood:
         population = history.population
         chosen = np.asarray(self.selection(history.fitness[population] * weights, self.size, rng))
-        if chosen.shape != (self.size,) or chosen.min() < 0 or chosen.max() >= len(population):
+        whole = chosen.shape == (self.size,) and chosen.dtype.kind in "iu"
+        if not whole or chosen.min() < 0 or chosen.max() >= len(population):
             raise DataError(f"selection answered {chosen!r}; {self.size} rows of 0 to {len(population) - 1} expected")
         parents = population[chosen].reshape(-1, 2)
         n = len(self.bounds)
         rows = np.hstack([history.genes, history.steps]) if self.steps else history.genes
-        children = np.stack(self.mate(rows[parents[:, 0]], rows[parents[:, 1]], rng), axis=1)
-        children = within(self.mutate, _checked(children.reshape(self.size, -1), rows, "mate"), self.bounds, rng)
+        pairs = [rows[parents[:, k]] for k in (0, 1)]
+        both = [_checked(made, pairs[0].shape, "mate") for made in self.mate(pairs[0], pairs[1], rng)]
+        children = within(self.mutate, np.stack(both, axis=1).reshape(self.size, -1), self.bounds, rng)
         steps = children[:, n:] if self.steps else np.full((self.size, n), np.nan)
         return Brood(children[:, :n], steps, np.repeat(parents, 2, axis=0))
 
@@ -70,7 +72,7 @@ def within(mutate: Mutate, rows: Array, bounds: Array, rng: np.random.Generator)
     done = rows.copy()
     left = np.arange(len(rows))
     for _ in range(RETRIES):
-        done[left] = _checked(np.asarray(mutate(rows[left], bounds, rng)), rows, "mutate")
+        done[left] = _checked(mutate(rows[left], bounds, rng), rows[left].shape, "mutate")
         genes = done[left, :n]
         left = left[~((genes >= low) & (genes <= high)).all(axis=1)]
         if not len(left):
@@ -79,11 +81,13 @@ def within(mutate: Mutate, rows: Array, bounds: Array, rng: np.random.Generator)
     return done
 
 
-def _checked(made: Array, rows: Array, name: str) -> Array:
-    if made.ndim != 2 or made.shape[1] != rows.shape[1] or np.isnan(made).any():
-        missing = " with missing values" if np.issubdtype(made.dtype, np.floating) and np.isnan(made).any() else ""
-        raise DataError(f"{name} answered an array {made.shape}{missing}; rows of {rows.shape[1]} numbers are expected")
-    return made
+def _checked(made: Array, shape: tuple[int, ...], name: str) -> Array:
+    """What an operator answered, which must be rows like those that it was given."""
+    found = np.asarray(made, dtype=np.float64)
+    if found.shape != shape or np.isnan(found).any():
+        missing = " with missing values" if np.isnan(found).any() else ""
+        raise DataError(f"{name} answered an array {found.shape}{missing}; {shape} numbers are expected")
+    return found
 
 
 def genetic(

@@ -45,6 +45,7 @@ def as_stop(given: Any) -> Stop | None:
     sound = all(isinstance(v, (int, float, np.number)) and np.isfinite(v) for v in values)
     if not sound or not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
         raise DataError(
-            f"stop is {given!r}; a fitness, or (fitness, how many individuals reach it) is expected, such as (0.01, 20)"
+            f"stop is {given!r}; a fitness, or (fitness, how many individuals reach it), is expected, such as "
+            "(0.01, 20), or ((0.1, 0.2), 20) where the fitness is two numbers"
         )
     return Stop(tuple(float(v) for v in values), int(count))
