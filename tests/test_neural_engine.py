@@ -87,8 +87,7 @@ def same(one, other):
 def normals(problem, b, variable):
     """(steps, N) of set b, stretch by stretch."""
     stretches = range(-(-problem.steps // noise.STRETCH))
-    drawn = [noise.generator(problem.noise.seed, int(problem.noise.keys[b]), k, variable)
-             .standard_normal((problem.nodes, noise.STRETCH)).T for k in stretches]  # fmt: skip
+    drawn = [noise.draws(problem.noise, variable, k, problem.nodes)[b].T for k in stretches]
     return np.concatenate(drawn)[: problem.steps]
 
 

