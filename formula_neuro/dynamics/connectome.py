@@ -225,11 +225,16 @@ def _distances(given: Any, n: int, what: str, notes: list[str]) -> Array | None:
 
 def _labels(weights: Any) -> tuple[str, ...]:
     """A DataFrame's own names. Raises DataError where rows and columns differ."""
-    if not isinstance(weights, pd.DataFrame) or isinstance(weights.columns, pd.RangeIndex):
+    if not isinstance(weights, pd.DataFrame) or _numbered(weights.columns):
         return ()
-    if not isinstance(weights.index, pd.RangeIndex) and list(weights.index) != list(weights.columns):
+    if not _numbered(weights.index) and list(weights.index) != list(weights.columns):
         raise DataError("the rows of weights are named otherwise than its columns, or in another order")
     return tuple(str(name) for name in weights.columns)
+
+
+def _numbered(labels: Any) -> bool:
+    """Whether they are pandas' own numbers 0, 1, ..."""
+    return bool(labels.equals(pd.RangeIndex(len(labels))))
 
 
 def _names(given: Sequence[str], n: int) -> tuple[str, ...]:

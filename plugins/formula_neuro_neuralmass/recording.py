@@ -23,7 +23,7 @@ def bins(problem: Problem) -> int:
 def times(problem: Problem) -> Array:
     """The samples' times in ms, at the ends of their bins."""
     ends = problem.start.step + problem.skip + problem.every * np.arange(1, bins(problem) + 1)
-    return ends * problem.dt
+    return np.asarray(ends * problem.dt, dtype=np.float64)
 
 
 class Recorder:

@@ -19,6 +19,8 @@ from .problem import Noise, Start
 
 def checked_init(model: Model, init: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Array]:
     """Start values by name: (), (N,), or the past (h, N) of what nodes transmit, newest last. Raises DataError."""
+    if not isinstance(init, Mapping):
+        raise DataError(f"init is of type {type(init).__name__}; a mapping of names to values is expected")
     names = dict.fromkeys([*model.initial, *model.states, *model.transmitted, *_ou_names(model)])
     found = {}
     for name, value in init.items():
