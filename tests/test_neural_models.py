@@ -240,5 +240,5 @@ def test_a_model_of_one_s_own_has_delays_noise_bold_and_sweeps():
     assert runs[0].bold.shape == (3, 5) and np.ptp(runs[0]["x"]) > 3
     # compiled and eager sums differ by rounding, which an oscillator keeps and does not amplify
     np.testing.assert_allclose(runs[0]["x"], runs[1]["x"], rtol=0, atol=1e-9)
-    e = fn.explore("van_der_pol", {"mu": [0.5, 1.0, 2.0]}, network(), duration="100 ms", seed=1)
-    assert e.table["status"].tolist() == ["ok"] * 3
+    e = fn.explore("van_der_pol", {"mu": [0.5, 1.0]}, network(), duration="100 ms", seed=1)
+    assert e.table["status"].tolist() == ["ok", "ok"]
