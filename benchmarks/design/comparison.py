@@ -15,13 +15,18 @@ import pandas as pd
 import formula_neuro as fn
 
 SEQUENCES = 5
-CHOICES = ((0.5, 2), (0.1, 3), (0.01, 3))
+CHOICES: dict[str, dict[str, Any]] = {
+    "phi = .5": {"phi": 0.5, "columns": 2},
+    "phi = .1": {"phi": 0.1, "columns": 3},
+    "phi = .01": {"phi": 0.01, "columns": 3},
+    "phi = .1, minimax": {"phi": 0.1, "columns": 3, "weights": "minimax"},
+}
 SHOWN = ["rms_bias", "max_bias", "sd_ratio", "rmse", "mean_power", "min_power"]
 
 
 def events(seed: int) -> pd.DataFrame:
     gaps = np.random.default_rng(seed).uniform(8, 21, 25)
-    return pd.DataFrame({"onset": 5 + np.cumsum(gaps), "duration": 1.0, "trial_type": "go"})
+    return pd.DataFrame({"onset": 375 * np.cumsum(gaps) / gaps.sum(), "duration": 1.0, "trial_type": "go"})
 
 
 def designs(seed: int, snr: float) -> tuple[list[Any], Any]:
@@ -29,7 +34,7 @@ def designs(seed: int, snr: float) -> tuple[list[Any], Any]:
     call: dict[str, Any] = {"contrast": "go", "snr": snr, "tr": 2.0, "volumes": 200}
     formula, table = "~ hrf(trial_type) + cosine(128)", events(seed)
     prior, fresh = fn.HalfCosine(n=200, seed=2 * seed + 1), fn.HalfCosine(n=400, seed=2 * seed + 2)
-    found = [fn.optimize_design(formula, table, hrf=prior, phi=phi, columns=p, **call) for phi, p in CHOICES]
+    found = [fn.optimize_design(formula, table, hrf=prior, **choice, **call) for choice in CHOICES.values()]
     return found, fn.optimize_design(formula, table, hrf=fresh, phi=0.5, columns=2, **call)
 
 
@@ -38,7 +43,7 @@ def scores(seed: int, snr: float) -> pd.DataFrame:
     found, truth = designs(seed, snr)
     tables = [one.compare(truth).to_frame() for one in found]
     own = pd.concat([one.iloc[[-1]] for one in tables])
-    own["analysis"] = [f"optimal, phi = {phi:g}" for phi, _ in CHOICES]
+    own["analysis"] = [f"optimal, {name}" for name in CHOICES]
     return pd.concat([tables[0].iloc[:-1], own]).set_index("analysis")
 
 

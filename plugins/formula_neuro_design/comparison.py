@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 
 from .family import Family
@@ -60,7 +59,8 @@ def compared(
     A rival's estimate is multiplied by the number that makes it unbiased on average over them (`factor`), so that none
     is blamed for its unit. Biases are shares of the true contrast; sd_ratio is the mean ratio of standard deviation to
     that of the true design's own fit, g (m,) its square; rmse is in standard deviations of the noise. Power is that of
-    one-sided t tests at alpha, .001 unless given, and NaN for the boost, which is not t-distributed. Raises DataError.
+    one-sided t tests at alpha, .001 unless given, and NaN for the boost, which is not t-distributed. An estimate whose
+    sign is wrong on average has power alone. Raises DataError.
     """
     some = np.flatnonzero(family.l != 0)
     truths = Truths(family.v[:, some], family.l[some], family.w[some], g[some])
@@ -81,8 +81,7 @@ class Truths:
 def _scored(rival: Rival, truths: Truths, alpha: float | None, seed: int) -> dict[str, object]:
     mean, sd = _boosted(rival.Z, truths, seed) if rival.boost else _linear(rival, truths)
     factor = 1 / np.average(mean / truths.l, weights=truths.w) if rival.rescale else 1.0
-    if not (np.isfinite(factor) and factor > 0):
-        raise DataError(f"{rival.name} has no estimate of the contrast's sign on average, so it cannot be rescaled")
+    factor = factor if np.isfinite(factor) and factor > 0 else np.nan  # the wrong sign on average: no unit is right
     bias, spread = factor * mean / truths.l - 1, factor * sd
     power = np.full(len(truths.l), np.nan) if rival.boost else _power(rival, truths, alpha)
     return {

@@ -51,7 +51,7 @@ def design(d: OptimalDesign) -> Picture:
 def responses(d: OptimalDesign) -> Picture:
     """The true responses that the design is made for."""
     if d.evoked is None:
-        x, labels = np.arange(len(d.design)), ("scan", "sd of the noise")
+        x, labels = np.arange(float(len(d.design))), ("scan", "sd of the noise")
         shapes = d.family.v[:, first_block(d)]
     else:
         own = d.evoked.kernels

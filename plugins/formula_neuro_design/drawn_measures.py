@@ -10,6 +10,7 @@ from formula_neuro.display.plot import BLUE, CYCLE, GREY, VERMILION, Picture
 from formula_neuro.family import Array
 
 from .measures import phi_by_bias, phi_by_squared_bias
+from .t_statistic import Rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,15 +54,18 @@ def misfit(d: OptimalDesign) -> Picture:
 
 def places(d: OptimalDesign) -> tuple[Array, str]:
     """Where designs stand on a horizontal axis (m,), and its label."""
-    for name, label in (("shift", "shift, scans"), ("latency", "latency, s")):
-        if name in d.table.columns and d.table[name].nunique() > 1:
-            return d.table[name].to_numpy(dtype=float), label
-    if {"h1", "h2"} <= set(d.table.columns):
-        return (d.table["h1"] + d.table["h2"]).to_numpy(dtype=float), "peak of the response, s"
-    return d.table.groupby("block").cumcount().to_numpy(dtype=float) + 1, "design"
+    table, some = d.table, d.family.l != 0
+    known = {"shift, scans": "shift", "latency, s": "latency"}
+    found = {label: table[name] for label, name in known.items() if name in table and table[name].nunique() > 1}
+    if {"h1", "h2"} <= set(table.columns):
+        found["peak of the response, s"] = table["h1"] + table["h2"]
+    for label, values in found.items():
+        if values[some].notna().all():  # blocks may have families of their own
+            return values.to_numpy(dtype=float), label
+    return np.asarray(d.table.groupby("block").cumcount(), dtype=float) + 1, "design"
 
 
-def first_block(d: OptimalDesign) -> Array:
+def first_block(d: OptimalDesign) -> Rows:
     """Row numbers of the designs of the first block that has an effect."""
     numbers, some = d.table["block"].to_numpy(), d.family.l != 0
     return np.flatnonzero(some & (numbers == numbers[some][0]))
@@ -87,9 +91,10 @@ def look(x: Array, name: str) -> dict[str, Any]:
     return {"lw": 1.6} if ordered else {"ls": "none", "marker": "o", "ms": 3.5}
 
 
-def _unlike(d: OptimalDesign, values: Array) -> list[tuple[list[int], Array]]:
+def _unlike(d: OptimalDesign, values: Array) -> list[tuple[list[int], Rows]]:
     """Blocks whose values are the same, and the designs of the first of them that have a value."""
-    numbers, found = d.table["block"].to_numpy(), []
+    numbers = d.table["block"].to_numpy()
+    found: list[tuple[list[int], Rows]] = []
     for block in np.unique(numbers):
         own = np.flatnonzero((numbers == block) & np.isfinite(values))
         if not len(own):
@@ -165,9 +170,11 @@ def columns(d: OptimalDesign) -> Picture:
     p, fixed = table["columns"].to_numpy(), d.constraints.A.shape[1]
 
     def draw(axes: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         axes.axvline(d.design.shape[1], color=GREY, lw=0.8)
         axes.plot(p, table["R"], color=BLUE, marker="o", ms=4, lw=1.4)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("columns")
         axes.set_ylabel("R", color=BLUE)
         beside = axes.twinx()
@@ -191,6 +198,8 @@ def search(d: OptimalDesign) -> Picture:
     trace, steps = d.trace, d.steps
 
     def draw(axes: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         if len(trace) < 2:
             axes.text(0.5, 0.5, "solved without a search", ha="center", va="center", transform=axes.transAxes)
             axes.set_axis_off()
@@ -202,7 +211,7 @@ def search(d: OptimalDesign) -> Picture:
             axes.plot(np.arange(1, len(steps) + 1), steps, color=VERMILION, lw=1, label="length of the step")
             axes.legend(loc="best")
         axes.set_yscale("log")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("step")
         axes.set_ylabel("above the last value")
 

@@ -14,7 +14,7 @@ from formula_neuro.family import Array
 
 from .family import Family
 from .objective import estimator, misfit
-from .t_statistic import expected_t, tail
+from .t_statistic import Rows, expected_t, tail
 
 ALPHA = 1e-3  # one-sided, as thresholds of single voxels are
 POINTS = 200  # of a curve
@@ -29,7 +29,7 @@ class Standing:
     nu: int
     sign: Array
 
-    def of(self, rows: Array) -> Standing:
+    def of(self, rows: Rows) -> Standing:
         return Standing(self.eta[rows], self.D[rows], self.nu, self.sign[rows])
 
     def beyond(self, threshold: Array, two_sided: bool = False) -> Array:
@@ -94,7 +94,7 @@ def roc_table(active: Standing, null: Standing, weights: tuple[Array, Array]) ->
     )
 
 
-def chosen(family: Family, rows: Sequence[int] | None, argument: str, null: bool) -> Array:
+def chosen(family: Family, rows: Sequence[int] | None, argument: str, null: bool) -> Rows:
     """Row numbers of designs: those given, or all with (null=False) or without an effect. Raises DataError."""
     m = len(family.l)
     if rows is None:

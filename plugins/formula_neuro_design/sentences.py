@@ -33,7 +33,7 @@ def sentences(d: OptimalDesign, compared: pd.DataFrame) -> list[str]:
     ]
 
 
-def _chance(value: float) -> str:
+def _chance(value: Any) -> str:
     return "less than .001" if value < 1e-3 else f"{value:.3f}".lstrip("0")
 
 

@@ -7,10 +7,15 @@ misfit v'(I - P)v. Given s the tail is a normal one, so that one rule of integra
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special, stats
 
 from formula_neuro.family import Array
+
+Rows: TypeAlias = NDArray[np.intp]  # numbers of designs
 
 REACH = 9.0  # |a normal vector| strays further than this from its mean with probability 2 exp(-40)
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)  # a panel
@@ -76,7 +81,7 @@ def _chi_squared_mixture(x: Array, nu: int, D: float) -> Array:
     return np.asarray(np.exp(log_size + share).sum(axis=1))
 
 
-def _alike(D: Array) -> list[tuple[float, Array]]:
+def _alike(D: Array) -> list[tuple[float, Rows]]:
     """Each misfit that occurs, with the designs that have it."""
     sizes, which = np.unique(D, return_inverse=True)
     return [(float(size), np.flatnonzero(which == i)) for i, size in enumerate(sizes)]
