@@ -87,8 +87,11 @@ def columns_by(rule: str, problem: Problem, search: Search) -> tuple[int, pd.Dat
 
 
 def _by_variance(problem: Problem, search: Search, tried: range) -> tuple[int, pd.DataFrame]:
-    """The p that keeps the limit of the bias at the least variance for each degree of freedom left."""
-    n, rows, refusal = len(problem.family.v), [], None
+    """The p that keeps the limit of the bias at the least variance for each degree of freedom left.
+
+    Ends where two more columns bring nothing: each p is a search along phi.
+    """
+    n, rows, prices, refusal = len(problem.family.v), [], [np.inf], None
     for p in tried:
         try:
             at = chosen(problem, search, p)
@@ -98,11 +101,10 @@ def _by_variance(problem: Problem, search: Search, tried: range) -> tuple[int, p
         seen = measures(at.solution.Z, at.solution.c, at.family, problem.g)
         worst = float(np.nanmax(seen.variance_change))
         rows.append({"columns": p, "phi": float(np.mean(at.family.phi)), "variance_change": worst})
-        if len(rows) > 1 and (1 + worst) / (n - p) > 1.5 * (1 + rows[0]["variance_change"]) / (n - rows[0]["columns"]):
+        prices.append((1 + worst) / (n - p))
+        if min(prices[-2:]) > min(prices):
             break
     if not rows:
         assert refusal is not None  # the range is not empty
         raise refusal
-    table = pd.DataFrame(rows)
-    price = (1 + table["variance_change"]) / (n - table["columns"])
-    return int(table["columns"].iloc[int(price.argmin())]), table
+    return int(rows[int(np.argmin(prices[1:]))]["columns"]), pd.DataFrame(rows)
