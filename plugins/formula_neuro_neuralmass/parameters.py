@@ -34,6 +34,12 @@ def known(name: str, names: Iterable[str], what: str) -> None:
         raise DataError(f"{what} {name!r}{hint} (there are {', '.join(names)})")
 
 
+def one_of(value: Any, words: Sequence[str], what: str) -> None:
+    """Raise DataError unless the value is one of the words."""
+    if value not in words:
+        raise DataError(f"{what}={value!r}; {' or '.join(repr(word) for word in words)} is expected")
+
+
 def _value(model: Model, name: str, value: Any, nodes: Sequence[str]) -> Value:
     choices = model.parameters[name].choices
     if isinstance(value, str):
