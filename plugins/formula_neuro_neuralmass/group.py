@@ -96,7 +96,7 @@ class Group:
         written, samples, self.filled = loops.advance(
             block.steps, block.first, problem.nodes, self.width, self.step.code.address, self.block.flat,
             self.block.numbers.shape[:2], self.step.tables, (wire.ring - 1, wire.ring),
-            self.pasts, self.sent, tracts, own, (wire.origin, wire.delay, wire.start, wire.near), wire.weights,
+            self.pasts, self.sent, tracts, own, wire.ends, wire.weights,
             self.far, normals, _rows(r for r, _ in drawn), courses, _rows(r for r, _ in stimulated), self.keep,
             (skip, problem.every, self.filled, problem.binned == "mean"), self.total, out.ravel(), *bold,
         )  # fmt: skip

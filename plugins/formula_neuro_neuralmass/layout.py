@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.family import Array
 
@@ -14,6 +15,8 @@ from . import symbols
 from .problem import Problem
 from .tracing import Program
 from .vector_code import LANES
+
+TILE = 24  # targets whose sums of LANES steps and sets stay in a core's nearest cache
 
 
 class Block:
@@ -66,26 +69,43 @@ def padded(values: Array, width: int) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Wiring:
-    """Connections sorted by target; within one, those of LANES - 1 steps or more (far) before the others."""
+    """Connections in the order of the loop: those of LANES - 1 steps or more (far), then the others by target.
 
-    origin: Array  # where the source's past begins
-    delay: Array
-    start: Array  # (nodes + 1,)
-    near: Array  # (nodes,)
+    Far ones of one set stand by target; of several by TILE of targets, source and target, so that sums and a source's
+    past stay in the cache. Either way the sources of one target are in their order.
+    """
+
+    origin: NDArray[np.int64]  # where the source's past begins
+    delay: NDArray[np.int64]
+    target: NDArray[np.int64]
+    far: NDArray[np.int64]  # (nodes + 1,): where the far ones of a target begin, for one set
+    near: NDArray[np.int64]  # (nodes + 1,): and the others
     weights: Array  # (2, connections): C and C squared
     ring: int
+
+    @property
+    def ends(self) -> tuple[NDArray[np.int64], ...]:
+        """What loops takes of them, but for the weights."""
+        return self.origin, self.delay, self.target, self.far, self.near
 
 
 def wiring(problem: Problem, width: int) -> Wiring:
     """The connections of a problem, and the length of a past: a power of 2."""
     ring = 1 << max(int(problem.longest + 2).bit_length(), 4)
     i, j = np.nonzero(problem.weights)
-    delay = problem.delays[i, j].astype(np.int64)
-    order = np.lexsort((j, delay < LANES - 1, i))
-    i, j, delay = i[order], j[order], delay[order]
+    close = problem.delays[i, j] < LANES - 1
+    by_target = np.lexsort((j, i))
+    ahead = by_target if width == 1 else np.lexsort((i, j, i // TILE))
+    order = np.concatenate([ahead[~close[ahead]], by_target[close[by_target]]])
+    i, j, far = i[order], j[order], int(np.sum(~close))
     c = problem.weights[i, j]
-    start = np.searchsorted(i, np.arange(problem.nodes + 1))
-    far = np.bincount(i[delay >= LANES - 1], minlength=problem.nodes)
-    length = (ring + LANES) * width
-    weights = np.stack([c, c**2]).astype(problem.dtype)
-    return Wiring((j * length).astype(np.int64), delay, start, start[:-1] + far, weights, ring)
+    nodes = np.arange(problem.nodes + 1)
+    return Wiring(
+        (j * (ring + LANES) * width).astype(np.int64),
+        problem.delays[i, j].astype(np.int64),
+        i.astype(np.int64),
+        np.searchsorted(i[:far], nodes) if width == 1 else np.full(len(nodes), far),
+        far + np.searchsorted(i[far:], nodes),
+        np.stack([c, c**2]).astype(problem.dtype),
+        ring,
+    )

@@ -41,58 +41,45 @@ def look_ahead(far, other, past, wires, weight, square, newest, mask, width):
     Of one set (nodes, steps); of several (nodes, groups of sets, steps, LANES). With `square` at `other`, if that
     is not 0.
     """
-    origin, delay, start, near = wires
+    origin, delay, target, start, near = wires
     far[:] = 0
     groups = width // LANES
-    for i in range(len(near)):
-        a, b = start[i], near[i]
-        if width == 1:
-            at = i * LANES
+    if width == 1:
+        for i in range(len(start) - 1):
+            at, a, b = i * LANES, start[i], start[i + 1]
             if other:
                 add_pairs(far, at, at + other, past, 0, origin, delay, weight, square, a, b, newest, mask, width)
             else:
                 add_connections(far, at, 0, past, 0, origin, delay, weight, square, a, b, newest, mask, width)
-        for g in range(groups):
-            at, base = (i * groups + g) * LANES * LANES, g * LANES
+    for g in range(groups):
+        base = g * LANES
+        for e in range(near[0]):
+            at, b = (target[e] * groups + g) * LANES * LANES, e + 1
             if other:
                 add_pairs_ahead(
-                    far, at, at + other, past, base, origin, delay, weight, square, a, b, newest, mask, width
+                    far, at, at + other, past, base, origin, delay, weight, square, e, b, newest, mask, width
                 )
             else:
-                add_connections_ahead(far, at, 0, past, base, origin, delay, weight, square, a, b, newest, mask, width)
+                add_connections_ahead(far, at, 0, past, base, origin, delay, weight, square, e, b, newest, mask, width)
 
 
 @inner
 def arrive(numbers, rows, row, far, begin, step, past, wires, weight, newest, mask, width):
     """What arrives at every node in step `step` of LANES: look_ahead, and what comes from close by."""
-    origin, delay, start, near = wires
+    origin, delay, _, _, near = wires
     groups = width // LANES
-    for i in range(len(near)):
+    for i in range(len(near) - 1):
+        a, b = near[i], near[i + 1]
         if width == 1:
             total = far[begin + i * LANES + step]
-            for e in range(near[i], start[i + 1]):
+            for e in range(a, b):
                 total += weight[e] * past[np.uint64(origin[e] + ((newest - delay[e]) & mask))]
             numbers[(i // LANES * rows + row) * LANES + i % LANES] = total
         for g in range(groups):
             part = i * groups + g
-            at = (part * rows + row) * LANES
+            at, base = (part * rows + row) * LANES, g * LANES
             copy_lanes(numbers, at, far, begin + (part * LANES + step) * LANES)
-            add_connections(
-                numbers,
-                at,
-                0,
-                past,
-                g * LANES,
-                origin,
-                delay,
-                weight,
-                weight,
-                near[i],
-                start[i + 1],
-                newest,
-                mask,
-                width,
-            )
+            add_connections(numbers, at, 0, past, base, origin, delay, weight, weight, a, b, newest, mask, width)
 
 
 @inner
@@ -179,7 +166,7 @@ def advance(
 
     sizes: parts, rows. rings: mask, length. sent: rows of transmitted variables, in the order of pasts. tracts (n, 3):
     past, row of the sum, row of that of squared weights, -1 where not asked. own (n, 3): past, delay, row. wires:
-    origin, delay, start, near. far (tracts, ...): see look_ahead.
+    origin, delay, target, far, near. far (tracts, ...): see look_ahead.
     normals and courses: flat (rows, steps, parts * LANES). bins: skip, every, steps in the bin so far, mean or not.
     bold_bins: whether it runs, steps between samples, the first one's step, rows of Q and V. Returns the records and
     BOLD samples written, and the steps in the last bin.
