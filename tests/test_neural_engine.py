@@ -12,7 +12,7 @@ from formula_neuro.dynamics.mathematics import exp, maximum, tanh
 from formula_neuro.dynamics.model import OU, Model, Own, Parameter, Tract, Uniform, White
 from formula_neuro.dynamics.tables import Table
 from formula_neuro.errors import DataError
-from formula_neuro_neuralmass import engine, noise
+from formula_neuro_neuralmass import engine, noise, torch_engine
 from formula_neuro_neuralmass.models import find
 from formula_neuro_neuralmass.problem import Balloon, Noise, Problem
 from formula_neuro_neuralmass.starting import begin
@@ -342,3 +342,36 @@ def test_the_number_of_threads_is_given_back():
 def test_numba_is_refused_on_a_graphics_processor():
     with pytest.raises(DataError, match="numba"):
         engine.run(replace(network(steps=5), device="cuda"), engine="numba")
+
+
+@pytest.mark.parametrize(("model", "name"), [("fhn", "K_gl"), ("fhn", "tau"), ("wc", "c_excexc"), (BUSY, "tau")])
+def test_gradients_by_parameters_are_those_of_finite_differences(model, name):
+    import torch
+
+    problem = network(model, steps=60, batch=1, **NOISY)
+    value = torch.tensor(problem.params[name], requires_grad=True)
+    output = problem.keep[0]
+    square = (torch_engine.differentiable(problem, {name: value})[output] ** 2).mean()
+    square.backward()
+
+    def at(step):
+        moved = run(replace(problem, params={**problem.params, name: problem.params[name] + step}))
+        return np.mean(moved.outputs[output] ** 2)
+
+    h = 1e-5 * problem.params[name].item()
+    # a central difference: h^2 is 1e-10, and rounding by 1e-16 is divided by h
+    assert np.isclose(value.grad.item(), (at(h) - at(-h)) / (2 * h), rtol=1e-5)
+
+
+def test_gradients_by_a_stimulus_reach_every_step_and_node():
+    import torch
+
+    problem = network(steps=40, batch=1)
+    series = torch.ones((40, 4, 1), dtype=torch.float64, requires_grad=True)
+    last = torch_engine.differentiable(problem, stimulus={"x_ext": series})["x"][-1].sum()
+    last.backward()
+    pushed = np.ones((2, 40, 4, 1))
+    pushed[0, 17, 2], pushed[1, 17, 2] = 1 + 1e-5, 1 - 1e-5
+    up, down = (run(replace(problem, stimulus={"x_ext": one})).outputs["x"][-1].sum() for one in pushed)
+    assert np.isclose(series.grad[17, 2, 0].item(), (up - down) / 2e-5, rtol=1e-5)
+    assert (series.grad != 0).all()

@@ -83,7 +83,7 @@ def sample_steps(problem: Problem) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def sample_times(problem: Problem) -> Array:
     """The samples' labels in ms."""
-    return (sample_steps(problem) - 1) * problem.dt
+    return np.asarray((sample_steps(problem) - 1) * problem.dt, dtype=np.float64)
 
 
 def steady(drive: Array, k: Mapping[str, Array]) -> Array:

@@ -3,6 +3,8 @@
 Logarithm, sine and cosine are series, whose next term is below 1e-16, because calls would be done one by one.
 """
 
+# mypy: allow-untyped-decorators
+
 from __future__ import annotations
 
 from math import factorial, log, pi, sqrt

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from formula_neuro.dynamics.model import Own, Tract
 from formula_neuro.family import Array
@@ -75,7 +76,7 @@ class Arrivals:
         return arrived
 
 
-def delayed_sum(weights: Array, delays: Array, length: int, like: torch.Tensor) -> torch.Tensor | None:
+def delayed_sum(weights: Array, delays: NDArray[np.int64], length: int, like: torch.Tensor) -> torch.Tensor | None:
     """The sparse matrix (N, length * N) that sums C_ij x_j[t - 1 - d_ij] from the last `length` rows of x."""
     i, j = np.nonzero(weights)
     if not len(i):

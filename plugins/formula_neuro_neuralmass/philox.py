@@ -57,7 +57,7 @@ def normals(seed: int, keys: Words, variable: int, nodes: int, stretch: int, ste
     node = (variable << VARIABLES) + np.arange(nodes)[:, None]
     found = np.empty((len(keys), nodes, steps))
     for out, key in zip(found, keys.tolist(), strict=True):  # a set's numbers stay in the processor's cache
-        counter = np.broadcast_arrays(place, node, key & WORD, key >> 32 & WORD)
-        one, two, three, four = philox(tuple(counter), (np.int64(seed & WORD), np.int64(seed >> 32 & WORD)))
+        a, b, c, d = np.broadcast_arrays(place, node, key & WORD, key >> 32 & WORD)
+        one, two, three, four = philox((a, b, c, d), (np.int64(seed & WORD), np.int64(seed >> 32 & WORD)))
         out[:] = np.concatenate([*box_muller(one, two), *box_muller(three, four)], axis=-1)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -31,6 +31,28 @@ def run(problem: Problem, workers: int = 1, progress: Progress = None) -> Record
             return _Run(problem).whole(workers, progress)
     finally:
         torch.set_num_threads(threads)
+
+
+def differentiable(
+    problem: Problem,
+    params: Mapping[str, torch.Tensor] | None = None,
+    stimulus: Mapping[str, torch.Tensor] | None = None,
+) -> Tensors:
+    """The problem's outputs in every step, (steps, N, B) by name, whose gradients flow back to `params` and `stimulus`.
+
+    Those stand in place of the problem's own, in their shapes; parameters of noise and delays are left as they are.
+    Every step stays in memory until backward().
+    """
+    run, rows = _Run(problem), {name: list[torch.Tensor]() for name in problem.keep}
+    vars(run.p).update(params or {})
+    run.stimulus.update(stimulus or {})
+    for block in noise.blocks(problem, noise.active(problem)):
+        normals = [None if z is None else run.tensor(z) for z in block.normals]
+        for k in range(block.steps):
+            values = run.advance(block.first + k - problem.start.step, [None if z is None else z[k] for z in normals])
+            for name, taken in rows.items():
+                taken.append(values[name])
+    return {name: torch.stack(taken) for name, taken in rows.items()}
 
 
 class _Run:
