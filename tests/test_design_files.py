@@ -130,3 +130,12 @@ def test_what_is_of_one_contrast_says_how_to_ask_for_one(verb: str):
         getattr(d, verb)()
     with pytest.raises(DataError, match="'y' is no contrast of this design; there are 'x', 't'"):
         d.of("y")
+
+
+def test_the_usual_analyses_beside_one_of_several_contrasts_are_of_its_own_column():
+    d = of_scans(contrast={"dose": "x", "drift": "t"}, columns=4)
+    assert list(d.of("drift").first.columns) == ["t", "x"] and list(d.first.columns) == ["x", "t"]
+    both = of_scans(contrast="x + t", columns=3)
+    found = np.linalg.lstsq(both.first.to_numpy(), FRAME["x"] - FRAME["x"].mean(), rcond=None)[0]
+    assert found[0] == pytest.approx(1)  # x alone has the contrast 1
+    assert both.first.columns[0] == "x + t"

@@ -29,6 +29,7 @@ from .power import Standing, chosen, power_table, roc_table, standing, threshold
 from .regressors import Evoked
 from .reporting import write_report
 from .simulation import Simulation, simulated
+from .summarizing import summary
 from .usual import compared_with_usual
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class OptimalDesign:
     noise: Noise | None
     evoked: Evoked | None
     labels: tuple[str, ...]
+    firsts: tuple[pd.DataFrame, ...]  # `first` for each contrast
 
     def of(self, label: str) -> OptimalDesign:
         """The answer for one of several contrasts, which has all that an answer for one contrast has.
@@ -107,6 +109,8 @@ class OptimalDesign:
             g=self.g[i],
             constraints=replace(fixed, d=fixed.d[i]) if len(fixed.C) else fixed,
             weights=self.weights[[i]],
+            first=self.firsts[i],
+            firsts=(self.firsts[i],),
             labels=(label,),
         )
 
@@ -273,41 +277,8 @@ class OptimalDesign:
         return Written(self.design.to_numpy(dtype=float), names, np.atleast_2d(self.contrast), self.labels)
 
     def summary(self) -> Summary:
-        """The objective, the contrast, and the measures' ranges by block."""
-        if len(self.labels) > 1:
-            return Summary("\n\n".join(f"{label}: {self.of(label).summary()}" for label in self.labels))
-        n, p = self.design.shape
-        shown = [f"{name}: {value:.4g}" for name, value in zip(self.design.columns, self.contrast, strict=True)]
-        lines = [
-            f"Design of {n} scans and {p} columns for {len(self.bias)} designs of {self.formula}",
-            f"objective {self.objective:.6f} (sum over designs), {self.iterations} steps",
-            f"contrast  {', '.join(shown)}",
-            "",
-            self.block_ranges().to_string(index=False),
-            *(f"\nNote: {message}" for message in self.messages),
-        ]
-        return Summary("\n".join(lines))
-
-    def block_ranges(self) -> pd.DataFrame:
-        """A row a block: how many designs it has, and the ranges of the three measures, as texts of three digits."""
-        return pd.DataFrame([self._ranges(block) for block in self.table["block"].unique()])
-
-    def _ranges(self, block: int) -> dict[str, object]:
-        own = (self.table["block"] == block).to_numpy()
-        spans = {
-            name: f"{_short(values[own].min())} to {_short(values[own].max())}"
-            for name, values in (
-                ("bias", self.bias),
-                ("variance change", self.variance_change),
-                ("variance bias", self.variance_bias),
-            )
-        }
-        return {"block": block, "designs": int(np.sum(own)), **spans}
+        """The objective, the contrast, the bias, and the measures' ranges by block."""
+        return summary(self)
 
     def __repr__(self) -> str:
         return str(self.summary())
-
-
-def _short(value: float) -> str:
-    """Three digits; rounding about 0 is 0."""
-    return f"{round(float(value), 12) + 0.0:.3g}"

@@ -164,6 +164,7 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
     told = advice(designs, family, kept.W, kept.fixed, kept.free_contrast, seen.bias)
     named = ["contrast"] if len(asked.labels) == 1 else [f"contrast {label}" for label in asked.labels]
     truth = dict(zip(named, (family.b @ kept.W.T).T, strict=True))
+    firsts = tuple(_undelayed(designs, w, label) for w, label in zip(kept.W, asked.labels, strict=True))
     if solved.of is not None:
         leaks = ["leak" if name == "contrast" else f"leak into {name.removeprefix('contrast ')}" for name in named]
         truth |= dict(zip(leaks, np.atleast_2d(seen.leak), strict=True))
@@ -183,7 +184,8 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
         solved=solved,
         g=family.g,
         constraints=kept.constraints(p),
-        first=_undelayed(designs, kept.W, asked.labels),
+        first=firsts[0],
+        firsts=firsts,
         noise=noise,
         call=asked.call,
         trace=found.solution.trace,
@@ -194,19 +196,17 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
     )
 
 
-def _undelayed(designs: Candidates, W: Array, labels: list[str]) -> pd.DataFrame:
-    """The undelayed columns (n, .): the contrast's under its label, then the others and the nuisance columns.
+def _undelayed(designs: Candidates, w: Array, label: str) -> pd.DataFrame:
+    """The undelayed columns (n, .): that of the contrast w (k,), then the others and the nuisance columns.
 
     Of a contrast of several variables, the columns are turned so that it is the coefficient of the first one.
     """
-    w = W[0]
-    if (w != 0).sum() == 1 and w.max() == 1:
+    own = np.flatnonzero(w)
+    if len(own) == 1 and w[own[0]] == 1:
         first = pd.DataFrame(designs.first, columns=list(designs.names))
-        first = (
-            first[[labels[0], *(name for name in designs.names if name != labels[0])]] if labels[0] in first else first
-        )
+        first.insert(0, designs.names[own[0]], first.pop(designs.names[own[0]]))
     else:
         others = designs.first @ null_space(w[None])
-        names = [labels[0], *(f"beside{i + 1}" for i in range(others.shape[1]))]
+        names = [label, *(f"beside{i + 1}" for i in range(others.shape[1]))]
         first = pd.DataFrame(np.column_stack([designs.first @ w / (w @ w), others]), columns=names)
     return pd.concat([first, designs.nuisance], axis=1)

@@ -16,6 +16,7 @@ from formula_neuro.display.plot import draw_one, png
 
 from .pictures import pictures
 from .sentences import code, sentences
+from .summarizing import block_ranges
 from .usual import compared_with_usual
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _contrast(d: OptimalDesign) -> dict[str, Any]:
 
 
 def _ranges(d: OptimalDesign) -> dict[str, Any]:
-    table = d.block_ranges()
+    table = block_ranges(d)
     return {"heads": list(table.columns), "rows": [[minus(str(x)) for x in row] for row in table.to_numpy()]}
 
 
