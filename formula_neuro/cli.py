@@ -1,4 +1,4 @@
-"""The command line: `formula-neuro fit`, `simulate`, `demo`, `backends`, `tasks`, `doctor`.
+"""The command line: `formula-neuro fit`, `simulate`, `explore`, `demo`, `backends`, `tasks`, `doctor`.
 
 Results go to stdout, everything else to stderr. Exit status: 0 ok, 1 failed, 2 usage (a formula, file,
 column or option that cannot be used), 3 disagrees with R, 4 R or an R package missing. A fit that R could not
