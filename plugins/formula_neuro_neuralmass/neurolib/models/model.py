@@ -65,8 +65,7 @@ class Model:
         neither numbers nor memory: a run is one stream of noise, and long ones keep means over several steps.
         inputs: courses of the input variables, in their order.
         """
-        for name, course in zip(self.input_vars, inputs or (), strict=False):
-            self.params[name] = course
+        self._take(inputs or ())
         last = self.simulation if continue_run else None
         asked = self.asked(bold or bool(self.params.get("bold")), part=0 if last is None else last.end.step)
         size = memory.check(asked)
@@ -181,6 +180,12 @@ class Model:
                 found[process.name] = np.full(n, self.model.parameters[process.mean].value)
         return found
 
+    def _take(self, inputs: Sequence[Any]) -> None:
+        if len(inputs) > len(self.input_vars):
+            raise DataError(f"{len(inputs)} inputs; {self.name} has {', '.join(self.input_vars) or 'none'}")
+        for name, course in zip(self.input_vars, inputs, strict=False):
+            self.params[name] = course
+
     def _check_names(self) -> None:
         known = {*RUNNING, *self.model.parameters, *self._starts().values()}
         unknown = [name for name in self.params if name not in known]
@@ -215,6 +220,7 @@ class Model:
             if old is not None:
                 t, series = np.concatenate([old.t, t]), np.concatenate([old.BOLD, series], axis=1)
             self.outputs["BOLD"] = dotdict(BOLD=series, t=t, t_BOLD=t)
+        self.__dict__.pop("BOLD", None)  # an earlier run's
         for name, value in self.outputs.items():
             setattr(self, name, value)
         self.messages = n.messages

@@ -107,7 +107,7 @@ class BoxSearch:
             space.sets(),
             **{**given, "every": given["every"] or given["dt"]},
             outputs=names,
-            measure=lambda n: _kept(n),
+            measure=_kept,
             random="own" if given["seed"] is None else "common",
             workers=self.ncores,
             out=self.folder,
@@ -145,6 +145,7 @@ def _kept(n: Simulation) -> dict[str, Any]:
 
 
 def _arrays(exploration: Exploration) -> list[dotdict]:
-    """The arrays of each run."""
+    """The arrays of each run; a run that became infinite has none."""
     rows = range(len(exploration.table))
-    return [dotdict({name: every[k] for name, every in exploration.arrays.items()}) for k in rows]
+    arrays = exploration.arrays.items()
+    return [dotdict({name: every[k] for name, every in arrays if every[k] is not None}) for k in rows]
