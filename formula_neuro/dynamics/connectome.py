@@ -12,11 +12,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..family import Array
-
-HEAVY = "models expect weights of about 1 or less: c.normalize() divides them"
-LARGEST = 10.0  # weight without a message
-MANY = 5  # names in a message: more are counted
+from .connectome_checks import (
+    HEAVY,
+    checked_coordinates,
+    checked_names,
+    distances,
+    labels,
+    odd,
+    some,
+    square,
+    without_diagonal,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,18 +52,18 @@ class Connectome:
 
     def __post_init__(self) -> None:
         notes: list[str] = []
-        weights = _without_diagonal(_square(self.weights, "weights"), "weights", notes)
+        weights = without_diagonal(square(self.weights, "weights"), "weights", notes)
         n = len(weights)
         if self.lengths_mm is not None and self.delays_ms is not None:
             raise DataError("lengths_mm and delays_ms are both given; the delays follow from either, so give one")
-        names = _names(self.names if len(self.names) else _labels(self.weights), n)
+        names = checked_names(self.names if len(self.names) else labels(self.weights), n)
         fields = {
             "weights": weights,
-            "lengths_mm": _distances(self.lengths_mm, n, "lengths_mm", notes),
-            "delays_ms": _distances(self.delays_ms, n, "delays_ms", notes),
+            "lengths_mm": distances(self.lengths_mm, n, "lengths_mm", notes),
+            "delays_ms": distances(self.delays_ms, n, "delays_ms", notes),
             "names": names,
-            "coordinates": _coordinates(self.coordinates, n),
-            "messages": tuple(dict.fromkeys([*self.messages, *notes, *_odd(weights, names)])),
+            "coordinates": checked_coordinates(self.coordinates, n),
+            "messages": tuple(dict.fromkeys([*self.messages, *notes, *odd(weights, names)])),
         }
         for name, value in fields.items():
             if isinstance(value, np.ndarray):
@@ -118,7 +124,7 @@ class Connectome:
                 raise DataError(f"there is no node number {node}; there are {self.nodes}, from 0")
             return int(node)
         if node not in self.names:
-            raise DataError(f"no node is named {node!r}; there are {_some(self.names)}")
+            raise DataError(f"no node is named {node!r}; there are {some(self.names)}")
         return list(self.names).index(node)
 
     def to_frame(self) -> pd.DataFrame:
@@ -175,103 +181,3 @@ class Connectome:
             apart = known[~np.eye(n, dtype=bool)] if n > 1 else np.zeros(1)
             told = f"{'tracts' if unit == 'mm' else 'delays'} of {apart.min():.4g} to {apart.max():.4g} {unit}"
         return f"Connectome of {n} nodes, {m} of {n * (n - 1)} connections, {told}"
-
-
-# ---- checks --------------------------------------------------------------------------------------
-def _square(given: Any, what: str) -> Array:
-    """A copy as finite (N, N) numbers."""
-    if isinstance(given, pd.DataFrame):
-        given = given.to_numpy()
-    try:
-        found = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError(f"{what} cannot be read as numbers; an (N, N) matrix is expected") from None
-    if found.ndim != 2 or found.shape[0] != found.shape[1] or not found.size:
-        raise DataError(f"{what} has the shape {found.shape}; a square matrix, a row and a column a node, is expected")
-    strange = ~np.isfinite(found)
-    if strange.any():
-        i, j = np.argwhere(strange)[0]
-        raise DataError(
-            f"{what} has {int(strange.sum())} missing or infinite values, the first at row {i + 1}, column {j + 1}; "
-            "0 stands for no connection"
-        )
-    return found
-
-
-def _without_diagonal(matrix: Array, what: str, notes: list[str]) -> Array:
-    own = np.count_nonzero(np.diagonal(matrix))
-    if own:
-        notes.append(f"{what}: {own} values on the diagonal are dropped; no tract leads from a node to itself")
-        np.fill_diagonal(matrix, 0.0)
-    return matrix
-
-
-def _distances(given: Any, n: int, what: str, notes: list[str]) -> Array | None:
-    if given is None:
-        return None
-    if np.ndim(given) == 0:
-        given = float(given) * (1.0 - np.eye(n))
-    matrix = _square(given, what)
-    if matrix.shape != (n, n):
-        raise DataError(f"{what} has the shape {matrix.shape} and weights {(n, n)}; both are of the same nodes")
-    below = matrix < 0
-    if below.any():
-        i, j = np.argwhere(below)[0]
-        raise DataError(
-            f"{what} has {int(below.sum())} values below 0, the first, {matrix[i, j]:g}, at row {i + 1}, column {j + 1}"
-        )
-    return _without_diagonal(matrix, what, notes)
-
-
-def _labels(weights: Any) -> tuple[str, ...]:
-    """A DataFrame's own names. Raises DataError where rows and columns differ."""
-    if not isinstance(weights, pd.DataFrame) or _numbered(weights.columns):
-        return ()
-    if not _numbered(weights.index) and list(weights.index) != list(weights.columns):
-        raise DataError("the rows of weights are named otherwise than its columns, or in another order")
-    return tuple(str(name) for name in weights.columns)
-
-
-def _numbered(labels: Any) -> bool:
-    """Whether they are pandas' own numbers 0, 1, ..."""
-    return bool(labels.equals(pd.RangeIndex(len(labels))))
-
-
-def _names(given: Sequence[str], n: int) -> tuple[str, ...]:
-    names = tuple(str(name) for name in given) or tuple(str(i + 1) for i in range(n))
-    if len(names) != n:
-        raise DataError(f"names has {len(names)} entries and weights {n} nodes")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"the name {twice[0]} stands for {names.count(twice[0])} nodes; each needs its own")
-    return names
-
-
-def _coordinates(given: Any, n: int) -> Array | None:
-    if given is None:
-        return None
-    found = np.array(given, dtype=np.float64)
-    if found.shape != (n, 3) or not np.isfinite(found).all():
-        raise DataError(f"coordinates has the shape {found.shape}; {n} finite rows of x, y, z in mm are expected")
-    return found
-
-
-def _odd(weights: Array, names: tuple[str, ...]) -> list[str]:
-    """What may be meant, and is said."""
-    notes = []
-    below = int((weights < 0).sum())
-    if below:
-        notes.append(f"{below} weights are below 0; they subtract what arrives, and no rate model is made for them")
-    if weights.max() > LARGEST:
-        notes.append(f"the largest weight is {weights.max():.4g}; {HEAVY}")
-    if len(names) > 1:
-        linked = (weights != 0) | (weights.T != 0)
-        alone = [name for name, row in zip(names, linked, strict=True) if not row.any()]
-        if alone:
-            notes.append(f"{len(alone)} nodes have no connection: {_some(alone)}")
-    return notes
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
-    return f"{', '.join(names[:MANY])}{more}"
