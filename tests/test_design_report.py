@@ -96,6 +96,12 @@ def test_a_page_that_cannot_be_written_is_refused_before_work(tmp_path: Path):
         optimal().report(tmp_path / "absent" / "design.html")
 
 
+def test_the_summary_says_what_was_found_the_bias_and_what_to_ask_next():
+    said = of_events().summary()
+    assert "(2 found, " in said and "contrast  free1: 1, 0 elsewhere" in said
+    assert f"{np.abs(of_events().bias).max():.1%} at most" in said and ".compare()" in said
+
+
 # ---- columns -------------------------------------------------------------------------------------
 def test_the_table_of_columns_has_this_designs_objective_and_the_fewest_that_hold_the_contrast():
     for d in (optimal(), of_events()):

@@ -22,7 +22,8 @@ def summary(d: OptimalDesign) -> Summary:
     n, p = d.design.shape
     fixed = d.constraints.A.shape[1]
     lines = [
-        f"Design of {n} scans and {p} columns ({p - fixed} found, {fixed} given) for {len(d.bias)} designs of {d.formula}",
+        f"Design of {n} scans and {p} columns ({p - fixed} found, {fixed} given)",
+        f"for {len(d.bias)} designs of {d.formula}",
         f"objective {d.objective:.6f} (sum over designs), {d.iterations} steps",
         f"contrast  {_contrast(d)}",
         f"bias      {_bias(d)}",
