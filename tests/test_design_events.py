@@ -195,6 +195,18 @@ def test_a_difference_of_types_needs_no_column_of_either():
     assert go(contrast=[1, -1], snr=pairs, columns=4).objective == pytest.approx(d.objective)
 
 
+@pytest.mark.parametrize("fix", [[], ["go"]])
+def test_a_free_contrast_reads_no_drift_no_level_and_no_other_event(fix: list[str]):
+    d = go(free_contrast=True, fix=fix)
+    assert (d.contrast[3:] == 0).all() and d.contrast[:3].any()
+    Z, own = d.design.to_numpy(), event_run(FORMULA, EVENTS, Run(2.0, 150))
+    a = Z @ np.linalg.solve(Z.T @ Z, d.contrast)
+    aside = np.column_stack([own.canonical("stop"), own.nuisance])
+    np.testing.assert_allclose(a @ aside / np.linalg.norm(aside, axis=0), 0, atol=1e-12 * np.linalg.norm(a) * 1e3)
+    assert d.objective <= go(fix=fix).objective * (1 + 1e-9)
+    assert go(free_contrast=True, fix="go", columns=1).design.shape == (150, 7)
+
+
 def test_nilearn_fits_the_design_to_the_end():
     nibabel = pytest.importorskip("nibabel")
     first_level = pytest.importorskip("nilearn.glm.first_level")

@@ -31,11 +31,7 @@ def advice(
             "reads it as signal; give snr as a list with both signs and a null design, or name it in nuisance="
         )
     truth = np.atleast_2d(blocks.family.by_design(blocks.family.l**2)) > 0
-    if (
-        truth.any(axis=0).all()
-        and not read
-        and (free_contrast or open_ or not (fixed or len(designs.nuisance.columns)))
-    ):
+    if truth.any(axis=0).all() and not read and (open_ or not (fixed or len(designs.nuisance.columns))):
         told.append(
             "no design is without the contrast, so what the estimate is under no effect was not asked for; a null "
             "design is an entry of snr with the amplitude 0"

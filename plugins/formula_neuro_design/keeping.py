@@ -94,8 +94,27 @@ class Kept:
                 f"{len(self.fixed)} columns are fixed, but the design has {p - last}{more}; ask for at least "
                 f"{len(self.fixed)}"
             )
-        C, d = (np.zeros((0, p)), np.zeros(0)) if wanted is None else (np.eye(p), wanted)
+        C, d = (np.eye(p), wanted) if wanted is not None else self._half_free(p)
         return Constraints(np.eye(p)[:, self.places(p)], B, C, d)
+
+    def _half_free(self, p: int) -> tuple[Array, Array]:
+        """C and d of a contrast that is free at the fixed columns: nuisance columns that stand last have no part in it.
+
+        At free columns it is 1 for one of them, which restricts nothing: they may be turned and stretched.
+        """
+        last, q, s = self.apart.shape[1], len(self.fixed), len(self.W)
+        if not last:
+            return np.zeros((0, p)), np.zeros(0)
+        C = np.eye(p)[q:]
+        d = np.zeros((s, p - q))
+        for i, row in enumerate(d[:, : p - q - last]):
+            row[i : i + 1] = 1.0
+        return C, d[0] if s == 1 else d
+
+    def scaled(self, p: int) -> list[int]:
+        """The free columns that have no part in the contrast, or any part where nothing says which."""
+        q, last = len(self.fixed), self.apart.shape[1]
+        return list(range(q + (len(self.W) if self.free_contrast and last else 0), p - last))
 
     def names(self, p: int) -> list[str]:
         """The columns' names."""
@@ -123,7 +142,7 @@ def readable(Z: Array, c: Array, free: Sequence[int], given: Array | None) -> tu
 
     given: the contrast that is kept, or None where it is free.
     """
-    Z, c = Z.copy(), c.copy() if given is None else given
+    Z, c = Z.copy(), (c if given is None else given).copy()
     for j in free:
         if given is None or not given[..., j].any():
             peak = Z[np.abs(Z[:, j]).argmax(), j]

@@ -67,7 +67,8 @@ def optimize_design(
     periods down to 128 s and a constant; other terms are columns of the table `confounds`. All times are seconds.
 
     contrast: a variable or type of event, "go - stop", weights by name or a vector; several, in a list or by label, are
-    met by one design. It stands at fixed columns, or at a free one of its own; free_contrast=True lets it be found too.
+    met by one design. It stands at fixed columns, or at a free one of its own; free_contrast=True lets it be found too,
+    except that drifts, confounds and other types of events have no part in it.
     fix: variables whose term is a column as it is, at shift 0 or by the canonical response. columns: of the design,
     those of fix counted; drifts, confounds and types of events that nothing names come besides. "auto" has the least
     objective for each degree of freedom left, "paper" is the paper's Algorithm 2.
@@ -152,8 +153,10 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
     p = found.solution.Z.shape[1]
     Z = found.solution.Z if noise is None else noise.colour(found.solution.Z)
     fixed = kept.places(p)
-    Z, c = readable(Z, found.solution.c, [j for j in range(p) if j not in fixed], kept.contrast(p))
-    Z[:, fixed] = kept.B  # equal to rounding before
+    Z, c = readable(Z, found.solution.c, kept.scaled(p), kept.contrast(p))
+    constraints = kept.constraints(p)
+    Z[:, fixed] = kept.B  # equal to rounding before, as are the entries of c that are kept
+    c[..., constraints.C.argmax(axis=1)] = constraints.d
     white = Z if noise is None else noise.whiten(Z)
     seen = measures(white, c, found.family, family.g)
     designs = kept.designs
@@ -183,7 +186,7 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
         family=own,
         solved=solved,
         g=family.g,
-        constraints=kept.constraints(p),
+        constraints=constraints,
         first=firsts[0],
         firsts=firsts,
         noise=noise,
