@@ -352,3 +352,12 @@ def test_cma_has_no_genealogy():
     w = fn.evolve(circle, SQUARE, method="cma", generations=3, seed=1)
     with pytest.raises(Unable, match="no parents"):
         w.plot("genealogy")
+
+
+def test_an_evolution_that_goes_on_keeps_what_decides_it_and_may_stop_elsewhere():
+    part = fn.evolve(circle, SQUARE, generations=3, seed=7)
+    for name, value in {"bounds": SQUARE, "seed": 7, "population": 20, "weights": 1, "method": "nsga2"}.items():
+        with pytest.raises(DataError, match=f"{name} is that of start"):
+            fn.evolve(circle, start=part, generations=6, **{name: value})
+    stopped = fn.evolve(circle, start=part, generations=60, stop=(1e-2, 5))
+    assert 3 < stopped.history.generations < 60 and "stopped after" in stopped.messages[0]

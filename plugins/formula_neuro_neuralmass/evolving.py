@@ -62,7 +62,7 @@ def evolve(
     selection, mate, mutate: own operators instead of the method's. selection(fitness, count, rng) answers rows of
         fitness (mu, F), larger is better; mate(a, b, rng) two children of each pair of rows; mutate(rows, bounds, rng)
         the rows mutated. A row is an individual's genes, for adaptive followed by as many sizes of mutations.
-    start: an evolution to go on from up to `generations` in all; bounds and the rest are its own.
+    start: an evolution to go on from up to `generations` in all; bounds, method, weights and sizes are its own.
     seed: the same seed gives the same evolution for any workers; drawn and kept in the answer where it is not given.
     workers: a number of processes or a dask client, among which the individuals of a generation are shared; of
         simulations a number of threads.
@@ -75,7 +75,9 @@ def evolve(
     (550, True)
     """
     if start is not None:
-        plan = _same(start.plan, bounds, selection, mate, mutate)
+        other = {"bounds": bounds, "weights": weights, "population": population, "initial": initial, "seed": seed,
+                 "method": None if method in ("adaptive", start.plan.method) else method}  # fmt: skip
+        plan = _same(start.plan, other, stop, selection, mate, mutate)
         return run(plan, _asking(objective, plan, batch, simulate, workers), generations, start, progress)
     limits = _limits(bounds)
     _check(method, population, initial, selection, mate, mutate)
@@ -169,13 +171,15 @@ def _check(method: str, population: int | None, initial: int | None, *operators:
         raise DataError('method="cma" takes no initial and no own operators: it draws from its own distribution')
 
 
-def _same(plan: Plan, bounds: Any, *operators: Any) -> Plan:
-    """The plan of the evolution that is taken up again, with the operators given again."""
-    if bounds is not None:
-        raise DataError("bounds are those of start; leave them out")
+def _same(plan: Plan, other: Mapping[str, Any], stop: Any, *operators: Any) -> Plan:
+    """The plan of the evolution that is taken up again, with functions given again, and where it now stops."""
+    given = [name for name, value in other.items() if value is not None]
+    if given:
+        raise DataError(f"{given[0]} is that of start, an evolution by {plan.method}; leave it out")
     selection, mate, mutate = operators
     return replace(
         plan,
+        stop=as_stop(stop) or plan.stop,
         selection=selection or plan.selection,
         mate=mate or plan.mate,
         mutate=mutate or plan.mutate,
