@@ -33,7 +33,10 @@ class Group:
         self.pasts = self._pasts()
         self.blood = None if problem.bold is None else _Blood(problem, self.block)
         rows = self.step.program.rows
-        self.keep = np.array([rows[f"s.{name}"] for name in problem.keep], dtype=np.int64)
+        self.own, self.tracts = self._inputs()
+        self.keep = _rows(rows[f"s.{name}"] for name in problem.keep)
+        self.states = _rows(rows[f"s.{name}"] for name in self.model.states)
+        self.clamped = np.zeros(problem.batch)
         self.total = np.zeros(len(self.keep) * self.block.padded, dtype=problem.dtype)
         self.filled = 0
         sets = problem.batch
@@ -73,6 +76,7 @@ class Group:
         problem = self.problem
         for block in noise.blocks(problem, noise.active(problem), by_set=True):
             self._stretch(block)
+            self._count_clamped()
             self._flag(block.first + block.steps)
             told(block.steps)
         return self._answer()
@@ -81,7 +85,6 @@ class Group:
         from . import loops
 
         problem, rows, dtype = self.problem, self.step.program.rows, self.problem.dtype
-        own, tracts = self._inputs()
         drawn = [(rows[f"normal.{k}"], z) for k, z in enumerate(block.normals) if z is not None]
         normals = np.zeros(len(drawn) * block.steps * self.block.padded, dtype=dtype)
         for k, (_, z) in enumerate(drawn):
@@ -96,7 +99,7 @@ class Group:
         written, samples, self.filled = loops.advance(
             block.steps, block.first, problem.nodes, self.width, self.step.code.address, self.block.flat,
             self.block.numbers.shape[:2], self.step.tables, (wire.ring - 1, wire.ring),
-            self.pasts, self.sent, tracts, own, wire.ends, wire.weights,
+            self.pasts, self.sent, self.tracts, self.own, wire.ends, wire.weights,
             self.far, normals, _rows(r for r, _ in drawn), courses, _rows(r for r, _ in stimulated), self.keep,
             (skip, problem.every, self.filled, problem.binned == "mean"), self.total, out.ravel(), *bold,
         )  # fmt: skip
@@ -139,6 +142,8 @@ class Group:
 
     def _flag(self, step: int) -> None:
         """Note the sets that are no longer finite, and make them NaN from here on."""
+        if np.isfinite(self.block.numbers[:, self.states]).all():
+            return
         sets = self.problem.batch
         sound = np.all([np.isfinite(self.block.row(f"s.{n}", sets)).all(0) for n in self.model.states], axis=0)
         self.failed[~sound & np.isnan(self.failed)] = step * self.problem.dt
@@ -161,12 +166,18 @@ class Group:
             engine="numba",
         )
 
+    def _count_clamped(self) -> None:
+        """Move the count to doubles: in single precision it would stop at 2^24."""
+        row = self.step.program.rows.get("clamped")
+        if row is not None:
+            self.clamped += self.block.row("clamped", self.problem.batch).sum(0)
+            self.block.numbers[:, row] = 0
+
     def _clamped(self) -> Array:
-        problem, program = self.problem, self.step.program
-        cells = sum(node.operation == "cell" for node in program.nodes)
+        cells = sum(node.operation == "cell" for node in self.step.program.nodes)
         if not cells:
-            return np.full(problem.batch, np.nan)
-        return self.block.row("clamped", problem.batch).mean(0) / (cells * max(problem.steps, 1))
+            return np.full(self.problem.batch, np.nan)
+        return self.clamped / (cells * self.problem.nodes * max(self.problem.steps, 1))
 
     def _end(self) -> Start:
         problem, ring, width = self.problem, self.wiring.ring, self.width

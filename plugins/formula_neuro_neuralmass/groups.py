@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formula_neuro.family import Array
 
@@ -18,7 +19,7 @@ CELLS = 512  # nodes x sets of one group where they are not
 FEW = 2  # so many sets are simulated one by one, which costs less than LANES of which most are idle
 
 
-def split(problem: Problem) -> list[tuple[Array, int]]:
+def split(problem: Problem) -> list[tuple[NDArray[np.int64], int]]:
     """The sets of each group, and the group's width."""
     if np.any(problem.weights) and problem.batch <= FEW:
         return [(np.array([b]), 1) for b in range(problem.batch)]
@@ -27,7 +28,7 @@ def split(problem: Problem) -> list[tuple[Array, int]]:
     return [(sets, -(-len(sets) // LANES) * LANES) for sets in cuts]
 
 
-def part(problem: Problem, sets: Array) -> Problem:
+def part(problem: Problem, sets: NDArray[np.int64]) -> Problem:
     """The problem of some of the sets."""
 
     def of(values: Mapping[str, Array]) -> dict[str, Array]:

@@ -4,6 +4,8 @@ numba writes such loops number by number: it does not know that the arrays never
 of the connections, each product rounded before it is added, so that a sum does not depend on how many are made at once.
 """
 
+# mypy: allow-untyped-decorators
+
 from __future__ import annotations
 
 from typing import Any

@@ -37,10 +37,11 @@ class Block:
         return self.numbers.reshape(-1)
 
     def fill(self, row: int, values: Any) -> None:
-        """A row from values that broadcast to (nodes, sets); idle lanes repeat the last set."""
+        """A row from values that broadcast to (nodes, sets); idle lanes repeat the last set and node."""
         values = padded(np.asarray(values, dtype=float), self.width)
-        flat = np.zeros(self.numbers.shape[0] * LANES)
+        flat = np.empty(self.padded)
         flat[: self.count] = np.broadcast_to(values, (self.nodes, self.width)).ravel()
+        flat[self.count :] = flat[self.count - 1]
         self.numbers[:, row] = flat.reshape(-1, LANES)
 
     def row(self, name: str, sets: int) -> Array:
