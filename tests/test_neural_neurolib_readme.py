@@ -189,6 +189,17 @@ def test_bold_of_a_second_run_begins_anew_and_of_a_continued_one_goes_on():
     assert model.BOLD.BOLD.shape == (2, 5)
 
 
+@pytest.mark.filterwarnings("ignore:BOLD is saturated")
+def test_coarser_outputs_and_chunks_of_any_length_leave_bold_as_it_is():
+    fine = two_nodes(WCModel, duration=6500)
+    fine.run(bold=True)
+    coarse = two_nodes(WCModel, duration=6500, sampling_dt=2.0)
+    coarse.run(bold=True, chunkwise=True, chunksize=25000)
+    np.testing.assert_array_equal(coarse.BOLD.BOLD, fine.BOLD.BOLD)
+    np.testing.assert_array_equal(coarse.exc, fine.exc[:, 19::20])
+    assert fine.BOLD.BOLD.shape == (2, 4)
+
+
 def test_continued_runs_have_noise_of_their_own():
     model = two_nodes(FHNModel, duration=100, sigma_ou=0.05)
     model.run()

@@ -1,4 +1,4 @@
-"""Write the tables that are shipped with aln: python aln_tables.py [FILE] (25 minutes on a core, 13 on two).
+"""Write the tables that are shipped with aln: python aln_tables.py [FILE] (16 minutes on two busy cores).
 
 `python aln_tables.py compare FILE` compares the shipped tables with those of neurolib in a FILE of peer.py.
 `python aln_tables.py accurate` shows what their definition and step cost, against the accurate ones.
