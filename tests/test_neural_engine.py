@@ -375,3 +375,21 @@ def test_gradients_by_a_stimulus_reach_every_step_and_node():
     up, down = (run(replace(problem, stimulus={"x_ext": one})).outputs["x"][-1].sum() for one in pushed)
     assert np.isclose(series.grad[17, 2, 0].item(), (up - down) / 2e-5, rtol=1e-5)
     assert (series.grad != 0).all()
+
+
+def test_without_numba_torch_runs_and_a_message_names_the_extra(monkeypatch):
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    record = engine.run(network(steps=5))
+    assert record.engine == "torch" and "formula_neuro[simulate]" in record.messages[0]
+    assert engine.run(network(steps=5), engine="torch").messages == ()
+    with pytest.raises(DataError, match="simulate"):
+        engine.run(network(steps=5), engine="numba")
+
+
+def test_a_run_leaves_its_problem_as_it_was():
+    problem = busy_problem()
+    given = [x for part in (problem.start.states, problem.start.past, problem.start.ou) for x in part.values()]
+    kept = [x.copy() for x in given]
+    run(problem)
+    for x, before in zip(given, kept, strict=True):
+        np.testing.assert_array_equal(x, before)

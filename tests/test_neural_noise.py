@@ -179,3 +179,11 @@ def test_the_exact_update_of_two_half_steps_is_that_of_a_whole_one():
     half, whole_step = (noise.ou_update(Noise(exact=True), dt, np.array(5.0), np.array(0.3)) for dt in (1.0, 2.0))
     assert np.isclose(half[0] ** 2, whole_step[0], rtol=1e-14)
     assert np.isclose(half[1] ** 2 * (1 + half[0] ** 2), whole_step[1] ** 2, rtol=1e-14)
+
+
+def test_without_numba_the_numbers_are_the_same_to_rounding(monkeypatch):
+    problem = still(300)
+    expected = whole(problem)
+    monkeypatch.setattr(noise, "_normals", lambda: philox.normals)
+    for plain, compiled in zip(whole(problem), expected, strict=True):
+        np.testing.assert_allclose(plain, compiled, rtol=0, atol=1e-14)

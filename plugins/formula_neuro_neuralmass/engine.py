@@ -26,7 +26,7 @@ def run(
     engine "auto" is numba on a processor where it is installed, else torch with a message. workers: threads.
     progress is told the steps done and the steps in all. Raises DataError.
     """
-    compiled = find_spec("numba") is not None and find_spec(f"{__package__}.numba_engine") is not None
+    compiled = find_spec("numba") is not None
     if engine == "numba" and (not compiled or problem.device != "cpu"):
         raise DataError(NEEDS_NUMBA if not compiled else f"numba runs on device='cpu', not {problem.device!r}")
     if engine == "numba" or (engine == "auto" and compiled and problem.device == "cpu"):

