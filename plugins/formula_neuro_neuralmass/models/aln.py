@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from formula_neuro.dynamics.mathematics import maximum, sqrt
+from formula_neuro.dynamics.mathematics import absolute, maximum, sqrt
 from formula_neuro.dynamics.model import OU, Model, Own, Parameter, Tract, Uniform
 from formula_neuro.dynamics.tables import Table
 
@@ -29,7 +29,7 @@ def drift_with(table: Table) -> Callable[[Any, Any], dict[str, Any]]:
         r_e, r_i = 1e-3 * s.rates_exc_ago, 1e-3 * s.rates_inh_ago
         tau_m = p.C / p.gL
         c_ee, c_ie = p.cee * p.tau_se / p.Jee_max, p.cie * p.tau_se / p.Jie_max
-        c_ei, c_ii = -p.cei * p.tau_si / p.Jei_max, -p.cii * p.tau_si / p.Jii_max
+        c_ei, c_ii = p.cei * p.tau_si / absolute(p.Jei_max), p.cii * p.tau_si / absolute(p.Jii_max)
         c_gl = p.c_gl * p.tau_se / p.Jee_max
         z1ee = c_ee * p.Ke * r_e + c_gl * p.Ke_gl * (1e-3 * s.arriving + p.ext_exc_rate)
         z1ie = c_ie * p.Ke * r_e + c_gl * p.Ke_gl * p.ext_inh_rate
