@@ -107,7 +107,7 @@ def test_normals_are_box_and_muller_s_of_their_own_words(module, seed, key):
         words = philox_by_hand(counter, (seed % 2**32, seed >> 32))
         u, turn = (words[j // 2 * 2] + 0.5) / 2**32, words[j // 2 * 2 + 1] / 2**32
         part = math.sin(2 * math.pi * turn) if j % 2 else math.cos(2 * math.pi * turn)
-        # an angle of up to 2 pi is rounded to 4e-16 and multiplied by a radius of up to 6.7
+        # an angle of up to 2 pi is rounded to 4e-16 and multiplied by a radius of up to 6.8
         assert math.isclose(drawn[0, node, step], math.sqrt(-2 * math.log(u)) * part, rel_tol=0, abs_tol=1e-14)
 
 

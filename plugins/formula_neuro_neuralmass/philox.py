@@ -1,7 +1,7 @@
 """Standard normals by number instead of by order: each is a function of where it belongs.
 
 Philox4x32-10 (Salmon et al. 2011) turns a counter of four words of 32 bits and a key of two into four random words; two
-words give two normals (Box & Muller 1958). None is above 6.7 in size, as 32 bits end there.
+words give two normals (Box & Muller 1958). None is above 6.8 in size, as 32 bits end there.
 """
 
 from __future__ import annotations
