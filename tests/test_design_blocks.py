@@ -131,6 +131,17 @@ def test_a_list_of_tables_is_a_design_each():
         fn.optimize_design("~ x + t", [{"x": [0.0] * 9, "t": range(9)}], contrast="x")
 
 
+def test_a_dozen_scans_one_response_and_a_design_of_nothing_are_solved():
+    few = fn.optimize_design("~ shift(x, 0, 5)", {"x": np.r_[np.zeros(3), np.ones(9)]}, contrast="x", columns=2)
+    assert few.design.shape == (12, 2) and len(few.bias) == 6
+    events = {"onset": [10.0, 50.0], "duration": [2.0] * 2, "trial_type": ["a"] * 2}
+    one = fn.optimize_design("~ hrf(trial_type)", events, contrast="a", columns=1, hrf="spm", tr=2.0, volumes=50, snr=2)
+    v = one.family.v[:, 0]
+    assert one.bias[0] == pytest.approx(-1 / (1 + v @ v), rel=1e-9)  # the closed form of one design at phi = .5
+    nothing = small(snr=[{"x": 1, "t": 1}, {"x": 0, "t": 0}])
+    assert nothing.bias[-1] == 0 and nothing.variance_bias[-1] == 0
+
+
 # ---- criteria --------------------------------------------------------------------------------------
 def test_a_limit_of_the_bias_is_met_at_less_variance_than_a_tighter_one():
     loose, tight = small(max_bias=0.1, columns=4), small(max_bias=0.02, columns=4)
