@@ -6,6 +6,7 @@ import base64
 import functools
 import html
 import json
+import pickle
 import re
 import tempfile
 from pathlib import Path
@@ -15,10 +16,12 @@ import numpy as np
 import pytest
 
 import formula_neuro as fn
+from formula_neuro_design.sentences import code
 
 SCANS = np.arange(60)
 FRAME = {"x": np.clip((SCANS - 10) / 15, 0, 1), "t": SCANS / 60}
 CALL: dict[str, Any] = {"contrast": "x", "columns": 3, "fix": ["x", "t"], "snr": [{"x": 1, "t": 0.5}, {"x": 0, "t": 1}]}
+EVENTS = {"onset": [10.0, 31, 50, 77], "duration": [1.0] * 4, "trial_type": ["go"] * 4}
 KINDS = ["design", "responses", "filter", "fits", "bias", "variance", "misfit", "pareto", "columns", "phi", "search",
          "power", "roc", "estimates"]  # fmt: skip
 
@@ -30,9 +33,8 @@ def optimal() -> Any:
 
 @functools.cache
 def of_events() -> Any:
-    events = {"onset": [10.0, 31, 50, 77], "duration": [1.0] * 4, "trial_type": ["go"] * 4}
     return fn.optimize_design(
-        "~ hrf(trial_type) + cosine(60)", events, tr=2.0, volumes=60, contrast="go", columns=2, hrf=fn.HalfCosine(n=8)
+        "~ hrf(trial_type) + cosine(60)", EVENTS, tr=2.0, volumes=60, contrast="go", columns=2, hrf=fn.HalfCosine(n=8)
     )
 
 
@@ -84,6 +86,14 @@ def test_the_code_of_the_page_makes_the_design_again():
     assert call is not None
     again = eval(call[0].replace('"data.csv"', "FRAME"), {"fn": fn, "FRAME": FRAME})
     np.testing.assert_array_equal(again.design.to_numpy(), optimal().design.to_numpy())
+
+
+def test_an_answer_of_functions_can_be_kept_and_its_code_says_what_it_leaves_out():
+    shapes = {"quick": lambda t: t * np.exp(-t / 2), "slow": lambda t: t**2 * np.exp(-t / 2)}
+    d = fn.optimize_design("~ hrf(trial_type)", EVENTS, tr=2.0, volumes=60, contrast="go", columns=2, hrf=shapes)
+    again = pickle.loads(pickle.dumps(d))
+    np.testing.assert_array_equal(again.design, d.design)
+    assert 'hrf={"quick": ..., "slow": ...}' in code(again) and "... stands for what was given" in code(again)
 
 
 def test_the_page_of_events_has_the_other_packages_analyses():

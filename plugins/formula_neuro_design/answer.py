@@ -48,7 +48,7 @@ class OptimalDesign:
     either sign at 0, and `solved` those of the criterion; `g` (m,) their Gauss-Markov variances; all in units of the
     noise. `constraints` are what was kept, `first` (n, k) the undelayed columns, `noise` the covariance where the noise
     is not white; family and constraints are those of the scans, not whitened. `trace` is the objective at the start of
-    the search and after each step, `steps` the lengths of Algorithm 1's. `call` has the arguments of the call by name,
+    the search and after each step, `steps` the lengths of Algorithm 1's. `call` has the arguments of the call as texts,
     `weights` (s, k) the contrasts over the variables in question, `labels` (s,) their names, `evoked` the events of a
     run. Of several contrasts `contrast` is (s, p), bias and variance_change are (s, m), and `of(label)` is the answer
     for one.
@@ -72,7 +72,7 @@ class OptimalDesign:
     first: pd.DataFrame
     trace: Array
     steps: Array
-    call: Mapping[str, Any]
+    call: Mapping[str, str]
     weights: Array
     noise: Noise | None
     evoked: Evoked | None

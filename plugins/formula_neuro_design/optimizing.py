@@ -123,7 +123,7 @@ class _Asked:
     labels: list[str]
     kept: Kept
     noise: Noise | None
-    call: dict[str, Any]
+    call: dict[str, str]
 
 
 def _problem(family: Blocks, kept: Kept, noise: Noise | None) -> Problem:

@@ -26,11 +26,17 @@ def sentences(d: OptimalDesign, compared: pd.DataFrame) -> list[str]:
         f"One signed amplitude of {d.name} for {int(some.sum())} plausible responses: the estimate is off by "
         f"{rms:.1%} of the truth (root mean square) and by {np.abs(d.bias[some]).max():.1%} at most.",
         f"The root mean squared error over them, noise included, is {own['rmse']:.3g} standard deviations of the "
-        f"noise; that of the {first['analysis']} alone is {first['rmse']:.3g}.",
+        f"noise; {_error(first)}.",
         f"A one-sided t test at .001 finds the response with a probability of {_chance(own['mean_power'])} on average "
         f"and {_chance(own['min_power'])} at worst; that of the {first['analysis']} with "
         f"{_chance(first['mean_power'])} and {_chance(first['min_power'])}.",
     ]
+
+
+def _error(first: Any) -> str:
+    if np.isnan(first["rmse"]):
+        return f"the {first['analysis']} alone has the wrong sign on average"
+    return f"that of the {first['analysis']} alone, multiplied to be right on average, is {first['rmse']:.3g}"
 
 
 def _chance(value: Any) -> str:
@@ -40,15 +46,16 @@ def _chance(value: Any) -> str:
 def code(d: OptimalDesign, data: str = "data.csv") -> str:
     """The call that makes the design again; `data` is read as the formula's table was given."""
     arguments = [json.dumps(d.formula, ensure_ascii=False), json.dumps(data)]
-    arguments += [f"{name}={_python(value)}" for name, value in d.call.items()]
-    return f"import formula_neuro as fn\nd = fn.optimize_design({', '.join(arguments)})\nd.design, d.contrast"
+    arguments += [f"{name}={value}" for name, value in d.call.items()]
+    unsaid = "  # ... stands for what was given" if any("..." in value for value in d.call.values()) else ""
+    return f"import formula_neuro as fn\nd = fn.optimize_design({', '.join(arguments)}){unsaid}\nd.design, d.contrast"
 
 
-def called(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments by name that are not their defaults, as they were given; positional ones have no part."""
+def called(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, str]:
+    """The arguments by name that are not their defaults, as one writes them; positional ones have no part."""
     named = inspect.signature(function).parameters.values()
     own = [one for one in named if one.kind is inspect.Parameter.KEYWORD_ONLY]
-    return {one.name: values[one.name] for one in own if not _same(values[one.name], one.default)}
+    return {one.name: _python(values[one.name]) for one in own if not _same(values[one.name], one.default)}
 
 
 def _same(value: Any, default: Any) -> bool:
