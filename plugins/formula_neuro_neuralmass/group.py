@@ -37,6 +37,8 @@ class Group:
         self.keep = _rows(rows[f"s.{name}"] for name in problem.keep)
         self.states = _rows(rows[f"s.{name}"] for name in self.model.states)
         self.clamped = np.zeros(problem.batch)
+        self.active = noise.active(problem)
+        self.normals = np.zeros(sum(self.active) * noise.STRETCH * self.block.padded, dtype=problem.dtype)
         self.total = np.zeros(len(self.keep) * self.block.padded, dtype=problem.dtype)
         self.filled = 0
         sets = problem.batch
@@ -74,7 +76,7 @@ class Group:
 
     def whole(self, told: Callable[[int], None]) -> Record:
         problem = self.problem
-        for block in noise.blocks(problem, noise.active(problem), by_set=True):
+        for block in noise.blocks(problem, self.active, by_set=True):
             self._stretch(block)
             self._count_clamped()
             self._flag(block.first + block.steps)
@@ -86,7 +88,7 @@ class Group:
 
         problem, rows, dtype = self.problem, self.step.program.rows, self.problem.dtype
         drawn = [(rows[f"normal.{k}"], z) for k, z in enumerate(block.normals) if z is not None]
-        normals = np.zeros(len(drawn) * block.steps * self.block.padded, dtype=dtype)
+        normals = self.normals
         for k, (_, z) in enumerate(drawn):
             start = k * block.steps * self.block.padded
             loops.spread(normals, start, np.ascontiguousarray(z), problem.nodes, self.width, self.block.padded)
