@@ -18,6 +18,7 @@ from formula_neuro.family import Array
 Rows: TypeAlias = NDArray[np.intp]  # numbers of designs
 
 REACH = 9.0  # |a normal vector| strays further than this from its mean with probability 2 exp(-40)
+PANEL = 2.0  # of such a length, which spreads by about .7: wider ones would do, narrower ones change nothing
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)  # a panel
 
 
@@ -63,7 +64,7 @@ def scale_law(nu: int, D: float, steepness: float = 1.0) -> tuple[Array, Array]:
     """
     centre = np.sqrt(nu + D)
     low, high = max(0.0, centre - REACH - 1), centre + REACH
-    edges = np.linspace(low, high, int(np.ceil((high - low) * steepness)) + 1)
+    edges = np.linspace(low, high, int(np.ceil((high - low) * steepness / PANEL)) + 1)
     half = (edges[1] - edges[0]) / 2
     r = ((edges[:-1] + half)[:, None] + half * NODES).ravel()
     weights = 2 * r * _chi_squared_mixture(r**2, nu, D) * np.tile(half * WEIGHTS, len(edges) - 1)
