@@ -174,8 +174,10 @@ class OptimalDesign:
         this one's own. alpha: of one-sided tests, .001 unless given. Rivals are rescaled to be unbiased on average.
         Raises DataError.
         """
-        self._check_one()
-        return compared_with_usual(self, self if truth is None else truth, alpha)
+        other = self if truth is None else truth
+        for one in (self, other):
+            one._check_one()
+        return compared_with_usual(self, other, alpha)
 
     def pareto(self, factors: Sequence[float] = FACTORS) -> pd.DataFrame:
         """A row a factor: what bias and variance the best design has when the odds of phi are so many times this one's.
