@@ -14,7 +14,8 @@ from formula_neuro.family import Array
 
 from .candidates import Candidates
 from .family import Family
-from .measures import gauss_markov, phi_by_bias, phi_by_squared_bias
+from .least_variance import least_variances
+from .measures import phi_by_bias, phi_by_squared_bias
 from .moments import moment_columns
 
 Snr: TypeAlias = float | Mapping[str, float]
@@ -63,7 +64,7 @@ def blocks(designs: Sequence[Candidates], contrast: Array, asked: Asked) -> Bloc
     if not snrs:
         raise DataError("snr is an empty list; one entry for each block of designs is expected")
     count = _count({"snr": snrs, "hrf": list(designs)}, {"phi": asked.phi, "weights": asked.weights})
-    variances = {id(own): _least_variances(own, contrast) for own in designs}
+    variances = {id(own): least_variances(own, contrast) for own in designs}
     parts = []
     for i in range(count):
         own, phi = (_entry(value, i) for value in (list(designs), asked.phi))
@@ -222,29 +223,3 @@ def _phi(choice: Phi, k: float | None, l: Array, g: Array) -> Array:
     if isinstance(choice, bool) or not isinstance(choice, (int, float, np.number)):
         raise DataError(f'phi is {choice!r}; a number, "A" or "B" is expected')
     return np.full(len(l), float(choice))
-
-
-# ---- the best that a true design allows ------------------------------------------------------------
-def _least_variances(designs: Candidates, contrast: Array) -> tuple[Array, Array]:
-    """Gauss-Markov variances (s, m) of the designs and (s, 1) of the first, all nuisance columns in each."""
-    X, first = (_apart(columns, designs.nuisance.to_numpy(dtype=float)) for columns in (designs.X, designs.first[None]))
-    of_X, of_first = (np.stack([gauss_markov(columns, row) for row in contrast]) for columns in (X, first))
-    for values, said in ((of_X, designs.said), (of_first, lambda _: designs.said_first)):
-        bad = np.flatnonzero(np.isnan(values).any(axis=0))
-        if len(bad):
-            beside = " and the nuisance columns" if designs.nuisance.shape[1] else ""
-            raise DataError(
-                f"the columns {', '.join(designs.names)}{said(bad[0])}{beside} are collinear or 0, so the truth has no "
-                "contrast"
-            )
-    return of_X, of_first
-
-
-def _apart(X: Array, B: Array) -> Array:
-    """X (m, n, k) without what the columns of B (n, q) hold; rounding left of a column within B is 0."""
-    if not B.shape[1]:
-        return X
-    Q = np.linalg.qr(B)[0]
-    left = X - Q @ (Q.T @ X)
-    size, before = (np.sqrt((one**2).sum(axis=1, keepdims=True)) for one in (left, X))
-    return np.where(size > 1e-9 * before, left, 0.0)
