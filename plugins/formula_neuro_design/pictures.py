@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from formula_neuro.display.plot import Picture, drawn
 
-from . import drawn_designs, drawn_measures, drawn_tests
+from . import drawn_choices, drawn_designs, drawn_measures, drawn_tests
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,10 +21,10 @@ MAKERS = {
     "bias": drawn_measures.bias,
     "variance": drawn_measures.variance,
     "misfit": drawn_measures.misfit,
-    "pareto": drawn_measures.pareto,
-    "columns": drawn_measures.columns,
-    "phi": drawn_measures.phi,
-    "search": drawn_measures.search,
+    "pareto": drawn_choices.pareto,
+    "columns": drawn_choices.columns,
+    "phi": drawn_choices.phi,
+    "search": drawn_choices.search,
     "power": drawn_tests.power,
     "roc": drawn_tests.roc,
     "estimates": drawn_tests.estimates,
