@@ -13,7 +13,7 @@ from formula_neuro.dynamics.model import Model, Parameter
 from formula_neuro.dynamics.tables import Table
 from formula_neuro.errors import DataError
 from formula_neuro_neuralmass.symbols import Graph, evaluate, needed
-from formula_neuro_neuralmass.tracing import Program, step_program
+from formula_neuro_neuralmass.tracing import step_program
 
 FEW_ULP = 1e-14  # the C library and numpy round elementary functions differently, each by a few 1e-16
 
@@ -104,16 +104,11 @@ def compiled(outputs, leaves, steady=(), dtype="float64"):
     pytest.importorskip("numba")
     from formula_neuro_neuralmass.layout import Block
     from formula_neuro_neuralmass.tracing import _program
-    from formula_neuro_neuralmass.vector_code import flat_tables, machine_code
 
-    program: Program = _program(outputs)
-    code = machine_code(program, dtype)
-    n = len(next(iter(leaves.values())))
-    block = Block(program, n, 1, dtype)
-    block.prepare({name: np.reshape(value, (-1, 1)) for name, value in {**leaves, **dict(steady)}.items()})
-    tables = flat_tables(program.graph)[0].astype(dtype)
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(code.address)
-    function(block.numbers.ctypes.data, tables.ctypes.data, len(block.numbers))
+    given = {name: np.reshape(value, (-1, 1)) for name, value in {**leaves, **dict(steady)}.items()}
+    block = Block(_program(outputs), len(next(iter(leaves.values()))), 1, dtype, given)
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(block.code.address)
+    function(block.numbers.ctypes.data, block.constants.ctypes.data, len(block.numbers))
     return {name: block.row(name, 1)[:, 0] for name in outputs}
 
 

@@ -24,15 +24,14 @@ class Group:
 
     def __init__(self, problem: Problem, width: int):
         self.problem, self.model, self.width = problem, problem.model, width
-        self.step = programs.step(problem)
-        self.block = Block(self.step.program, problem.nodes, width, problem.dtype)
+        self.program = programs.step(problem)
+        self.block = Block(self.program, problem.nodes, width, problem.dtype, self._leaves())
         self.wiring = wiring(problem, width)
-        self.block.prepare(self._leaves())
-        self.sent = _rows(self.step.program.rows[f"s.{name}"] for name in problem.model.transmitted)
+        self.sent = _rows(self.program.rows[f"s.{name}"] for name in problem.model.transmitted)
         self.far = np.zeros((len(problem.model.inputs), 2 * self.block.padded * LANES), dtype=problem.dtype)
         self.pasts = self._pasts()
         self.blood = None if problem.bold is None else _Blood(problem, self.block)
-        rows = self.step.program.rows
+        rows = self.program.rows
         self.own, self.tracts = self._inputs()
         self.keep = _rows(rows[f"s.{name}"] for name in problem.keep)
         self.states = _rows(rows[f"s.{name}"] for name in self.model.states)
@@ -86,7 +85,7 @@ class Group:
     def _stretch(self, block: noise.Block) -> None:
         from . import loops
 
-        problem, rows, dtype = self.problem, self.step.program.rows, self.problem.dtype
+        problem, rows, dtype = self.problem, self.program.rows, self.problem.dtype
         drawn = [(rows[f"normal.{k}"], z) for k, z in enumerate(block.normals) if z is not None]
         normals = self.normals
         for k, (_, z) in enumerate(drawn):
@@ -99,8 +98,8 @@ class Group:
         skip = max(problem.skip - (block.first - problem.start.step), 0)
         wire, bold = self.wiring, self.blood.arguments(block.steps) if self.blood else _without_bold(dtype)
         written, samples, self.filled = loops.advance(
-            block.steps, block.first, problem.nodes, self.width, self.step.code.address, self.block.flat,
-            self.block.numbers.shape[:2], self.step.tables, (wire.ring - 1, wire.ring),
+            block.steps, block.first, problem.nodes, self.width, self.block.code.address, self.block.flat,
+            self.block.numbers.shape[:2], self.block.constants, (wire.ring - 1, wire.ring),
             self.pasts, self.sent, self.tracts, self.own, wire.ends, wire.weights,
             self.far, normals, _rows(r for r, _ in drawn), courses, _rows(r for r, _ in stimulated), self.keep,
             (skip, problem.every, self.filled, problem.binned == "mean"), self.total, out.ravel(), *bold,
@@ -111,7 +110,7 @@ class Group:
 
     def _inputs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """own (n, 3): past, delay, row; tracts (n, 3): past, row of the sum, row of that of squared weights, or -1."""
-        problem, rows, sent = self.problem, self.step.program.rows, self.model.transmitted
+        problem, rows, sent = self.problem, self.program.rows, self.model.transmitted
         own: list[list[int]] = []
         tracts: dict[int, list[int]] = {}
         for name, how in self.model.inputs.items():
@@ -153,7 +152,7 @@ class Group:
             for name in self.model.states:
                 values = self.block.row(f"s.{name}", sets)
                 values[:, ~sound] = np.nan
-                self.block.fill(self.step.program.rows[f"s.{name}"], values)
+                self.block.fill(self.program.rows[f"s.{name}"], values)
 
     def _answer(self) -> Record:
         problem = self.problem
@@ -170,13 +169,13 @@ class Group:
 
     def _count_clamped(self) -> None:
         """Move the count to doubles: in single precision it would stop at 2^24."""
-        row = self.step.program.rows.get("clamped")
+        row = self.program.rows.get("clamped")
         if row is not None:
             self.clamped += self.block.row("clamped", self.problem.batch).sum(0)
             self.block.numbers[:, row] = 0
 
     def _clamped(self) -> Array:
-        cells = sum(node.operation == "cell" for node in self.step.program.nodes)
+        cells = sum(node.operation == "cell" for node in self.program.nodes)
         if not cells:
             return np.full(self.problem.batch, np.nan)
         return self.clamped / (cells * self.problem.nodes * max(self.problem.steps, 1))
@@ -203,11 +202,10 @@ class _Blood:
         self.problem = problem
         self.every = balloon.tr_steps(problem.bold, problem.dt)
         self.constants = balloon.constants(problem.bold, problem.dt, problem.dtype)
-        self.code = programs.bold(problem).code
-        self.block = Block(programs.bold(problem).program, problem.nodes, source.width, problem.dtype)
         begin = zip(balloon.STATES, balloon.begin(problem), strict=True)
         leaves = {f"balloon.{name}": value for name, value in self.constants.items()}
-        self.block.prepare(leaves | {f"bold.{name}": x for name, x in begin})
+        leaves |= {f"bold.{name}": x for name, x in begin}
+        self.block = Block(programs.bold(problem), problem.nodes, source.width, problem.dtype, leaves)
         self.rows = self.block.program.rows
         driving = [name for name in self.rows if name.startswith("s.")]
         self.to = _rows(self.rows[name] for name in driving)
@@ -218,7 +216,16 @@ class _Blood:
         """What loops.advance takes, from bold_code on; the last is room for the samples of Q and V."""
         out = np.empty((steps // self.every + 1) * 2 * self.block.padded, dtype=self.problem.dtype)
         bins = (True, self.every, balloon.FIRST, self.rows["bold.Q"], self.rows["bold.V"])
-        return self.code.address, self.block.flat, self.block.program.size, self.to, self.source, bins, out
+        return (
+            self.block.code.address,
+            self.block.flat,
+            self.block.constants,
+            self.block.numbers.shape[1],
+            self.to,
+            self.source,
+            bins,
+            out,
+        )
 
     def keep(self, out: Array, samples: int) -> None:
         self.samples += list(out.reshape(-1, 2, self.block.padded)[:samples])
@@ -238,7 +245,7 @@ class _Blood:
 
 def _without_bold(dtype: str) -> tuple[Any, ...]:
     nothing, none = np.zeros(0, dtype), np.zeros(0, dtype=np.int64)
-    return 0, nothing, 0, none, none, (False, 1, 1, 0, 0), nothing
+    return 0, nothing, nothing, 0, none, none, (False, 1, 1, 0, 0), nothing
 
 
 def _rows(rows: Iterable[int]) -> NDArray[np.int64]:

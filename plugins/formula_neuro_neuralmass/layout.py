@@ -11,21 +11,37 @@ from numpy.typing import NDArray
 
 from formula_neuro.family import Array
 
-from . import symbols
+from . import programs, symbols
 from .problem import Problem
 from .tracing import Program
-from .vector_code import LANES
+from .vector_code import LANES, flat_tables
 
 TILE = 24  # targets whose sums of LANES steps and sets stay in a core's nearest cache
 
 
 class Block:
-    """The numbers of a program, (parts, rows, LANES), changed in place by a run; nobody outside sees them."""
+    """The numbers of a program, (parts, rows, LANES), changed in place by a run; nobody outside sees them.
 
-    def __init__(self, program: Program, nodes: int, width: int, dtype: str):
+    leaves: what is given, by name: start values, and all that stays as it is during the run.
+    """
+
+    def __init__(self, program: Program, nodes: int, width: int, dtype: str, leaves: Mapping[str, Any]):
         self.program, self.nodes, self.width = program, nodes, width
         self.count = nodes * width
-        self.numbers = np.zeros((-(-self.count // LANES), max(program.size, 1), LANES), dtype=dtype)
+        done: dict[int, Any] = {}
+        with np.errstate(all="ignore"):
+            steady = [symbols.evaluate(node, leaves, done) for node in program.steady]
+        uniform = tuple(value.size == 1 for value in steady)
+        rows = [value for value in steady if value.size > 1]
+        self.code = programs.code(program, dtype, uniform)
+        alike = np.array([value.item() for value in steady if value.size == 1])
+        self.constants = np.concatenate([alike, flat_tables(program.graph)[0]]).astype(dtype)
+        self.numbers = np.zeros((-(-self.count // LANES), len(program.rows) + len(rows), LANES), dtype=dtype)
+        for name, row in program.rows.items():
+            if name in leaves:
+                self.fill(row, leaves[name])
+        for k, value in enumerate(rows):
+            self.fill(len(program.rows) + k, value)
 
     @property
     def padded(self) -> int:
@@ -48,16 +64,6 @@ class Block:
         """(nodes, sets) of a row."""
         flat = self.numbers[:, self.program.rows[name]].ravel()[: self.count]
         return flat.reshape(self.nodes, self.width)[:, :sets].astype(float)
-
-    def prepare(self, leaves: Mapping[str, Any]) -> None:
-        """Fill the rows of what is given, and of all that stays as it is during the run."""
-        for name, row in self.program.rows.items():
-            if name in leaves:
-                self.fill(row, leaves[name])
-        done: dict[int, Any] = {}
-        with np.errstate(all="ignore"):
-            for k, node in enumerate(self.program.steady):
-                self.fill(len(self.program.rows) + k, symbols.evaluate(node, leaves, done))
 
 
 def padded(values: Array, width: int) -> Array:

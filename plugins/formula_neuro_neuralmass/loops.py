@@ -156,11 +156,11 @@ def record(out, place, total, numbers, rows, keep, parts, mean, last, every):
 
 @kept
 def advance(
-    steps, first, nodes, width, code, numbers, sizes, tables, rings,
+    steps, first, nodes, width, code, numbers, sizes, constants, rings,
     pasts, sent, tracts, own, wires, weights, far,
     normals, normal_rows, courses, course_rows,
     keep, bins, total, out,
-    bold_code, bold_numbers, bold_rows, bold_to, bold_from, bold_bins, bold_out,
+    bold_code, bold_numbers, bold_constants, bold_rows, bold_to, bold_from, bold_bins, bold_out,
 ):  # fmt: skip
     """Advance all nodes of a group by `steps` steps, the first of which is step number first + 1 of the run.
 
@@ -195,7 +195,7 @@ def advance(
             fill(numbers, rows, normal_rows[k], parts, normals, (k * steps + t) * count)
         for k in range(len(course_rows)):
             fill(numbers, rows, course_rows[k], parts, courses, (k * steps + t) * count)
-        call(code, numbers, tables, parts)
+        call(code, numbers, constants, parts)
         for k in range(len(sent)):
             append(pasts[k], numbers, rows, sent[k], nodes, width, ring, (newest + 1) & mask)
         if bold_bins[0]:
@@ -203,7 +203,7 @@ def advance(
                 for k in range(len(bold_to)):
                     to, at = part * bold_rows + bold_to[k], part * rows + bold_from[k]
                     copy_lanes(bold_numbers, to * LANES, numbers, at * LANES)
-            call(bold_code, bold_numbers, tables, parts)
+            call(bold_code, bold_numbers, bold_constants, parts)
             since = first + t + 1 - bold_bins[2]
             if since >= 0 and since % bold_bins[1] == 0:
                 take(bold_out, 2 * samples * count, bold_numbers, bold_rows, bold_bins[3], parts)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TypeAlias
 
-from . import programs
 from .group import Group
 from .groups import joined, part, split
 from .problem import Problem, Record
@@ -19,7 +18,6 @@ Progress: TypeAlias = Callable[[int, int], None] | None
 def run(problem: Problem, workers: int = 1, progress: Progress = None) -> Record:
     """The whole run of a problem; groups of sets go to `workers` threads. Numbers do not depend on either."""
     groups = split(problem)
-    programs.step(problem)  # compiled once, before threads ask for it
     told = _Told(problem.steps, len(groups), progress)
     if workers <= 1 or len(groups) == 1:
         return joined(problem, [Group(part(problem, sets), width).whole(told.add) for sets, width in groups])

@@ -1,35 +1,30 @@
-"""Compiled programs of models, kept for the next run of the same model in this process."""
+"""Programs of models and their machine code, kept for the next run of the same model in this process."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from formula_neuro.dynamics.model import Model
-from formula_neuro.family import Array
 
 from .problem import Problem
 from .tracing import Program, bold_program, step_program
-from .vector_code import Code, flat_tables, machine_code
+from .vector_code import Code, machine_code
 
 
-@dataclass(frozen=True, eq=False)
-class Compiled:
-    """A program, its machine code and the numbers of its tables."""
-
-    program: Program
-    code: Code
-    tables: Array
-
-
-def step(problem: Problem) -> Compiled:
+def step(problem: Problem) -> Program:
     """A model's step where the problem's stimulus varies some parameters."""
-    return _step(_Same(problem.model), frozenset(problem.stimulus), problem.dtype)
+    return _step(_Same(problem.model), frozenset(problem.stimulus))
 
 
-def bold(problem: Problem) -> Compiled:
+def bold(problem: Problem) -> Program:
     """The step of the BOLD model that the model drives."""
-    return _bold(_Same(problem.model), problem.dtype)
+    return _bold(_Same(problem.model))
+
+
+@lru_cache(maxsize=64)
+def code(program: Program, dtype: str, uniform: tuple[bool, ...]) -> Code:
+    """A program's machine code."""
+    return machine_code(program, dtype, uniform)
 
 
 class _Same:
@@ -46,14 +41,10 @@ class _Same:
 
 
 @lru_cache(maxsize=64)
-def _step(same: _Same, varying: frozenset[str], dtype: str) -> Compiled:
-    return _compiled(step_program(same.model, varying), dtype)
+def _step(same: _Same, varying: frozenset[str]) -> Program:
+    return step_program(same.model, varying)
 
 
 @lru_cache(maxsize=64)
-def _bold(same: _Same, dtype: str) -> Compiled:
-    return _compiled(bold_program(same.model), dtype)
-
-
-def _compiled(program: Program, dtype: str) -> Compiled:
-    return Compiled(program, machine_code(program, dtype), flat_tables(program.graph)[0].astype(dtype))
+def _bold(same: _Same) -> Program:
+    return bold_program(same.model)

@@ -28,10 +28,6 @@ class Program:
     def graph(self) -> Graph:
         return next(iter(self.writes.values())).graph
 
-    @property
-    def size(self) -> int:
-        return len(self.rows) + len(self.steady)
-
 
 class Names:
     """The values that equations may ask for, by attribute."""

@@ -36,13 +36,17 @@ class Code:
     library: Any
 
 
-def machine_code(program: Program, dtype: str) -> Code:
-    """The function (numbers, tables, n) of a program; numbers (n, rows, LANES), so that a part stays in the cache."""
+def machine_code(program: Program, dtype: str, uniform: tuple[bool, ...]) -> Code:
+    """The function (numbers, constants, n) of a program; numbers (n, rows, LANES), so that a part stays in the cache.
+
+    uniform: which steady values are the same for all nodes and sets. They head the constants, before the tables; the
+    others have rows behind those of the program.
+    """
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.registry import cpu_target
 
     module = ir.Module(name="pointwise")
-    _Emitter(program, module, dtype).whole()
+    _Emitter(program, module, dtype, uniform).whole()
     with global_compiler_lock:
         library = cpu_target.target_context.codegen().create_library("pointwise")
         library.add_ir_module(module)
@@ -78,7 +82,7 @@ def _all(kind: ir.VectorType, value: float) -> ir.Constant:
 class _Emitter:
     """Writes the function; the LLVM value of each node is kept under its number."""
 
-    def __init__(self, program: Program, module: ir.Module, dtype: str):
+    def __init__(self, program: Program, module: ir.Module, dtype: str, uniform: tuple[bool, ...]):
         self.program, self.module = program, module
         self.number = ir.DoubleType() if dtype == "float64" else ir.FloatType()
         self.vector = ir.VectorType(self.number, LANES)
@@ -87,8 +91,12 @@ class _Emitter:
         self.function = ir.Function(module, kind, name="pointwise")
         self.numbers, self.tables, self.count = self.function.args
         self.row = dict(program.rows)
-        self.steady = {node.number: len(program.rows) + k for k, node in enumerate(program.steady)}
-        self.starts = flat_tables(program.graph)[1]
+        alike = [node.number for node, same in zip(program.steady, uniform, strict=True) if same]
+        rows = [node.number for node, same in zip(program.steady, uniform, strict=True) if not same]
+        self.constants = {number: k for k, number in enumerate(alike)}
+        self.steady = {number: len(program.rows) + k for k, number in enumerate(rows)}
+        self.size = len(program.rows) + len(rows)
+        self.starts = tuple(len(alike) + start for start in flat_tables(program.graph)[1])
         self.values: dict[int, Any] = {}
 
     def whole(self) -> None:
@@ -98,7 +106,7 @@ class _Emitter:
         b.position_at_end(body)
         self.at = b.phi(INT)
         self.at.add_incoming(INT(0), entry)
-        self.part = b.gep(self.numbers, [b.mul(self.at, INT(self.program.size * LANES))])
+        self.part = b.gep(self.numbers, [b.mul(self.at, INT(self.size * LANES))])
         for node in self.program.nodes:
             self.values[node.number] = self.emit(node)
         for name, node in self.program.writes.items():
@@ -123,11 +131,20 @@ class _Emitter:
             if node.operation == "constant":
                 self.values[node.number] = self.splat(node.value)
             else:
-                loaded = self.b.load(self.address(self.steady[node.number]), align=self.align)
+                loaded = self.loaded(node)
                 if node.operation in CONDITIONS:
                     loaded = self.b.fcmp_unordered("!=", loaded, self.splat(0.0))
                 self.values[node.number] = loaded
         return self.values[node.number]
+
+    def loaded(self, node: Symbol) -> Any:
+        """A steady value: of each lane, or one for all."""
+        if node.number in self.steady:
+            return self.b.load(self.address(self.steady[node.number]), align=self.align)
+        one = self.b.load(self.b.gep(self.tables, [INT(self.constants[node.number])]))
+        first = self.b.insert_element(ir.Constant(self.vector, ir.Undefined), one, INT(0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        return self.b.shuffle_vector(first, ir.Constant(self.vector, ir.Undefined), zeros)
 
     def splat(self, value: float) -> Any:
         return _all(self.vector, float(value))
