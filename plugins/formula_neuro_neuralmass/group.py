@@ -16,7 +16,7 @@ from . import balloon, noise, programs
 from .layout import Block, padded, wiring
 from .problem import Problem, Record, Start
 from .recording import bins, times
-from .vector_code import LANES
+from .tracing import LANES
 
 
 class Group:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from formula_neuro.family import Array
 
 from .problem import Problem, Record, Start
-from .vector_code import LANES
+from .tracing import LANES
 
 WIDEST = 8  # sets of one group where nodes are connected: their past then stays in a core's cache
 CELLS = 512  # nodes x sets of one group where they are not

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .vector_code import LANES
+from .tracing import LANES
 
 INT = ir.IntType(64)
 

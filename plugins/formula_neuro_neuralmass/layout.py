@@ -13,8 +13,8 @@ from formula_neuro.family import Array
 
 from . import programs, symbols
 from .problem import Problem
-from .tracing import Program
-from .vector_code import LANES, flat_tables
+from .tracing import LANES, Program
+from .vector_code import flat_tables
 
 TILE = 24  # targets whose sums of LANES steps and sets stay in a core's nearest cache
 

@@ -17,7 +17,7 @@ import numba
 import numpy as np
 
 from .lanes import add_connections, add_connections_ahead, add_lanes, add_pairs, add_pairs_ahead, call, copy_lanes
-from .vector_code import LANES
+from .tracing import LANES
 
 settings: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 inner = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **settings)

@@ -14,6 +14,8 @@ from . import balloon
 from .problem import Balloon
 from .symbols import Graph, Symbol, needed
 
+LANES = 8  # numbers that machine code computes at once
+
 
 @dataclass(frozen=True, eq=False)
 class Program:

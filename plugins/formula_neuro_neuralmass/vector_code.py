@@ -17,9 +17,7 @@ from formula_neuro.family import Array
 
 from .elementary import Elementary
 from .symbols import CONDITIONS, Graph, Symbol
-from .tracing import Program
-
-LANES = 8
+from .tracing import LANES, Program
 
 ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
