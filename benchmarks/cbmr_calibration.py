@@ -118,8 +118,8 @@ def rates(kind: str, studies: int, seed: int, brain: Brain, inner: Array) -> tup
         return fn.fit("foci ~ s(g)", foci, mask=brain.image(np.ones(len(inner)), 0.0), estimator=KNOTS)
 
     even, alike = fitted(0, MEAN), fitted(4, MEAN - 4)
-    chance = [fn.homogeneity(even, "a", covariance=word)["a"].values["p"][inner] for word in ("fisher", "robust")]
-    wald = [fn.contrast(alike, "a - b", test="wald", covariance=word).values["p"] for word in ("fisher", "robust")]
+    chance = [fn.homogeneity(even, "a", vcov=word)["a"].values["p"][inner] for word in ("fisher", "robust")]
+    wald = [fn.contrast(alike, "a - b", test="wald", vcov=word).values["p"] for word in ("fisher", "robust")]
     score = fn.contrast(alike, "a - b", test="score").values["p"]
     return tuple(float((p < 0.05).mean()) for p in (*chance, *wald, score))
 

@@ -74,7 +74,7 @@ def test_covariances_of_moderators_of_both_searches_are_the_same(both, kind):
 
 
 def test_predictions_by_the_observed_information_of_both_searches_are_the_same(both):
-    split, joint = (one.predict(covariance="observed")["log_se"] for one in both)
+    split, joint = (one.predict(vcov="observed")["log_se"] for one in both)
     np.testing.assert_allclose(joint, split, rtol=1e-6)
 
 
@@ -82,7 +82,7 @@ def test_predictions_of_totals_have_the_observed_standard_errors_of_their_regres
     split = both[0]
     columns = split.engine.totals.columns
     variances = np.einsum("ij,jk,ik->i", columns, split.engine.level.observed, columns)
-    np.testing.assert_allclose(split.predict(covariance="observed")["log_se"], np.sqrt(variances), rtol=1e-8)
+    np.testing.assert_allclose(split.predict(vcov="observed")["log_se"], np.sqrt(variances), rtol=1e-8)
 
 
 @pytest.mark.parametrize("what", ["intensity", "shape"])

@@ -131,7 +131,7 @@ def test_levels_of_a_clustered_fit_widen_intensities_and_not_shapes():
 
 def test_an_unknown_covariance_is_refused_by_name():
     c, _ = both("cells")
-    with pytest.raises(DataError, match=r"covariance='hc3' is not known; there are fisher, observed, robust"):
+    with pytest.raises(DataError, match=r"vcov='hc3' is not known; there are fisher, observed, robust"):
         c.engine.variance(np.eye(2), "hc3")
 
 
@@ -140,4 +140,4 @@ def test_a_predicted_total_of_a_cell_of_one_study_has_no_standard_error_over_stu
     studies["group"] = np.where(studies["study"] == "s01", "alone", "all")
     c = fitted("foci ~ s(group)", data=(foci, studies), smooth=1.0)
     assert (c.predict()["log_se"].isna() == (studies["group"] == "alone")).all()
-    assert c.predict(covariance="fisher")["log_se"].notna().all()
+    assert c.predict(vcov="fisher")["log_se"].notna().all()

@@ -79,7 +79,7 @@ def test_a_group_of_one_study_leaves_moderators_finite():
 @pytest.mark.parametrize("family", ["poisson", "clustered_negative_binomial"])
 def test_tidy_takes_it_where_studies_have_several_analyses(family):
     one = fit(replace(asked(ESTIMATORS["analysis"]), family=as_foci_family(family)))
-    default, named = one.tidy(), one.tidy(covariance="jackknife")
+    default, named = one.tidy(), one.tidy(vcov="jackknife")
     np.testing.assert_array_equal(default.std_error, named.std_error)
     assert (default.df == one.n_studies - 3).all()
 

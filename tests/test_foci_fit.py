@@ -50,9 +50,9 @@ def test_limits_and_ratios_follow_from_the_estimates() -> None:
 
 def test_model_based_standard_errors_are_normal_and_smaller_by_the_dispersion() -> None:
     c = usual()
-    ratio = c.tidy()["std_error"] / c.tidy(covariance="fisher")["std_error"]
+    ratio = c.tidy()["std_error"] / c.tidy(vcov="fisher")["std_error"]
     assert np.allclose(ratio, np.sqrt(c.phi))
-    assert np.isinf(c.tidy(covariance="fisher")["df"]).all()
+    assert np.isinf(c.tidy(vcov="fisher")["df"]).all()
 
 
 def test_several_analyses_of_a_study_make_studies_the_clusters() -> None:
@@ -65,7 +65,7 @@ def test_several_analyses_of_a_study_make_studies_the_clusters() -> None:
     c = fitted("foci ~ s(diagnosis) + scale(age)", data)
     assert c.n_studies == 24 and c.nobs == 48
     assert (c.tidy()["df"] == 24 - 2 - 1).all()  # studies less cells less moderators
-    assert not np.allclose(c.tidy()["std_error"], c.tidy(covariance="quasi")["std_error"], rtol=1e-3)
+    assert not np.allclose(c.tidy()["std_error"], c.tidy(vcov="quasi")["std_error"], rtol=1e-3)
 
 
 def test_totals_that_do_not_vary_have_moderators_of_0_with_the_models_standard_errors() -> None:
@@ -189,7 +189,7 @@ def test_where_moderators_are_0_a_predicted_map_has_the_cells_standard_error() -
 @pytest.mark.parametrize("covariance", ["robust", "fisher"])
 def test_a_predicted_map_of_an_aliased_model_is_that_of_the_recentred_one(covariance: str) -> None:
     plain, centred = fitted("foci ~ s(diagnosis) + age"), fitted("foci ~ s(diagnosis) + I(age - 45)")
-    at_45 = plain.predict({"diagnosis": ["depression"], "age": [45.0]}, "intensity", covariance=covariance)
+    at_45 = plain.predict({"diagnosis": ["depression"], "age": [45.0]}, "intensity", vcov=covariance)
     assert np.allclose(at_45.log_se[0], centred.maps.at_voxels(("se", "depression"), covariance), rtol=1e-6)
 
 
@@ -198,7 +198,7 @@ def test_standard_errors_of_totals_are_those_of_the_regression_of_totals() -> No
     data = table().assign(total=c.request.totals.astype(float))
     m = fn.fit("total ~ diagnosis + scale(age) + subtype", data, family="poisson")
     theirs = m.predict(table(), type="link", se=True)["std_error"]
-    assert np.allclose(c.predict(table(), covariance="fisher")["log_se"], theirs, rtol=1e-6)
+    assert np.allclose(c.predict(table(), vcov="fisher")["log_se"], theirs, rtol=1e-6)
 
 
 def test_analyses_without_a_covariate_have_no_prediction() -> None:

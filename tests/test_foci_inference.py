@@ -47,7 +47,7 @@ def test_names_with_signs_blanks_and_colons_match_longest_first(groups) -> None:
 
 def test_a_matrix_counts_the_cells_and_is_carried(groups) -> None:
     rows = [[1, -1, 0, 0], [1, 0, -1, 0], [0, 0, 1, -1]]
-    found = fn.contrast(groups, rows, covariance="robust")
+    found = fn.contrast(groups, rows, vcov="robust")
     assert found.matrix.tolist() == rows
     assert found.weights.columns.tolist() == list(groups.cells)
 
@@ -94,7 +94,7 @@ def test_a_mapping_names_several_tests(groups) -> None:
 # ---- contrasts of maps ---------------------------------------------------------------------------
 def test_z_is_the_difference_over_its_standard_error(groups) -> None:
     engine = groups.engine
-    found = fn.contrast(groups, "pain - `non-pain`", covariance="fisher")
+    found = fn.contrast(groups, "pain - `non-pain`", vcov="fisher")
     away = engine.expand(engine.b[3:4] - engine.b[2:3])[0]
     V = engine.variance(np.eye(4)[[3, 2]], "fisher")
     variance = V[:, 0, 0] + V[:, 1, 1] - 2 * V[:, 0, 1]  # moderators make the cells' maps covary
@@ -103,8 +103,8 @@ def test_z_is_the_difference_over_its_standard_error(groups) -> None:
 
 
 def test_a_row_that_repeats_another_counts_once(groups) -> None:
-    alone = fn.contrast(groups, "pain - `non-pain`", covariance="robust")
-    twice = fn.contrast(groups, ["pain - `non-pain`", "`non-pain` - pain"], covariance="robust")
+    alone = fn.contrast(groups, "pain - `non-pain`", vcov="robust")
+    twice = fn.contrast(groups, ["pain - `non-pain`", "`non-pain` - pain"], vcov="robust")
     np.testing.assert_allclose(twice.values["statistic"], alone.values["z"] ** 2, rtol=1e-8)
     np.testing.assert_allclose(twice.values["p"], alone.values["p"], rtol=1e-8)
 
@@ -112,7 +112,7 @@ def test_a_row_that_repeats_another_counts_once(groups) -> None:
 def test_a_joint_test_is_walds_chi_squared(groups) -> None:
     engine = groups.engine
     R = np.array([[1.0, -1, 0, 0], [0, 0, 1, -1]])
-    found = fn.contrast(groups, R, covariance="observed")
+    found = fn.contrast(groups, R, vcov="observed")
     d = engine.expand(R @ engine.b)
     V = engine.variance(R, "observed")
     for v in (0, 200, 400):
@@ -129,7 +129,7 @@ def test_contradicting_rows_are_refused(groups) -> None:
 
 def test_a_shape_contrast_does_not_see_how_many_foci_there_are(groups) -> None:
     engine = groups.engine
-    found = fn.contrast(groups, "pain - `non-pain`", what="shape", covariance="fisher")
+    found = fn.contrast(groups, "pain - `non-pain`", what="shape", vcov="fisher")
     maps = engine.expand(engine.b)
     shapes = maps - special.logsumexp(maps, axis=1, keepdims=True)
     np.testing.assert_allclose(found.values["estimate"], shapes[3] - shapes[2], atol=1e-10)
@@ -168,7 +168,7 @@ def test_the_score_test_of_two_cells_takes_no_notice_of_the_others() -> None:
 def test_comparisons_are_score_tests_unless_a_covariance_is_named(groups) -> None:
     found = fn.contrast(groups, "pain - `non-pain`")
     assert found.test == "score" and "hold their level" in found.messages[0]
-    assert fn.contrast(groups, "pain - `non-pain`", covariance="robust").test == "wald"
+    assert fn.contrast(groups, "pain - `non-pain`", vcov="robust").test == "wald"
 
 
 def test_an_effect_of_a_number_is_found_where_it_is(slope) -> None:
@@ -188,8 +188,8 @@ def test_values_other_than_zero_have_wald_tests_alone(groups) -> None:
     ("options", "said"),
     [
         ({"what": "level"}, "intensity, shape"),
-        ({"covariance": "HC3"}, "quasi, fisher, observed, robust"),
-        ({"covariance": "quasi"}, "maps have fisher"),
+        ({"vcov": "HC3"}, "quasi, fisher, observed, robust"),
+        ({"vcov": "quasi"}, "maps have fisher"),
         ({"test": "lr"}, "wald, score"),
     ],
 )
@@ -199,16 +199,24 @@ def test_unknown_words_are_answered_by_the_known(groups, options, said) -> None:
 
 
 def test_arguments_of_tables_are_refused(groups) -> None:
-    with pytest.raises(Unable, match="covariance="):
-        fn.contrast(groups, "pain - `non-pain`", vcov="HC3")
+    with pytest.raises(Unable, match="take vcov= and test="):
+        fn.contrast(groups, "pain - `non-pain`", df="residual")
     m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
     with pytest.raises(Unable, match="are of foci"):
-        fn.contrast(m, "x", covariance="robust")
+        fn.contrast(m, "x", what="shape")
+
+
+def test_words_for_covariances_of_tables_and_of_foci_are_told_apart(groups) -> None:
+    with pytest.raises(ValueError, match=r"vcov='HC3' is not known; there are .*robust"):
+        fn.contrast(groups, "pain - `non-pain`", vcov="HC3")
+    m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+    with pytest.raises(ValueError, match="vcov='robust'.*HC3"):
+        fn.contrast(m, "x", vcov="robust")
 
 
 # ---- homogeneity ---------------------------------------------------------------------------------
 def test_homogeneity_compares_a_shape_with_an_even_brain(groups) -> None:
-    found = fn.homogeneity(groups, covariance="fisher")["pain"]
+    found = fn.homogeneity(groups, vcov="fisher")["pain"]
     eta = groups.engine.expand(groups.engine.b[3:4])[0]
     estimate = eta - special.logsumexp(eta) + np.log(len(eta))
     se = np.sqrt(groups.engine.variance(np.eye(4)[[3]], "fisher", "shape")[:, 0, 0])
@@ -217,7 +225,7 @@ def test_homogeneity_compares_a_shape_with_an_even_brain(groups) -> None:
 
 
 def test_homogeneity_by_intensity_is_nimares(groups) -> None:
-    found = fn.homogeneity(groups, "pain", test="intensity", covariance="fisher")["pain"]
+    found = fn.homogeneity(groups, "pain", test="intensity", vcov="fisher")["pain"]
     mine = groups.request.group == 3
     eta = groups.engine.expand(groups.engine.b[3:4])[0]
     even = groups.request.totals[mine].sum() / (mine.sum() * len(eta))
@@ -243,7 +251,7 @@ def test_unknown_cells_and_words_of_homogeneity(groups) -> None:
     with pytest.raises(ValueError, match="shape, intensity"):
         fn.homogeneity(groups, test="level")
     with pytest.raises(ValueError, match="fisher, observed, robust"):
-        fn.homogeneity(groups, covariance="quasi")
+        fn.homogeneity(groups, vcov="quasi")
 
 
 # ---- moderators ----------------------------------------------------------------------------------
@@ -277,14 +285,14 @@ def test_studies_with_several_analyses_are_clusters_by_default() -> None:
 # ---- influence -----------------------------------------------------------------------------------
 def test_influences_of_all_studies_cancel_and_make_the_robust_variance() -> None:
     fit = simulated(studies(40), 4, per=30)
-    found = fn.contrast(fit, "a - b", covariance="robust")
+    found = fn.contrast(fit, "a - b", vcov="robust")
     L = influences(found)
     np.testing.assert_allclose(40 / 39 * (L**2).sum(axis=0), found.values["se"] ** 2, rtol=1e-8)
 
 
 def test_influence_is_what_the_estimate_loses_without_the_study() -> None:
     fit = simulated(studies(60), 4, per=30)
-    found = fn.contrast(fit, "a - b", covariance="robust", what="shape")
+    found = fn.contrast(fit, "a - b", vcov="robust", what="shape")
     request = fit.request
     left = np.flatnonzero(request.cluster != 7)
     number = np.full(60, -1)
@@ -302,7 +310,7 @@ def test_influence_is_what_the_estimate_loses_without_the_study() -> None:
                 located=located, design=design)
     )  # fmt: skip
     change = (
-        found.values["estimate"] - fn.contrast(without, "a - b", covariance="robust", what="shape").values["estimate"]
+        found.values["estimate"] - fn.contrast(without, "a - b", vcov="robust", what="shape").values["estimate"]
     )
     L = influences(found)[7]
     assert np.corrcoef(change, L)[0, 1] > 0.98  # the first order of a change that is not small

@@ -50,7 +50,7 @@ def test_studies_as_clusters_hold_the_level_of_homogeneity_where_foci_clump() ->
     for seed in range(TIMES):
         fit = simulated(studies(60), 500 + seed, even=True, group=None, clump=3)
         for covariance in found:
-            p = fn.homogeneity(fit, covariance=covariance)["(Intercept)"].values["p"]
+            p = fn.homogeneity(fit, vcov=covariance)["(Intercept)"].values["p"]
             found[covariance].append((p < 0.05).mean())
     assert share(found["robust"]) < 0.08 < share(found["fisher"])
 

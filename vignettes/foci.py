@@ -160,7 +160,7 @@ def p_values(seed: int) -> dict[str, np.ndarray]:
         for family in ("poisson", "clustered_negative_binomial")
     }
     return {
-        "Poisson, its own standard errors": fits["poisson"].tidy(covariance="fisher")["p_value"],
+        "Poisson, its own standard errors": fits["poisson"].tidy(vcov="fisher")["p_value"],
         "Poisson, the default (quasi-Poisson, t)": fits["poisson"].tidy()["p_value"],
         "clustered negative binomial": fits["clustered_negative_binomial"].tidy()["p_value"],
     }

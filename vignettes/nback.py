@@ -66,8 +66,8 @@ c.plot("relative")
 
 # %%
 rows = {
-    "Poisson's own (foci independent)": c.tidy(covariance="fisher"),
-    "times the dispersion (analyses independent)": c.tidy(covariance="quasi"),
+    "Poisson's own (foci independent)": c.tidy(vcov="fisher"),
+    "times the dispersion (analyses independent)": c.tidy(vcov="quasi"),
     "by paper (the default here)": c.tidy(),
 }
 pd.DataFrame(

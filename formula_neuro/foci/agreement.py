@@ -120,7 +120,7 @@ def _totals(fit: FociFit, other: Fit) -> Iterator[Compared]:
         phi = other.dispersion
         yield Compared("dispersion", "phi", fit.phi, phi, abs(fit.phi - phi) / max(phi, 1e-8), TOTALS["dispersion"])
     if q and not clustered:  # glm.nb() takes theta as known
-        se = fit.tidy(covariance="quasi" if fit.phi > 0 else "fisher")["std_error"].to_numpy()
+        se = fit.tidy(vcov="quasi" if fit.phi > 0 else "fisher")["std_error"].to_numpy()
         for name, a, b in zip(fit.names, se, errors[:q], strict=True):
             yield Compared(
                 "standard errors", name, float(a), float(b), float(abs(a - b) / b), TOTALS["standard errors"]

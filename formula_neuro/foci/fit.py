@@ -154,18 +154,18 @@ class FociFit:
         return cells(self)
 
     def tidy(
-        self, *, covariance: str | None = None, conf_level: float = 0.95, exponentiate: bool = False
+        self, *, vcov: str | None = None, conf_level: float = 0.95, exponentiate: bool = False
     ) -> pd.DataFrame:
         """One row a global moderator: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
 
         Estimates are log ratios of the number of foci in the whole brain (ratios with exponentiate=True).
-        covariance: "quasi" (Poisson's times the dispersion of the totals), "robust" (studies as clusters), "jackknife"
+        vcov: "quasi" (Poisson's times the dispersion of the totals), "robust" (studies as clusters), "jackknife"
         (the same by leaving out each study, CR3), "fisher" or "observed"; by default "quasi" for poisson, "jackknife"
         where studies have several analyses, "fisher" otherwise.
         """
         from .display.tables import moderators
 
-        return moderators(self, covariance, conf_level, exponentiate)
+        return moderators(self, vcov, conf_level, exponentiate)
 
     def dispersion(self, conf_level: float = 0.95) -> pd.DataFrame:
         """One row a cell: alpha with its limits, and the likelihood ratio test of alpha = 0 (statistic, p_value, logp).
@@ -191,17 +191,17 @@ class FociFit:
         return Summary(summary(self))
 
     def predict(
-        self, newdata: Any = None, type: str = "foci", *, covariance: str = "robust", conf_level: float = 0.95
+        self, newdata: Any = None, type: str = "foci", *, vcov: str = "robust", conf_level: float = 0.95
     ) -> pd.DataFrame | PredictedMaps:
         """Expected foci of the analyses of a table, or of those fitted, with standard errors and limits.
 
         type: "foci", in the whole mask: a table of fitted, log_se, conf_low, conf_high; or "intensity", in every
             voxel: a value with .intensity, .log_se, .low, .high (n, V) and .image(row, "low").
-        covariance: "robust" (studies as clusters), "fisher" or "observed". Limits are those of means, not of new foci.
+        vcov: "robust" (studies as clusters), "fisher" or "observed". Limits are those of means, not of new foci.
         """
         from .prediction import predict
 
-        return predict(self, newdata, type, covariance, conf_level)
+        return predict(self, newdata, type, vcov, conf_level)
 
     def simulate(self, n: int = 1, seed: int | np.random.Generator | None = None) -> list[Foci]:
         """n data sets drawn from the fit: the same analyses, with new numbers and places of foci (centres of voxels).

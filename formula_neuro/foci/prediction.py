@@ -58,7 +58,7 @@ def predict(fit: FociFit, newdata: Any, type: str, covariance: str, conf_level: 
     if type not in TYPES:
         raise ValueError(f"type={type!r} is not known; there are {', '.join(TYPES)}")
     if covariance not in KINDS:
-        raise ValueError(f"covariance={covariance!r} is not known; there are {', '.join(KINDS)}")
+        raise ValueError(f"vcov={covariance!r} is not known; there are {', '.join(KINDS)}")
     if not 0 < conf_level < 1:
         raise ValueError(f"conf_level= lies between 0 and 1, as .95; got {conf_level!r}")
     rows = rows_of(fit, newdata)

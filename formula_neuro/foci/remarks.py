@@ -85,7 +85,7 @@ def _few(foci: Foci, maps: SpatialPart) -> Iterator[str]:
     if one:
         yield (
             f"one study alone: {', '.join(one)}; a variance over studies does not exist there (NaN): "
-            "covariance='fisher' has that of the model"
+            "vcov='fisher' has that of the model"
         )
     few = [
         f"{cell} ({n} {'study' if n == 1 else 'studies'})"

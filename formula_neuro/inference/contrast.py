@@ -23,7 +23,7 @@ from .rows.robust import Robust, chosen
 from .sides import TWO, as_side
 from .tested import Contrast
 
-UNASKED = (None, 0.95, None, "two.sided", "intensity", None, None)  # of contrast(): what maps have no use for
+UNASKED = (None, 0.95, None, "two.sided", "intensity", None)  # of contrast(): what maps have no use for
 
 
 @overload
@@ -46,8 +46,8 @@ def contrast(
     *,
     conf_level: float = ...,
     test: str | None = ...,
+    vcov: str | None = ...,
     what: str = ...,
-    covariance: str | None = ...,
     reference: str | None = ...,
 ) -> FociContrast | Contrast | Contrasts: ...
 def contrast(
@@ -60,7 +60,6 @@ def contrast(
     vcov: Any = None,
     alternative: str = "two.sided",
     what: str = "intensity",
-    covariance: str | None = None,
     reference: str | None = None,
 ) -> Contrast | MapContrast | FociContrast | Contrasts:
     """Test one or several linear hypotheses about the coefficients; of maps, in every voxel, where test= is all.
@@ -76,9 +75,9 @@ def contrast(
     families "pairwise", "reference" (all cells with `reference`, by default the first), "consecutive" and "zero" (each
     effect and moderator by itself). Maps answer z, p and logp = -log10 p in every voxel.
     what: "intensity" (level and place) or "shape" (where, not how many).
-    covariance: "robust" (scores summed over studies), "fisher" or "observed"; of moderators "quasi" too.
+    vcov: "robust" (scores summed over studies), "fisher" or "observed"; of moderators "quasi" too.
     test: "wald", or "score" of comparisons of cells and of effects of numbers: the null model fitted once, and Welch's
-    statistic of what each study adds to its map. It is the default unless a covariance is named, because Wald's test is
+    statistic of what each study adds to its map. It is the default unless vcov= is named, because Wald's test is
     too small a p where few studies reach a voxel (of 300 studies with clumped foci, .08 at .05; the score test .05).
     Raises FormulaError, ValueError, and DataError where an aliased coefficient is named.
 
@@ -88,17 +87,17 @@ def contrast(
     [2.2]
     """
     if isinstance(fit, MapFit):
-        if (df, conf_level, vcov, alternative, what, covariance, reference) != UNASKED:
+        if (df, conf_level, vcov, alternative, what, reference) != UNASKED:
             raise Unable("contrasts of maps take test= alone; sides are those of .threshold(tail=...)")
         return contrast_maps(fit, hypothesis, test or "wald")
     if isinstance(fit, FociFit):
-        if (df, vcov, alternative) != (None, None, "two.sided"):
-            raise Unable("contrasts of foci take covariance= and test=; sides are those of .threshold(tail=...)")
+        if (df, alternative) != (None, "two.sided"):
+            raise Unable("contrasts of foci take vcov= and test=; sides are those of .threshold(tail=...)")
         return contrast_foci(
-            fit, hypothesis, what=what, covariance=covariance, test=test, reference=reference, conf_level=conf_level
+            fit, hypothesis, what=what, covariance=vcov, test=test, reference=reference, conf_level=conf_level
         )
-    if (what, covariance, reference) != ("intensity", None, None):
-        raise Unable("what=, covariance= and reference= are of foci; of a table the covariance is vcov=")
+    if (what, reference) != ("intensity", None):
+        raise Unable("what= and reference= are of foci")
     test = test or "wald"
     check_level(conf_level)
     check_test(test)

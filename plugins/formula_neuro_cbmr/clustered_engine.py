@@ -30,7 +30,7 @@ class ClusteredEngine(JointEngine):
     def information(self, kind: str) -> Corrected:
         """Of (beta, gamma): expected, or observed with alpha estimated."""
         if kind not in KINDS:
-            raise DataError(f"covariance={kind!r} is not known; there are {', '.join(KINDS)}")
+            raise DataError(f"vcov={kind!r} is not known; there are {', '.join(KINDS)}")
         return self.clustered.observed if kind == "observed" else self.clustered.expected
 
     @property

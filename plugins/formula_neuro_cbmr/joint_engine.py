@@ -85,7 +85,7 @@ class JointEngine(OnSplines):
     def information(self, kind: str) -> Bordered | Corrected:
         """Of (beta, gamma): expected and observed are the same for Poisson."""
         if kind not in KINDS:
-            raise DataError(f"covariance={kind!r} is not known; there are {', '.join(KINDS)}")
+            raise DataError(f"vcov={kind!r} is not known; there are {', '.join(KINDS)}")
         return self.found.information
 
     @property

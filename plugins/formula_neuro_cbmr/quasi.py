@@ -30,7 +30,7 @@ def dispersion(t: Array, means: Array, columns: int) -> Dispersion:
     if df < 1:
         raise FitError(
             f"the dispersion of totals needs more analyses than columns: {len(t)} analyses, {columns} columns; leave "
-            "terms out, or use covariance='fisher'"
+            "terms out, or use vcov='fisher'"
         )
     return Dispersion(float(((t - means) ** 2 / means).sum() / df), df)
 

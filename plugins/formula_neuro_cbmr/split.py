@@ -91,7 +91,7 @@ class SplitEngine(OnSplines):
         if kind == "robust":
             return level_scores.robust(self.totals, self.level)
         if kind not in KINDS:
-            raise DataError(f"covariance={kind!r} is not known; there are {', '.join(KINDS)}")
+            raise DataError(f"vcov={kind!r} is not known; there are {', '.join(KINDS)}")
         return self.level.observed if kind == "observed" else self.level.fisher
 
     def moderator_covariance(self, kind: str) -> Array:

@@ -175,7 +175,7 @@ def robust(totals: Totals, level: Level) -> Array:
 def small_sample(studies: int) -> float:
     """K / (K - 1) of K studies; raises FitError where there is but one."""
     if studies < 2:
-        raise FitError("a covariance over studies needs two of them at least, got 1; use covariance='fisher'")
+        raise FitError("a covariance over studies needs two of them at least, got 1; use vcov='fisher'")
     return studies / (studies - 1)
 
 

@@ -56,7 +56,7 @@ class VoxelEngine(OnSplines):
     def covariance(self, r: Array, s: Array, kind: str) -> Array:
         """Of the coefficients r b and s b, (P, P)."""
         if kind not in KINDS:
-            raise DataError(f"covariance={kind!r} is not known; there are {', '.join(KINDS)}")
+            raise DataError(f"vcov={kind!r} is not known; there are {', '.join(KINDS)}")
         if kind == "robust":
             left, right = self.influence(r), self.influence(s)
             return np.asarray(small_sample(left.shape[1]) * (left @ right.T))

@@ -19,7 +19,7 @@ WHOLE = ("analyses", "studies", "foci", "maps", "parameters", "phi", "loglik", "
 
 def parts(fit: FociFit, covariance: Any, conf_level: float, exponentiate: bool) -> list[pd.DataFrame]:
     """Its global moderators, and the fit as a whole, in the long form of Comparison.frame."""
-    moderators = fit.tidy(covariance=covariance, conf_level=conf_level, exponentiate=exponentiate)
+    moderators = fit.tidy(vcov=covariance, conf_level=conf_level, exponentiate=exponentiate)
     row = fit.glance().iloc[0].to_dict() | {"parameters": fit.n_parameters}
     pairs = [(name, float(row[name])) for name in WHOLE]
     pairs += [(f"alpha {cell}", value) for cell, value in fit.alpha.items()]

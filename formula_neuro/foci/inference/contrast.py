@@ -185,7 +185,7 @@ def contrast_foci(
     if test is not None and test not in TESTS:
         raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")
     if covariance is not None and covariance not in WORDS:
-        raise ValueError(f"covariance={covariance!r} is not known; there are {', '.join(WORDS)}")
+        raise ValueError(f"vcov={covariance!r} is not known; there are {', '.join(WORDS)}")
     asked = hypotheses(fit, hypothesis, reference)
 
     def answer(one: Hypothesis) -> FociContrast | Contrast:
@@ -209,7 +209,7 @@ def tested(fit: FociFit, asked: Hypothesis, what: str, covariance: str | None, t
         raise Unable(f"test='score': {reason}; take test='wald'")
     kind = covariance or "robust"
     if kind not in KINDS:
-        raise ValueError(f"covariance={covariance!r} is of moderators; maps have {', '.join(KINDS)}")
+        raise ValueError(f"vcov={covariance!r} is of moderators; maps have {', '.join(KINDS)}")
     values, word = wald_values(fit, asked, what, kind), "wald"
     chosen = test is None and covariance is None
     messages: tuple[str, ...] = (f"Wald's test: {reason}",) if chosen and reason else ()

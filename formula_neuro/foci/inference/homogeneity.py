@@ -19,7 +19,7 @@ TESTS = ("shape", "intensity")
 
 
 def homogeneity(
-    fit: FociFit, cells: str | Sequence[str] | None = None, test: str = "shape", covariance: str = "robust"
+    fit: FociFit, cells: str | Sequence[str] | None = None, *, test: str = "shape", vcov: str = "robust"
 ) -> Contrasts:
     """Where each cell of s(...) has more foci than chance, in every voxel: a test by cell, one-sided.
 
@@ -30,7 +30,7 @@ def homogeneity(
     test: "shape" divides the intensity by its own sum: moderators and the spread of totals cannot shift it;
         "intensity" compares with the foci observed per voxel and analysis, as NiMARE does: it moves with what the
         moderators call 0.
-    covariance: "robust" sums scores over studies, whose foci clump; "fisher" or "observed" trust the model.
+    vcov: "robust" sums scores over studies, whose foci clump; "fisher" or "observed" trust the model.
 
     >>> import formula_neuro as fn
     >>> import nibabel as nib
@@ -44,13 +44,13 @@ def homogeneity(
     """
     if test not in TESTS:
         raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")
-    if covariance not in KINDS:
-        raise ValueError(f"covariance={covariance!r} is not known; maps have {', '.join(KINDS)}")
+    if vcov not in KINDS:
+        raise ValueError(f"vcov={vcov!r} is not known; maps have {', '.join(KINDS)}")
     asked = fit.cells if cells is None else (cells,) if isinstance(cells, str) else tuple(cells)
     unknown = [name for name in asked if name not in fit.cells]
     if unknown:
         raise ValueError(f"{unknown[0]!r} is no cell of s(...); there are {', '.join(fit.cells)}")
-    return Contrasts({name: of_cell(fit, name, test, covariance) for name in asked})
+    return Contrasts({name: of_cell(fit, name, test, vcov) for name in asked})
 
 
 def of_cell(fit: FociFit, cell: str, test: str = "shape", covariance: str = "robust") -> FociContrast:

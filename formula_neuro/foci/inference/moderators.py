@@ -46,17 +46,17 @@ def moderator_precision(fit: FociFit, covariance: str | None = None) -> Moderato
     """
     word = default(fit) if covariance is None else covariance
     if word not in WORDS:
-        raise ValueError(f"covariance={word!r} is not known; there are {', '.join(WORDS)}")
+        raise ValueError(f"vcov={word!r} is not known; there are {', '.join(WORDS)}")
     if word == "quasi" and fit.family.name not in ("poisson", "quasipoisson"):
         raise ValueError(
-            f"covariance='quasi' scales Poisson's variance, and {fit.family} has one of its own; there are fisher, "
+            f"vcov='quasi' scales Poisson's variance, and {fit.family} has one of its own; there are fisher, "
             "observed, robust, jackknife"
         )
     if word == "quasi":
         if fit.df_resid < 1 or not np.isfinite(fit.phi):
             raise Unable(
                 f"{fit.nobs} analyses leave no degree of freedom for a dispersion beside the cells and "
-                f"{len(fit.names)} moderators; take covariance='fisher'"
+                f"{len(fit.names)} moderators; take vcov='fisher'"
             )
         return ModeratorPrecision(fit.phi * fit.engine.moderator_covariance("fisher"), float(fit.df_resid), word)
     df = float(max(fit.n_studies - (fit.nobs - fit.df_resid), 1)) if word in OVER_STUDIES else np.inf
@@ -77,5 +77,5 @@ def ability(fit: FociFit) -> Callable[[], Array]:
     """The engine's jackknife; raises Unable where it has none."""
     found: Callable[[], Array] | None = getattr(fit.engine, "jackknife", None)
     if found is None:
-        raise Unable(f"this {fit.family.name} fit cannot leave out studies one by one; take covariance='robust'")
+        raise Unable(f"this {fit.family.name} fit cannot leave out studies one by one; take vcov='robust'")
     return found
