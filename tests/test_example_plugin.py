@@ -1,0 +1,37 @@
+"""The plugin that the documentation shows: built as a wheel, and its own tests run where it is installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent / "example_plugin"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """A folder with the wheel's files, its entry point among them."""
+    built, site = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)]
+    subprocess.run(build, cwd=PROJECT, check=True, capture_output=True)
+    (wheel,) = built.iterdir()
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", str(wheel), str(site)], check=True)
+    return site
+
+
+def test_the_wheel_holds_the_package_and_its_entry_point(site):
+    assert sorted(path.name for path in (site / "mylab_neuro").glob("*.py")) == ["__init__.py", "lm.py"]
+    (points,) = site.glob("*.dist-info/entry_points.txt")
+    assert points.read_text().split() == ["[formula_neuro]", "mylab", "=", "mylab_neuro"]
+
+
+def test_its_own_tests_pass_in_a_process_that_finds_it_installed(site):
+    code = f"import sys, pytest; sys.path.insert(0, {str(site)!r}); sys.exit(pytest.main(sys.argv[1:]))"
+    options = ["-q", "-p", "no:cacheprovider", "-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT)]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *options, str(PROJECT / "own_tests.py")], capture_output=True, text=True
+    )
+    assert run.returncode == 0 and "3 passed" in run.stdout, run.stdout + run.stderr
