@@ -213,7 +213,7 @@ def _gather(
     first: dict[str, NDArray[Any]] = {}
     hit = np.zeros(repetitions, dtype=np.int64)
     lesioned, infinite = np.zeros(len(target.truth)), np.zeros(len(target.truth))
-    with bar("repetitions", repetitions, progress) as advance:
+    with bar("repetitions", repetitions, progress, workers) as advance:
         for number, answer in _answers(setting, repetitions, kept, workers):
             first = answer if number == 0 else first
             found = answer["lesions"] > 0

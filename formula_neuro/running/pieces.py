@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import FitError
+from ..errors import DataError, FitError
 
 # A copy of this process starts at once and asks for no `if __name__ == "__main__"` in the user's script; it runs on
 # one thread (as torch's own data loaders), because those of the parent are not copied.
@@ -36,13 +36,62 @@ def finished(
         if workers < 1:
             raise ValueError(f"workers is a number of processes of 1 or more, or a dask client; got {workers}")
         return _in_processes(work, pieces, int(workers))
-    if hasattr(workers, "scheduler") and hasattr(workers, "scatter"):
+    if _is_dask(workers):
         return _on_dask(work, pieces, workers)
     if hasattr(workers, "submit"):
         return _by_executor(work, pieces, workers)
     raise TypeError(
         f"workers is a number of processes, or an executor or client with submit(); got {type(workers).__name__}"
     )
+
+
+def threads_or_pool(workers: Any = None) -> tuple[int, Any]:
+    """Of work that takes threads: how many here, and the client or executor that it goes to instead, or None.
+
+    Raises DataError.
+
+    >>> threads_or_pool(4)
+    (4, None)
+    """
+    if workers is None or (_is_number(workers) and workers >= 1):
+        return int(workers or 1), None
+    if hasattr(workers, "submit"):
+        return 1, workers
+    raise DataError(
+        f"workers is {workers!r}; a number of threads from 1, a dask client, or an executor with submit(), is expected"
+    )
+
+
+def at_once(workers: Any = None) -> int:
+    """How many pieces run at the same time, as far as that is known now.
+
+    >>> at_once(), at_once(4)
+    (1, 4)
+    """
+    if workers is None or _is_number(workers):
+        return max(int(workers or 1), 1)
+    if _is_dask(workers):
+        return max(sum(workers.nthreads().values()), 1)
+    held = getattr(workers, "_max_workers", None)  # of concurrent.futures' and loky's executors
+    return held if isinstance(held, int) else os.cpu_count() or 1
+
+
+def named(workers: Any = None) -> str:
+    """Who run the pieces, as the end of a sentence; nothing of this process.
+
+    >>> named(), named(2)
+    ('', ', on 2 processes')
+    """
+    if workers is None or (_is_number(workers) and workers == 1):
+        return ""
+    if _is_dask(workers):
+        there = len(workers.nthreads())
+        return f", on {there} dask workers" if there else ", on dask workers that have yet to start"
+    return f", on {at_once(workers)} processes" if _is_number(workers) else f", by {type(workers).__name__}"
+
+
+def _is_dask(workers: Any) -> bool:
+    return hasattr(workers, "scheduler") and hasattr(workers, "scatter")
 
 
 def _is_number(workers: Any) -> bool:

@@ -15,7 +15,7 @@ from formula_neuro.family import Array
 from formula_neuro.stimuli import Stimulus
 
 from .bold_settings import as_balloon
-from .models import find
+from .models import find, is_found
 from .parameters import Value, checked, known, one_of
 from .problem import Balloon
 from .starting import checked_init
@@ -58,8 +58,8 @@ class Asked:
         return self.steps * self.dt
 
     def __getstate__(self) -> dict[str, Any]:
-        """A model whose equations hold a table is pickled by its name; the table is read or made again."""
-        return {**vars(self), "model": self.model.name if self.model.remade else self.model}
+        """A model that is shipped is pickled by its name: a process compiles it once, and reads or makes its tables."""
+        return {**vars(self), "model": self.model.name if is_found(self.model) else self.model}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         model = state["model"]

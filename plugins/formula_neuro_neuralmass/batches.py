@@ -21,6 +21,9 @@ from .simulation import Simulation
 BYTES = 1e9  # of a batch's records and pasts, at most, where one set alone does not need more
 WORK = 2e9  # node-steps of a batch: about a minute, so that little is lost where a run is cut short
 LANES = 32  # sets that a batch has in any case: engines take them side by side
+SHARED_WORK = 2e8  # node-steps of a batch that another process runs: some seconds, so that all have enough to do
+SHARED_LANES = 8  # sets that such a batch has in any case
+SHARES = 64  # batches that many sets are cut into for other processes, however little each takes
 
 Engine: TypeAlias = Literal["auto", "numba", "torch"]
 Told: TypeAlias = Callable[[float], None]
@@ -34,22 +37,28 @@ class Batch:
     bytes: float
 
 
-def batches(asked: Asked, sets: Sequence[Set]) -> list[Batch]:
-    """The sets in batches; sets of one batch have the same delays. Raises DataError where one alone is too large."""
+def batches(asked: Asked, sets: Sequence[Set], shared: bool = False) -> list[Batch]:
+    """The sets in batches; sets of one batch have the same delays. Raises DataError where one alone is too large.
+
+    shared: among other processes, which smaller batches keep busy.
+    """
     groups: dict[tuple[float, ...], list[int]] = {}
     for place, one in enumerate(sets):
         groups.setdefault(delays_key(asked.model, set_values(asked, one)), []).append(place)
-    return [batch for places in groups.values() for batch in _split(asked, sets, places)]
+    return [batch for places in groups.values() for batch in _split(asked, sets, places, shared)]
 
 
-def _split(asked: Asked, sets: Sequence[Set], places: list[int]) -> list[Batch]:
+def _split(asked: Asked, sets: Sequence[Set], places: list[int], shared: bool) -> list[Batch]:
     here = replace(asked, params=set_values(asked, sets[places[0]]))  # delays differ between groups
     memory.check(here)
     alone = memory.needed(here)
     each = memory.needed(here, 2) - alone
     room, work = _limits(asked.device)
+    most, least = len(places), LANES
+    if shared:
+        most, work, least = -(-len(places) // SHARES), min(work, SHARED_WORK), SHARED_LANES
     roomy = int((room - (alone - each)) // each)
-    quick = max(LANES, int(min(len(places), work // (asked.steps * len(asked.nodes)))))
+    quick = max(least, int(min(most, work // (asked.steps * len(asked.nodes)))))
     size = max(1, min(roomy, quick, len(places)))
     count = -(-len(places) // size)
     parts = [tuple(part.tolist()) for part in np.array_split(places, count)]

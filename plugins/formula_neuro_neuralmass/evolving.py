@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from formula_neuro.errors import DataError
+from formula_neuro.running.pieces import threads_or_pool
 
 from .evolution.answer import Evolution, run
 from .evolution.history import Brood, History
@@ -64,8 +65,8 @@ def evolve(
         the rows mutated. A row is an individual's genes, for adaptive followed by as many sizes of mutations.
     start: an evolution to go on from up to `generations` in all; bounds, method, weights and sizes are its own.
     seed: the same seed gives the same evolution for any workers; drawn and kept in the answer where it is not given.
-    workers: a number of processes or a dask client, among which the individuals of a generation are shared; of
-        simulations a number of threads.
+    workers: a number of processes, a dask client or an executor, among which the individuals of a generation are
+        shared; of simulations a number is one of threads.
 
     Raises DataError. Source: Eiben & Smith (adaptive), Deb et al. 2002, Hansen (CMA-ES).
 
@@ -102,20 +103,22 @@ def _asking(
 ) -> Evaluate:
     """The objective as the search asks it: a brood at a time."""
     ask: Callable[[Sequence[Individual]], list[Any]]
-    shared = workers
+    pool, together = workers, 1
     if simulate is not None:
-        from .evolution.simulating import as_simulated  # others need no engine
+        from .batches import SHARED_LANES  # others need no engine
+        from .evolution.simulating import as_simulated
 
         if batch:
             raise DataError("batch=True and simulate= are both given; simulations are run as batches in any case")
         limits = {name: (float(low), float(high)) for name, (low, high) in zip(plan.names, plan.bounds, strict=True)}
-        ask, shared = as_simulated(objective, simulate, limits, plan.seed, workers), None
+        threads, pool = threads_or_pool(workers)
+        ask, together = as_simulated(objective, simulate, limits, plan.seed, threads), SHARED_LANES
     else:
         ask = Whole(objective) if batch else OneByOne(objective)
 
     def evaluate(brood: Brood, history: History) -> Evaluated:
         known = history.fitness.shape[1] if len(history) else None
-        return evaluated(ask, brood, plan.names, len(history), history.generations, known, shared)
+        return evaluated(ask, brood, plan.names, len(history), history.generations, known, pool, together)
 
     return evaluate
 

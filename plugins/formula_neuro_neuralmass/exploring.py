@@ -16,6 +16,8 @@ from formula_neuro.dynamics.durations import shown
 from formula_neuro.dynamics.model import Model
 from formula_neuro.errors import DataError
 from formula_neuro.running.bar import bar
+from formula_neuro.running.estimates import planned
+from formula_neuro.running.pieces import threads_or_pool
 
 from .asking import Asked, Timing, ask, seeded
 from .batches import Engine, noisy
@@ -59,7 +61,7 @@ def explore(
     device: str = "cpu",
     dtype: Literal["float64", "float32"] = "float64",
     engine: Engine = "auto",
-    workers: int = 1,
+    workers: Any = None,
     out: str | Path | None = None,
     progress: bool | None = None,
 ) -> Exploration:
@@ -76,7 +78,9 @@ def explore(
     replicates: repetitions of each set. random: "own" random numbers for each run (where there is noise), or "common"
         ones for all sets of a repetition (otherwise: sets begin alike and differ by their parameters alone).
     skip: time that is not recorded, so that measures leave a transient out.
-    workers: threads. out: a folder; finished batches are kept there and the same call goes on from them.
+    workers: a number of threads; or a dask client or an executor, to whose processes batches go (measures then have to
+        reach them: a lambda does with dask). The numbers are the same.
+    out: a folder; finished batches are kept there and the same call goes on from them.
 
     A run that becomes infinite stays in the table as "failed", with its time. Raises DataError.
 
@@ -101,13 +105,14 @@ def explore(
     first = next(iter(asked.values()))
     sets = as_sets(parameters, kind, first.model, params or {}, connectome is not None)
     measures = as_measures(measure, targets, bool(first.keep))
-    _check(replicates, random, workers, asked, targets)
+    _check(replicates, random, asked, targets)
+    threads, pool = threads_or_pool(workers)
     if taken := [name for name in sets.names if name in (*HEAD, *TAIL)]:
         raise DataError(f"the parameter {taken[0]!r} has the name of a column of every exploration; rename it")
     loud = noisy(first, sets.sets)
     own = loud if random is None else random == "own"
-    runs = Runs(asked, sets, replicates, own, measures, engine, workers)
-    return _explored(runs, folder, before(runs, loud), progress)
+    runs = Runs(asked, sets, replicates, own, measures, engine, threads)
+    return _explored(runs, folder, before(runs, loud), pool, progress)
 
 
 def _asked(
@@ -121,12 +126,9 @@ def _asked(
     return {str(subject): ask(model, one, timing, **rest) for subject, one in connectome.items()}
 
 
-def _check(
-    replicates: int, random: str | None, workers: int, asked: Mapping[str, Asked], targets: Mapping[str, Any] | None
-) -> None:
-    for name, value in (("replicates", replicates), ("workers", workers)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise DataError(f"{name} is {value!r}; a whole number from 1 is expected")
+def _check(replicates: int, random: str | None, asked: Mapping[str, Asked], targets: Mapping[str, Any] | None) -> None:
+    if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 1:
+        raise DataError(f"replicates is {replicates!r}; a whole number from 1 is expected")
     if random not in (None, "own", "common"):
         raise DataError(f"random is {random!r}; 'own', 'common' or None is expected")
     if "" not in asked and targets is not None:
@@ -135,14 +137,14 @@ def _check(
             raise DataError(f"targets has nothing for the subject {missing[0]!r} of the connectomes")
 
 
-def _explored(runs: Runs, folder: Folder, told: tuple[str, ...], progress: bool | None) -> Exploration:
+def _explored(runs: Runs, folder: Folder, told: tuple[str, ...], pool: Any, progress: bool | None) -> Exploration:
     """Run what is not kept, and put all of it in order."""
     started = time.perf_counter()
     words = f"{_what(runs)}; seed {runs.first.seed}"
     empty = Exploration(pd.DataFrame(), runs.sets.names, runs.first.model.name, f"{words}, unfinished", told, 0.0, {})
     standing = {"seed": runs.first.seed, "fingerprints": _fingerprints(runs) if folder.path else {}}
     folder.begin({**about(empty), **standing})
-    found, arrays = in_order(_gathered(runs, folder, progress))
+    found, arrays = in_order(_gathered(runs, folder, pool, progress))
     seconds = time.perf_counter() - started
     answer = Exploration(
         table=found,
@@ -158,15 +160,15 @@ def _explored(runs: Runs, folder: Folder, told: tuple[str, ...], progress: bool 
     return answer
 
 
-def _gathered(runs: Runs, folder: Folder, progress: bool | None) -> list[Piece]:
+def _gathered(runs: Runs, folder: Folder, pool: Any, progress: bool | None) -> list[Piece]:
     """What is kept, and what is run now."""
     pieces = folder.pieces()
     done = {run for piece in pieces for run in piece.table["run"]}
     left = [run for run in range(len(runs)) if run not in done]
-    parts = runs.parts(left)
+    parts = runs.parts(left, shared=pool is not None)
     size = max((batch.bytes for _, _, batch in parts), default=0.0)
-    with bar(f"{_what(runs)}, {len(parts)} batches of up to {size / 1e9:.2g} GB", len(left), progress) as advance:
-        for numbers, rows in runs.done(parts, _Whole(advance)):
+    with bar(planned(_what(runs), size, len(parts)), len(left), progress, pool) as advance:
+        for numbers, rows in runs.done(parts, _Whole(advance), pool):
             pieces.append(folder.keep(numbers, _piece(runs, rows)))
     return pieces
 

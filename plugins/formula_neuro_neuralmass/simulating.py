@@ -12,6 +12,7 @@ import numpy as np
 from formula_neuro.dynamics.durations import shown
 from formula_neuro.dynamics.model import Model
 from formula_neuro.running.bar import bar
+from formula_neuro.running.estimates import planned
 
 from . import memory
 from .asking import Asked, Timing, ask
@@ -104,7 +105,7 @@ def run_problem(
 ) -> Simulation:
     """The answer to a problem of one set; the bar shows the memory that it needs, in bytes."""
     nodes = f"{len(asked.nodes)} nodes" if len(asked.nodes) > 1 else "one node"
-    what = f"{asked.model.name}, {nodes}, {shown(round(asked.duration, 9))}, about {size / 1e9:.2g} GB"
+    what = planned(f"{asked.model.name}, {nodes}, {shown(round(asked.duration, 9))}", size)
     before = time.perf_counter()
     with bar(what, problem.steps, progress) as advance:
         done = 0

@@ -218,7 +218,7 @@ def simulated_ratios(
     small, large = sorted((small, large), key=_size)
     own = gain(small, large)
     draws, reasons = np.empty(n), [""] * n
-    with bar("replicates", n, progress) as advance:
+    with bar("replicates", n, progress, workers) as advance:
         for number, (statistic, reason) in finished(Simulated(small, large, seed), list(range(n)), workers):
             draws[number], reasons[number] = statistic, reason
             advance(1)

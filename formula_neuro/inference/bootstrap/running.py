@@ -87,7 +87,7 @@ def run(
     done: list[Tile] = []
     halted = ""
     tiles = _in_order(Cutting(task, ready), pieces, workers)
-    with bar("bootstrap", last - first, progress) as advance, closing(tiles):
+    with bar("bootstrap", last - first, progress, workers) as advance, closing(tiles):
         try:
             for (_, end), tile in zip(pieces, tiles, strict=True):
                 done.append(tile)

@@ -83,7 +83,7 @@ class Nested:
         request = self.fit.request
         model = make(self.X[:, (*columns, *rest)], len(rest), request.weights, self.offset)
         pieces, answers = blocks(request.images), dict[int, Array]()
-        with bar("voxels", self.fit.n_voxels, request.running.progress) as advance:
+        with bar("voxels", self.fit.n_voxels, request.running.progress, request.running.workers) as advance:
             for number, answer in finished(Held(model, request.images), pieces, request.running.workers):
                 answers[number] = answer
                 advance(pieces[number][1] - pieces[number][0])

@@ -73,7 +73,7 @@ def fitted(model: NullModel, images: Images, workers: Any = None, progress: bool
     """The model in every analysed voxel."""
     pieces = blocks(images)
     answers: dict[int, Nulls] = {}
-    with bar("voxels", len(images.voxels), progress) as advance:
+    with bar("voxels", len(images.voxels), progress, workers) as advance:
         for number, answer in finished(Fitting(model, images), pieces, workers):
             answers[number] = answer
             advance(pieces[number][1] - pieces[number][0])

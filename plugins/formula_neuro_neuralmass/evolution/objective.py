@@ -85,14 +85,18 @@ def evaluated(
     generation: int,
     objectives: int | None,
     workers: Any = None,
+    together: int = 1,
 ) -> Evaluated:
-    """The fitness of a brood whose first id is `first`; objectives: how many there were before, None: not known."""
+    """The fitness of a brood whose first id is `first`; objectives: how many there were before, None: not known.
+
+    together: individuals that a client or an executor gets at a time.
+    """
     people = [
         Individual({n: float(v) for n, v in zip(names, row, strict=True)}, first + k, generation)
         for k, row in enumerate(brood.genes)
     ]
     answers: list[Any] = [None] * len(people)
-    for place, found in finished(ask, pieces := _pieces(people, workers), workers):
+    for place, found in finished(ask, pieces := _pieces(people, workers, together), workers):
         start = sum(map(len, pieces[:place]))
         answers[start : start + len(found)] = found
     split = [_split(a) for a in answers]
@@ -100,11 +104,11 @@ def evaluated(
     return Evaluated(_stacked([f for f, _ in split], people, objectives), results)
 
 
-def _pieces(people: list[Individual], workers: Any) -> list[list[Individual]]:
+def _pieces(people: list[Individual], workers: Any, together: int) -> list[list[Individual]]:
     """Four pieces a worker, so that slow individuals do not keep the others waiting; one here."""
     if workers is None or workers == 1:
         return [people]
-    size = max(1, len(people) // (4 * workers)) if isinstance(workers, (int, np.integer)) else 1
+    size = max(1, len(people) // (4 * workers)) if isinstance(workers, (int, np.integer)) else together
     return [people[i : i + size] for i in range(0, len(people), size)]
 
 

@@ -59,7 +59,7 @@ def as_simulated(
     given: Mapping[str, Any],
     limits: Mapping[str, tuple[float, float]],
     seed: int,
-    workers: Any,
+    threads: int,
 ) -> Simulated:
     """The objective of runs that differ in these parameters; given: arguments of fn.simulate. Raises DataError."""
     names = [name for name in inspect.signature(simulate).parameters if name not in NOT_HERE]
@@ -69,8 +69,6 @@ def as_simulated(
         )
     for name in given:
         known(str(name), [*names, "random"], "simulate has no argument")
-    if isinstance(workers, bool) or not (workers is None or (isinstance(workers, (int, np.integer)) and workers >= 1)):
-        raise DataError(f"workers is {workers!r}; of simulations it is a number of threads")
     params, random = given.get("params") or {}, given.get("random")
     if random not in (None, "own", "common"):
         raise DataError(f"random is {random!r}; 'own', 'common' or None is expected")
@@ -89,4 +87,4 @@ def as_simulated(
     ends = [{name: pair[end] for name, pair in limits.items()} for end in (0, 1)]
     sets = as_sets(ends, None, model, params, given.get("connectome") is not None)
     own = noisy(asked, sets.sets) if random is None else random == "own"
-    return Simulated(objective, asked, own, given.get("engine", "auto"), int(workers or 1))
+    return Simulated(objective, asked, own, given.get("engine", "auto"), threads)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from formula_neuro.errors import DataError
+from formula_neuro.running.pieces import finished
 
 from ..asking import Asked
 from ..batches import Batch, Engine, batches, simulated
@@ -18,6 +19,8 @@ from ..simulation import Simulation
 from .measuring import Measures
 from .sets import Sets
 
+Part: TypeAlias = tuple[str, list[int], Batch]  # owner, numbers of runs, and the batch's places among these
+Measured: TypeAlias = tuple[list[int], list[dict[str, Any]]]  # numbers of runs, and their rows
 HEAD = ("subject", "set", "replicate", "run")
 TAIL = ("clamped", "status", "failed_at", "seed", "key")
 
@@ -43,7 +46,7 @@ class Runs:
     own: bool
     measures: Measures
     engine: Engine = "auto"
-    workers: int = 1
+    threads: int = 1
 
     def __len__(self) -> int:
         return len(self.asked) * len(self.sets) * self.replicates
@@ -63,37 +66,46 @@ class Runs:
         key = (owner << 48 | replicate << 32 | place) if self.own else replicate << 32
         return Case(list(self.asked)[owner], place, replicate, key)
 
-    def parts(self, left: Sequence[int]) -> list[tuple[str, list[int], Batch]]:
-        """The runs that are left in batches: owner, numbers of runs, and the batch's places among these."""
+    def parts(self, left: Sequence[int], shared: bool = False) -> list[Part]:
+        """The runs that are left in batches; shared: among other processes."""
         found = []
         for owner, asked in self.asked.items():
             mine = [run for run in left if self.case(run).owner == owner]
-            found += [(owner, mine, batch) for batch in batches(asked, self._sets(mine))]
+            found += [(owner, mine, batch) for batch in batches(asked, self._sets(mine), shared)]
         return found
 
     def _sets(self, numbers: Sequence[int]) -> list[Set]:
         return [self.sets.sets[self.case(run).set] for run in numbers]
 
-    def done(
-        self, parts: Sequence[tuple[str, list[int], Batch]], told: Callable[[float], None]
-    ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
-        """The numbers of the runs of each batch, and their rows."""
-        for owner, mine, batch in parts:
-            keys = [self.case(run).key for run in mine]
-            asked = self.asked[owner]
-            for places, runs in simulated(
-                asked, self._sets(mine), keys, parts=[batch], engine=self.engine, workers=self.workers, told=told
-            ):
-                numbers = [mine[place] for place in places]
-                rows = [row for n, one in zip(numbers, runs, strict=True) for row in self._rows(n, one)]
-                del runs  # before the next batch fills memory
-                yield numbers, rows
+    def done(self, parts: Sequence[Part], told: Callable[[float], None], pool: Any = None) -> Iterator[Measured]:
+        """The numbers of the runs of each batch, and their rows; pool: a dask client or an executor that runs them."""
+        if pool is None:
+            yield from (self.measured(part, told) for part in parts)
+            return
+        own = [(owner, [mine[place] for place in batch.places], batch) for owner, mine, batch in parts]
+        pieces = [(owner, mine, replace(batch, places=tuple(range(len(mine))))) for owner, mine, batch in own]
+        for _, (numbers, rows) in finished(self.measured, pieces, pool):
+            told(len(numbers))
+            yield numbers, rows
+
+    def measured(self, part: Part, told: Callable[[float], None] | None = None) -> Measured:
+        """The numbers of the runs of one batch, and their rows."""
+        owner, mine, batch = part
+        keys = [self.case(run).key for run in mine]
+        places, runs = next(
+            simulated(
+                self.asked[owner], self._sets(mine), keys, parts=[batch], engine=self.engine, workers=self.threads,
+                told=told,
+            )
+        )  # fmt: skip
+        numbers = [mine[place] for place in places]
+        return numbers, [row for n, one in zip(numbers, runs, strict=True) for row in self._rows(n, one)]
 
     def simulation(self, number: int) -> Simulation:
         """One run again, whole."""
         case = self.case(number)
         found = simulated(
-            self.asked[case.owner], [self.sets.sets[case.set]], [case.key], engine=self.engine, workers=self.workers
+            self.asked[case.owner], [self.sets.sets[case.set]], [case.key], engine=self.engine, workers=self.threads
         )
         return next(found)[1][0]
 

@@ -59,6 +59,11 @@ def find(model: str | Model, params: Mapping[str, Any] | None = None, tables: st
     return found.remade(neuron, tables)
 
 
+def is_found(model: Model) -> bool:
+    """Whether its name finds it in every process."""
+    return model.remade is not None or _SHIPPED.get(model.name) is model
+
+
 def _named(name: str) -> Model:
     if name in _READ:
         return _READ[name]({})
