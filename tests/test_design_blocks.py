@@ -145,14 +145,9 @@ def test_a_dozen_scans_one_response_and_a_design_of_nothing_are_solved():
 # ---- criteria --------------------------------------------------------------------------------------
 def test_a_limit_of_the_bias_is_met_at_less_variance_than_a_tighter_one():
     loose, tight = small(max_bias=0.1, columns=4), small(max_bias=0.02, columns=4)
-    assert np.abs(loose.bias).max() <= 0.1 and np.abs(tight.bias).max() <= 0.02
+    rounding = 1 + 1e-5  # ten times what the search allows
+    assert np.abs(loose.bias).max() <= 0.1 * rounding and np.abs(tight.bias).max() <= 0.02 * rounding
     assert loose.variance_change.max() < tight.variance_change.max()
-    assert loose.table["phi"].nunique() == 1 and loose.table["phi"][0] > tight.table["phi"][0]
-
-
-def test_a_limit_of_the_bias_may_choose_k_of_the_papers_weights():
-    d = small(max_bias=0.05, phi="A", columns=4)
-    assert np.abs(d.bias).max() <= 0.05 and d.table["phi"].nunique() > 1
 
 
 def test_minimax_weights_lower_the_largest_bias():
@@ -168,7 +163,7 @@ def test_the_number_of_columns_may_be_chosen():
 
 def test_columns_may_be_chosen_for_a_limit_of_the_bias():
     d = small(columns="auto", max_bias=0.01)
-    assert np.abs(d.bias).max() <= 0.01 and any("were chosen" in text for text in d.messages)
+    assert np.abs(d.bias).max() <= 0.01 * (1 + 1e-5) and any("were chosen" in text for text in d.messages)
 
 
 def test_several_contrasts_share_a_design():
@@ -257,16 +252,17 @@ def test_columns_at_the_end_of_their_range_are_told():
         ({"weights": [1.0] * 8, "snr": [1, 1]}, "weights has 8 entries and snr 2"),
         ({"max_bias": 0.05, "weights": "minimax"}, "different criteria"),
         ({"max_bias": 0.05, "method": "paper"}, "different criteria"),
-        ({"max_bias": 0.05, "phi": [0.5]}, "max_bias chooses one phi"),
-        ({"max_bias": 0.05, "phi": 0.3}, r"max_bias chooses one phi, .* and phi is 0.3; leave it out"),
-        ({"max_bias": 0.05, "phi": "A", "k": 3}, r"max_bias chooses one phi, .* and k is 3; leave it out"),
+        ({"max_bias": 0.05, "phi": [0.5]}, r"whatever phi, and phi is \[0.5\]; leave it out"),
+        ({"max_bias": 0.05, "phi": 0.3}, "whatever phi, and phi is 0.3; leave it out"),
+        ({"max_bias": 0.05, "phi": "A"}, "whatever phi, and phi is 'A'; leave it out"),
+        ({"max_bias": 0.05, "k": 3}, "whatever phi, and k is 3; leave it out"),
         ({"max_bias": "5%"}, "max_bias is '5%'; a number above 0"),
         ({"max_bias": 0}, "the largest bias allowed is 0"),
         ({"phi": "A", "k": "many"}, "k is 'many'; a number above 0"),
         ({"fix": None}, "fix is None; a variable or a list"),
         ({"fix": [1]}, r"fix is \[1\]; a variable or a list"),
         ({"nuisance": ["t"]}, "nuisance is \\['t'\\]; standard deviations of amplitudes by name"),
-        ({"max_bias": 1e-9, "columns": 3}, "no design of 3 columns was found whose largest bias"),
+        ({"max_bias": 0.01, "columns": 2}, "no design of 2 columns was found whose largest bias"),
         ({"max_bias": 0.05, "starts": 3}, "leave starts out"),
         ({"method": "paper", "nuisance": {"t": 1.0}}, "the paper's search"),
         ({"method": "paper", "contrast": ["x", "t"]}, "the paper's search"),

@@ -11,15 +11,26 @@ from formula_neuro.family import Array
 
 from .blocks import Blocks
 from .candidates import Candidates
+from .measures import Measures
 
 MUCH = 0.1  # bias, as a share of the contrast
+DEAR = 4.0  # times the Gauss-Markov variance: twice the standard error
 COLLINEAR = 20.0  # times the variance of a column that stands alone: .95 of it is held by the others
 
 
 def advice(
-    designs: Candidates, blocks: Blocks, W: Array, fixed: Sequence[str], free_contrast: bool, bias: Array
+    designs: Candidates,
+    blocks: Blocks,
+    W: Array,
+    fixed: Sequence[str],
+    free_contrast: bool,
+    seen: Measures,
+    allowed: float = MUCH,
 ) -> tuple[str, ...]:
-    """Sentences on nuisances read as signal, on tests, on bias and on columns that are nearly collinear."""
+    """Sentences on nuisances read as signal, on tests, on bias and variance, and on nearly collinear columns.
+
+    allowed: the bias that was asked for, about which nothing is said.
+    """
     told = []
     # with the contrast given as 0 at a fixed column, that column's amplitude cannot be read as signal
     others = [name for name, own in zip(designs.names, W.T, strict=True) if not own.any()]
@@ -44,9 +55,15 @@ def advice(
             "the estimate, as a standard deviation in units of the noise; power and simulated runs have them at 0"
         )
     told += _collinear(designs, blocks, W)
-    worst = float(np.abs(np.atleast_2d(bias)[truth]).max())
-    if worst > MUCH:
+    worst = float(np.abs(np.atleast_2d(seen.bias)[truth]).max())
+    if worst > allowed * (1 + 1e-3):
         told.append(f"the bias reaches {worst:.1%} of the contrast; a smaller phi usually lowers it, or max_bias=")
+    price = 1 + float(np.nanmedian(np.atleast_2d(seen.variance_change)[truth]))
+    if price > DEAR:
+        told.append(
+            f"the variance is {price:.3g} times what an analysis that knew the response would have (the median over "
+            "designs); a larger phi or max_bias, or fewer and more similar designs, lower it"
+        )
     return tuple(told)
 
 

@@ -160,8 +160,6 @@ def check(search: Search, columns: Any, weights: Any, phi: Any, k: Any) -> None:
         raise DataError(f"{others[0]} and {others[1]} are different criteria; give one of them")
     if others and search.starts != 1:
         raise DataError(f"{others[0]} has its own starts; leave starts out")
-    if search.max_bias is not None and (k is not None or not (isinstance(phi, str) or phi == USUAL_PHI)):
+    if search.max_bias is not None and (k is not None or isinstance(phi, (str, list)) or phi != USUAL_PHI):
         given = f"k is {k!r}" if k is not None else f"phi is {phi!r}"
-        raise DataError(
-            f'max_bias chooses one phi, or one k of phi="A" or "B", for all blocks, and {given}; leave it out'
-        )
+        raise DataError(f"max_bias takes the least variance within the limit, whatever phi, and {given}; leave it out")

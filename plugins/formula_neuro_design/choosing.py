@@ -5,7 +5,7 @@ columns.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,25 +13,24 @@ import pandas as pd
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 
+from .bounded import least_variance
 from .constraints import Constraints
 from .family import Family
 from .measures import measures
 from .minimax import minimax
 from .paper import algorithm_1, initial_design
-from .path import by_bias, trade
 from .solver import Solution, solve
 from .sweep import range_of_columns, sweep
 
 
 @dataclass(frozen=True)
 class Search:
-    """What decides: `max_bias` and the choice of phi whose path reaches it, or minimax weights; and the method."""
+    """What decides: phi and the weights as given, a limit of the bias, or minimax weights; and the method."""
 
     method: str = "exact"
     starts: int = 1
     seed: int = 1
     max_bias: float | None = None
-    path: str = "phi"  # or "A", "B"
     minimax: bool = False
 
 
@@ -65,8 +64,7 @@ def chosen(problem: Problem, search: Search, p: int) -> Chosen:
         start = initial_design(problem.signal, family.l, constraints)
         return Chosen(algorithm_1(family, constraints, *start), family)
     if search.max_bias is not None:
-        point = by_bias(trade(family, constraints, problem.g, search.path), search.max_bias)
-        return Chosen(point.solution, replace(family, phi=point.phi))
+        return Chosen(least_variance(family, constraints, search.max_bias), family)
     if search.minimax:
         found = minimax(family, constraints)
         return Chosen(found.solution, found.family)
@@ -89,7 +87,7 @@ def columns_by(rule: str, problem: Problem, search: Search) -> tuple[int, pd.Dat
 def _by_variance(problem: Problem, search: Search, tried: range) -> tuple[int, pd.DataFrame]:
     """The p that keeps the limit of the bias at the least variance for each degree of freedom left.
 
-    Ends where two more columns bring nothing: each p is a search along phi.
+    Ends where two more columns bring nothing.
     """
     n, rows, prices, refusal = len(problem.family.v), [], [np.inf], None
     for p in tried:
@@ -100,7 +98,7 @@ def _by_variance(problem: Problem, search: Search, tried: range) -> tuple[int, p
             continue
         seen = measures(at.solution.Z, at.solution.c, at.family, problem.g)
         worst = float(np.nanmax(seen.variance_change))
-        rows.append({"columns": p, "phi": float(np.mean(at.family.phi)), "variance_change": worst})
+        rows.append({"columns": p, "variance_change": worst})
         prices.append((1 + worst) / (n - p))
         if min(prices[-2:]) > min(prices):
             break

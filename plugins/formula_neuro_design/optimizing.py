@@ -13,7 +13,7 @@ from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.hrf import HRF, Shape
 
-from .advice import advice, of_columns
+from .advice import MUCH, advice, of_columns
 from .answer import OptimalDesign
 from .asking import Data, as_noise, check, check_numbers, fixed_names, names_in, whitened
 from .blocks import Asked, Blocks, Phi, Snr, Weights, blocks
@@ -79,10 +79,11 @@ def optimize_design(
     designs, whose shifted variable has 0: one design); phi and weights may then be lists too.
 
     phi: in [0, 1), or "A", "B" for the paper's weights, in which bias squared (A, k = 1000) or bias (B, k = 100) weighs
-    k times as much as the variance; or max_bias, a share: the least variance whose largest bias is that. weights: of
-    designs, 1 unless given; "minimax" makes the largest bias small. noise: "white", "ar1" (neighbouring scans correlate
-    by .3), that correlation, or a covariance (n, n); the design is for an analysis that whitens. method: "exact", or
-    "paper", the paper's Algorithm 1, for comparison. starts: searches from so many points, drawn with `seed`.
+    k times as much as the variance; or max_bias, a share: the least variance with no larger bias in any design.
+    weights: of designs, 1 unless given; "minimax" makes the largest bias small. noise: "white", "ar1" (neighbouring
+    scans correlate by .3), that correlation, or a covariance (n, n); the design is for an analysis that whitens.
+    method: "exact", or "paper", the paper's Algorithm 1, for comparison. starts: searches from so many points, drawn
+    with `seed`.
 
     Choose the family by prior knowledge or on other data: one chosen on the data that it then fits biases inference.
     Raises FormulaError, DataError and FitError. Source: the manuscript on optimal design matrices for fMRI (2010).
@@ -101,9 +102,8 @@ def optimize_design(
     >>> list(d.design.columns)
     ['free1', 'free2', 'drift_1', 'drift_2', 'constant']
     """
-    limited = phi if max_bias is not None and isinstance(phi, str) else "phi"
     call = called(optimize_design, locals())
-    search = Search(method, starts, seed, max_bias, limited, isinstance(weights, str) and weights == "minimax")
+    search = Search(method, starts, seed, max_bias, isinstance(weights, str) and weights == "minimax")
     check_numbers(k, max_bias, nuisance)
     check(search, columns, weights, phi, k)
     given = Data(data, tr, volumes, slice_time, hrf, confounds)
@@ -114,7 +114,7 @@ def optimize_design(
     family = blocks([whitened(one, coloured) for one in designs], W, asked)
     problem = _problem(family, kept, coloured)
     p, tried = _columns(columns, problem, search, kept)
-    return _answer(_Asked(formula, labels, kept, coloured, call), family, chosen(problem, search, p), tried)
+    return _answer(_Asked(formula, labels, kept, coloured, max_bias, call), family, chosen(problem, search, p), tried)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +123,7 @@ class _Asked:
     labels: list[str]
     kept: Kept
     noise: Noise | None
+    max_bias: float | None
     call: dict[str, str]
 
 
@@ -164,7 +165,7 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
         replace(one, v=one.v if noise is None else noise.colour(one.v), phi=found.family.phi, w=found.family.w)
         for one in (family.known, found.family)
     )
-    told = advice(designs, family, kept.W, kept.fixed, kept.free_contrast, seen.bias)
+    told = advice(designs, family, kept.W, kept.fixed, kept.free_contrast, seen, asked.max_bias or MUCH)
     named = ["contrast"] if len(asked.labels) == 1 else [f"contrast {label}" for label in asked.labels]
     truth = dict(zip(named, (family.b @ kept.W.T).T, strict=True))
     firsts = tuple(_undelayed(designs, w, label) for w, label in zip(kept.W, asked.labels, strict=True))

@@ -53,7 +53,7 @@ def solve(
     contrasts that are not told apart) and FitError (the search ended nowhere).
     """
     p = len(constraints.A)
-    _check(family, constraints)
+    check(family, constraints)
     space = coordinates(family, constraints.B) if space is None else space
     problem = reduced(space, family, p)
     if p == problem.q:
@@ -74,7 +74,8 @@ def solve(
     return Solution(Z, c, value, len(trace) - 1, np.array(trace) * problem.const, np.zeros(0))
 
 
-def _check(family: Family, constraints: Constraints) -> None:
+def check(family: Family, constraints: Constraints) -> None:
+    """Raise DataError where family and constraints are no problem of one design."""
     n, p, q = len(family.v), *constraints.A.shape
     s, sides = len(family.truth), np.atleast_2d(constraints.d)
     if len(constraints.B) != n:
