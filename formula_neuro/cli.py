@@ -13,9 +13,9 @@ from typing import Annotated
 
 import typer
 
-from .explore_command import explore
-from .optimize_design_command import optimize_design
-from .simulate_command import simulate
+from .commands.explore import explore
+from .commands.optimize_design import optimize_design
+from .commands.simulate import simulate
 
 app = typer.Typer(
     name="formula-neuro",
@@ -88,10 +88,11 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Fit a formula to a table and print R's summary; images in every voxel; foci, 'foci ~ s(group) + x', as maps."""
-    from . import commands
+    from .commands import fit as command
+    from .commands.answering import answering
 
-    images = commands.ImageOptions(mask, threshold, min_count, resample, layout, voxels, workers, device)
-    request = commands.FitOptions(
+    images = command.ImageOptions(mask, threshold, min_count, resample, layout, voxels, workers, device)
+    request = command.FitOptions(
         formula,
         data,
         family,
@@ -107,8 +108,8 @@ def fit(
         studies,
         space,
     )
-    with commands.answering(context, backend):
-        commands.fit(request, as_json)
+    with answering(context, backend):
+        command.fit(request, as_json)
 
 
 app.command()(optimize_design)
@@ -123,28 +124,31 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Fit a mixed logistic model to simulated trials, write a report, and ask R where it is there."""
-    from . import commands
+    from .commands import demo as command
+    from .commands.answering import answering
 
-    with commands.answering(context):
-        commands.demo(out, as_json)
+    with answering(context):
+        command.demo(out, as_json)
 
 
 @app.command()
 def backends(context: typer.Context, as_json: AsJson = False) -> None:
     """List what can fit what, whether it is ready here, and why not."""
-    from . import commands
+    from .commands import lists
+    from .commands.answering import answering
 
-    with commands.answering(context):
-        commands.backends(as_json)
+    with answering(context):
+        lists.backends(as_json)
 
 
 @app.command()
 def tasks(context: typer.Context, as_json: AsJson = False) -> None:
     """List the verbs that are not fits, such as optimising a design."""
-    from . import commands
+    from .commands import lists
+    from .commands.answering import answering
 
-    with commands.answering(context):
-        commands.tasks(as_json)
+    with answering(context):
+        lists.tasks(as_json)
 
 
 @app.command()
@@ -154,7 +158,8 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Say what is installed, what is missing, and the command that installs it."""
-    from . import commands
+    from .commands import lists
+    from .commands.answering import answering
 
-    with commands.answering(context):
-        commands.doctor(r, as_json)
+    with answering(context):
+        lists.doctor(r, as_json)

@@ -36,9 +36,9 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Simulate a neural mass model, of one node or a brain, and print what came of it."""
-    from . import commands
+    from .answering import FAILED, answering, say
 
-    with commands.answering(context):
+    with answering(context):
         network = Network(weights, lengths, areas)
         n = _run(
             model, network, duration, values(param or []), time_of(dt), every, {"tr": tr} if bold else False, seed, out
@@ -49,9 +49,9 @@ def simulate(
         else:
             typer.echo(str(n))
         if written:
-            commands.say(f"wrote {', '.join(written)}")
+            say(f"wrote {', '.join(written)}")
         if not n.ok:
-            raise typer.Exit(commands.FAILED)
+            raise typer.Exit(FAILED)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Network:
 
     def connectome(self) -> Any:
         """The connectome that they name, None for none."""
-        from .dynamics.connectome import Connectome
+        from ..dynamics.connectome import Connectome
 
         if self.areas is not None and self.weights is not None:
             raise ValueError("--areas makes up a connectome and --weights reads one; give one of them")
@@ -134,7 +134,7 @@ def record(n: Any) -> dict[str, Any]:
     """A run as plain values."""
     import numpy as np
 
-    from .display.json_words import plain
+    from ..display.json_words import plain
 
     def course(values: Any) -> dict[str, Any]:
         sound = values[np.isfinite(values)]

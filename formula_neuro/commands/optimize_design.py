@@ -50,9 +50,9 @@ def optimize_design(
     as_json: AsJson = False,
 ) -> None:
     """Find a design matrix and contrast of small bias and variance over a family of delays or responses."""
-    from . import commands
+    from .answering import answering, say
 
-    with commands.answering(context):
+    with answering(context):
         _check_outputs(out, report)
         import formula_neuro as fn
 
@@ -79,11 +79,11 @@ def optimize_design(
         )
         if not as_json:
             typer.echo(d.summary())
-        written = _write(d, out, report, commands.say)
+        written = _write(d, out, report, say)
         if as_json:
             typer.echo(json.dumps(_record(d) | {"written": written}, ensure_ascii=False, allow_nan=False))
         if written:
-            commands.say(f"wrote {', '.join(written)}")
+            say(f"wrote {', '.join(written)}")
 
 
 # ---- words -------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def _one_or_all(given: list[Any]) -> Any:
 def _check_outputs(out: Path | None, report: Path | None) -> None:
     """Raise before the work starts where its results could not be written."""
     if report is not None:
-        from .display.page import check_writable
+        from ..display.page import check_writable
 
         check_writable(report)
     if out is not None:
@@ -152,7 +152,7 @@ def _write(d: Any, out: Path | None, report: Path | None, say: Callable[[str], N
 
 
 def _record(d: Any) -> dict[str, Any]:
-    from .display.json_words import plain
+    from ..display.json_words import plain
 
     found: dict[str, Any] = plain(d.to_dict())
     return found

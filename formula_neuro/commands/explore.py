@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .simulate_command import AsJson, Network, Params, time_of, values
+from .simulate import AsJson, Network, Params, time_of, values
 
 TABLES = (".csv", ".tsv", ".parquet")
 PICTURES = (".png", ".svg", ".pdf")
@@ -42,9 +42,9 @@ def explore(
     as_json: AsJson = False,
 ) -> None:
     """Run a neural mass model over parameters: mean, maximum, minimum and sd of its first output, a row a run."""
-    from . import commands
+    from .answering import answering, say
 
-    with commands.answering(context):
+    with answering(context):
         import formula_neuro as fn
 
         if out is not None and out.suffix not in (*TABLES, *PICTURES):
@@ -71,7 +71,7 @@ def explore(
         else:
             typer.echo(str(e))
         if out is not None:
-            commands.say(f"wrote {out}")
+            say(f"wrote {out}")
 
 
 def varied(given: list[str]) -> dict[str, list[Any]]:
