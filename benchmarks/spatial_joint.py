@@ -44,7 +44,7 @@ def simulated(seed: int, level: float, n: int) -> tuple[Images, np.ndarray]:
 def held(images: Images, truth: np.ndarray) -> tuple[list[tuple], list[tuple]]:
     """Of one data set: joint sets with whether all of them is above 0, clusters with whether their intervals hold."""
     v = fn.fit("lesion ~ x", images, family="binomial(probit)", estimator="spatial", progress=False)
-    maps = fn.excursions(v, "x", n=500, tail="greater", progress=False)
+    maps = fn.excursions(v, "x", n=500, alternative="greater", progress=False)
     sets = []
     for alpha in ALPHAS:
         kept = maps.threshold(alpha).kept

@@ -238,11 +238,11 @@ def test_thresholds_of_homogeneity_are_one_sided_by_themselves(groups) -> None:
     p = found.values["p"]
     for method, oracle in (("bh", "bh"), ("by", "by")):
         kept = found.threshold(method, 0.2)
-        assert kept.tail == "greater"
+        assert kept.alternative == "greater"
         assert (kept.kept == (stats.false_discovery_control(p, method=oracle) <= 0.2)).all()
     assert (found.threshold("bonferroni").kept == (p * len(p) <= 0.05)).all()
     assert set(found.threshold("none", 0.2).table()["sign"]) == {"+"}
-    assert found.threshold("none", 0.2, tail="both").kept.sum() != found.threshold("none", 0.2).kept.sum()
+    assert found.threshold("none", 0.2, alternative="two.sided").kept.sum() != found.threshold("none", 0.2).kept.sum()
 
 
 def test_unknown_cells_and_words_of_homogeneity(groups) -> None:
@@ -309,9 +309,7 @@ def test_influence_is_what_the_estimate_loses_without_the_study() -> None:
         replace(request, L=request.L[left], group=request.group[left], cluster=number[request.cluster[left]],
                 located=located, design=design)
     )  # fmt: skip
-    change = (
-        found.values["estimate"] - fn.contrast(without, "a - b", vcov="robust", what="shape").values["estimate"]
-    )
+    change = found.values["estimate"] - fn.contrast(without, "a - b", vcov="robust", what="shape").values["estimate"]
     L = influences(found)[7]
     assert np.corrcoef(change, L)[0, 1] > 0.98  # the first order of a change that is not small
 

@@ -111,7 +111,7 @@ def test_corrected_p_values_count_draws_that_reach_a_voxel(fit) -> None:
 
 @pytest.mark.parametrize("statistic", ["cluster", "tfce"])
 def test_clusters_and_tfce_are_those_of_images(fit, statistic) -> None:
-    test = fn.permutation_test(fit, "b - a", n=49, statistic=statistic, tail="greater", cluster_threshold=1.5)
+    test = fn.permutation_test(fit, "b - a", n=49, statistic=statistic, alternative="greater", cluster_threshold=1.5)
     assert test.draws[0] == pytest.approx(test.enhanced.max())
     assert np.nanmin(test.p) >= 0.02
 
@@ -120,7 +120,7 @@ def test_a_cell_by_itself_is_tested_by_drawing_studies(fit) -> None:
     test = fn.permutation_test(fit, "b", n=199)
     homogeneous = fn.homogeneity(fit)["b"]
     np.testing.assert_allclose(test.contrast.values["z"], homogeneous.values["z"])
-    assert test.tail == "greater" and "drawn with replacement" in test.messages[0]
+    assert test.alternative == "greater" and "drawn with replacement" in test.messages[0]
     again = fn.permutation_test(fit, homogeneous, n=199)
     np.testing.assert_array_equal(again.p, test.p)
     with pytest.raises(ValueError, match="within="):

@@ -65,11 +65,11 @@ def test_neighbours_of_other_sign_are_other_clusters(fit) -> None:
     assert painted(fit, z).threshold("none", 0.001).table()["sign"].tolist() == ["-", "+"]
 
 
-@pytest.mark.parametrize("tail, signs", [("both", ["-", "+"]), ("greater", ["+"]), ("less", ["-"])])
+@pytest.mark.parametrize("tail, signs", [("two.sided", ["-", "+"]), ("greater", ["+"]), ("less", ["-"])])
 def test_a_tail_keeps_its_own_side(fit, tail, signs) -> None:
     z = np.zeros(fit.n_voxels)
     z[3], z[-3] = 4.0, -5.0
-    assert painted(fit, z).threshold("none", 0.001, tail=tail).table()["sign"].tolist() == signs
+    assert painted(fit, z).threshold("none", 0.001, alternative=tail).table()["sign"].tolist() == signs
 
 
 def test_voxels_without_a_statistic_take_no_part(fit) -> None:

@@ -58,14 +58,14 @@ def test_corrected_p_values_count_the_largest_statistics_of_all_permutations(alo
 
 
 def test_uncorrected_p_values_count_the_voxel_s_own_statistics(alone) -> None:
-    found = fn.permutation_test(alone, "age", n=60, seed=4, tail="greater")
+    found = fn.permutation_test(alone, "age", n=60, seed=4, alternative="greater")
     z = by_hand(alone, streams(4, 60, 80))
     assert np.array_equal(found.uncorrected, (z >= z[:, [0]] - 1e-8).mean(axis=1))
 
 
 def test_the_other_tail_is_that_of_the_covariate_turned_around(alone) -> None:
-    less = fn.permutation_test(alone, "-age", n=40, seed=2, tail="less")
-    greater = fn.permutation_test(alone, "age", n=40, seed=2, tail="greater")
+    less = fn.permutation_test(alone, "-age", n=40, seed=2, alternative="less")
+    greater = fn.permutation_test(alone, "age", n=40, seed=2, alternative="greater")
     assert np.array_equal(less.p, greater.p)
 
 
@@ -128,7 +128,7 @@ def test_a_joint_hypothesis_has_no_side_and_the_chi_squared_of_the_table(images)
     table = fn.contrast(v.at(number), rows, test="score").joint
     assert found.contrast.values["statistic"][number] == pytest.approx(float(table["statistic"][0]), rel=1e-6)
     with pytest.raises(ValueError, match="no direction"):
-        fn.permutation_test(v, rows, n=5, tail="less")
+        fn.permutation_test(v, rows, n=5, alternative="less")
 
 
 def test_within_sites_no_image_leaves_its_site(beside) -> None:
@@ -196,7 +196,7 @@ def test_written_p_values_read_back(alone, tmp_path) -> None:
     [
         ({"n": 0}, "1 or more"),
         ({"statistic": "size"}, "cluster"),
-        ({"tail": "up"}, "greater"),
+        ({"alternative": "up"}, "greater"),
         ({"connectivity": 8}, "26"),
         ({"cluster_threshold": -1}, "above 0"),
         ({"within": "hospital"}, "no column"),

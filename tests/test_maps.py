@@ -114,7 +114,7 @@ def test_what_stands_out_is_what_benjamini_and_hochberg_keep(fitted) -> None:
 
 
 def test_clusters_hold_all_voxels_that_stand_out(fitted) -> None:
-    found = fn.contrast(fitted, "age").threshold("none", 0.05, tail="greater")
+    found = fn.contrast(fitted, "age").threshold("none", 0.05, alternative="greater")
     table = found.table()
     assert table["voxels"].sum() == found.kept.sum() and (table["sign"] == "+").all()
 

@@ -1,4 +1,4 @@
-"""One-sided tests and limits: fn.contrast(alternative=) and fn.emmeans(side=)."""
+"""One-sided tests and limits: fn.contrast(alternative=) and fn.emmeans(alternative=)."""
 
 from __future__ import annotations
 
@@ -125,8 +125,10 @@ def test_adjustments_of_sizes_take_no_side(method):
 
 # ---- emmeans -------------------------------------------------------------------------------------
 def test_tukey_becomes_sidak_for_one_side_and_says_so():
-    found = fn.emmeans(linear(), "f", "pairwise", side=">")
-    assert found.contrasts.equals(fn.emmeans(linear(), "f", "pairwise", side=">", adjust="sidak").contrasts)
+    found = fn.emmeans(linear(), "f", "pairwise", alternative="greater")
+    assert found.contrasts.equals(
+        fn.emmeans(linear(), "f", "pairwise", alternative="greater", adjust="sidak").contrasts
+    )
     assert (
         'Note: adjust = "tukey" was changed to "sidak" because "tukey" is not appropriate for one-sided inferences'
         in found.messages
@@ -135,7 +137,7 @@ def test_tukey_becomes_sidak_for_one_side_and_says_so():
 
 
 def test_one_sided_limits_of_rates_start_at_zero():
-    found = fn.emmeans(counts(), "f", "pairwise", type="response", side="<")
+    found = fn.emmeans(counts(), "f", "pairwise", type="response", alternative="less")
     assert (found.means["conf_low"] < 1e-15).all()  # the inverse link, as R's, keeps above 0
     assert (found.contrasts["conf_low"] == 0).all()
 
@@ -184,7 +186,7 @@ def emmeans_in_r(tmp_path_factory) -> pd.DataFrame:
 def test_one_sided_contrasts_are_those_of_emmeans(model, side, how, emmeans_in_r):
     table = emmeans_in_r[lambda d: (d.fit == model.__name__) & (d.side == side) & (d.how == how)]
     for adjust, theirs in table.groupby("adjust"):
-        ours = fn.emmeans(model(), "f", how, side=side, adjust=adjust).contrasts
+        ours = fn.emmeans(model(), "f", how, alternative=side, adjust=adjust).contrasts
         # R's mvt is by random points, whose own error is 1e-3; what is left is its glm's convergence
         loose = adjust == "mvt"
         assert np.allclose(ours["p_value"], theirs["p"], atol=1e-3 if loose else 1e-7), adjust
@@ -195,5 +197,5 @@ def test_one_sided_contrasts_are_those_of_emmeans(model, side, how, emmeans_in_r
 @pytest.mark.r
 def test_one_sided_limits_of_means_are_those_of_emmeans(emmeans_in_r):
     theirs = emmeans_in_r[lambda d: d.how == "means"]
-    ours = fn.emmeans(linear(), "f", side="<").means
+    ours = fn.emmeans(linear(), "f", alternative="less").means
     assert np.allclose(ours["conf_high"], theirs["high"], atol=1e-8) and np.isneginf(ours["conf_low"]).all()

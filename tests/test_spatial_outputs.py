@@ -35,7 +35,7 @@ def fitted(images) -> MapFit:
 
 @pytest.fixture(scope="module")
 def ages(fitted) -> Excursions:
-    return fn.excursions(fitted, "age", n=400, tail="greater")
+    return fn.excursions(fitted, "age", n=400, alternative="greater")
 
 
 # ---- words, report, files ------------------------------------------------------------------------
@@ -78,7 +78,7 @@ def test_the_probability_above_0_is_that_of_z(fitted) -> None:
 
 def test_a_fit_and_its_draws_survive_a_pickle(fitted, ages) -> None:
     again = pickle.loads(pickle.dumps(fitted))
-    assert np.array_equal(fn.excursions(again, "age", n=8, tail="greater").draws, ages.draws[:, :8])
+    assert np.array_equal(fn.excursions(again, "age", n=8, alternative="greater").draws, ages.draws[:, :8])
 
 
 # ---- what other models of voxels have, and this one has not --------------------------------------
@@ -134,7 +134,7 @@ def test_the_excursion_function_is_the_share_of_draws_that_are_beyond_in_a_voxel
     rng = np.random.default_rng(1)
     z = rng.normal(0.5, 1.5, 12)
     draws = z[:, None] + rng.standard_normal((12, 200)).cumsum(axis=0) / 3
-    for tail, side in (("both", np.sign(z)), ("greater", np.ones(12)), ("less", -np.ones(12))):
+    for tail, side in (("two.sided", np.sign(z)), ("greater", np.ones(12)), ("less", -np.ones(12))):
         found = excursion_function(z, draws, tail)
         for s in range(12):
             surer = side * z >= side[s] * z[s]
@@ -148,21 +148,21 @@ def test_the_surest_voxel_has_its_marginal_probability(fitted, ages) -> None:
 
 def test_a_joint_set_is_smaller_than_that_of_single_voxels_and_larger_than_bonferronis(fitted, ages) -> None:
     kept = ages.threshold(0.05).kept
-    single = fn.contrast(fitted, "age").threshold("none", 0.05, tail="greater").kept
-    strict = fn.contrast(fitted, "age").threshold("bonferroni", 0.03, tail="greater").kept  # room for 400 draws
+    single = fn.contrast(fitted, "age").threshold("none", 0.05, alternative="greater").kept
+    strict = fn.contrast(fitted, "age").threshold("bonferroni", 0.03, alternative="greater").kept  # room for 400 draws
     assert not (kept & ~single).any() and not (strict & ~kept).any()
     assert 0 < kept.sum() < single.sum()
 
 
 def test_excursions_beyond_a_value_are_fewer_the_larger_it_is(fitted, ages) -> None:
-    further = fn.excursions(fitted, "age = 0.02", n=400, tail="greater")
+    further = fn.excursions(fitted, "age = 0.02", n=400, alternative="greater")
     assert further.threshold().kept.sum() < ages.threshold().kept.sum()
     assert further.contrast.value[0] == 0.02
 
 
 def test_both_sides_are_those_of_the_posterior_means(fitted) -> None:
     both = fn.excursions(fitted, "(Intercept) + 60 * age", n=100)
-    below = fn.excursions(fitted, "(Intercept) + 60 * age", n=100, tail="less")
+    below = fn.excursions(fitted, "(Intercept) + 60 * age", n=100, alternative="less")
     assert (both.contrast.values["z"] < 0).all() and np.array_equal(both.probability, below.probability)
 
 
@@ -182,7 +182,7 @@ def test_sizes_are_of_the_largest_cluster_of_a_draw_that_shares_a_voxel() -> Non
     from formula_neuro.maps.inference.sizes import cluster_sizes
 
     v = fn.fit("lesion ~ age", masks(np.ones((6, 2, 1), dtype=bool)), family=PROBIT, estimator="spatial")
-    found = fn.contrast(v, "age").threshold("none", 0.3, tail="greater", connectivity=6)
+    found = fn.contrast(v, "age").threshold("none", 0.3, alternative="greater", connectivity=6)
     draw = np.full((12, 2), -9.0)
     draw[[0, 2, 4, 8, 9, 10, 11], 0] = 9.0  # of six rows of two: three in a line, then a block of four
     own = np.array([4, 5])
@@ -207,8 +207,8 @@ def test_excursions_of_several_rows_or_of_another_contrasts_clusters_are_refused
         fn.excursions(fitted, ["age", "(Intercept)"])
     with pytest.raises(ValueError, match="draws are of 'age'"):
         ages.clusters(fn.contrast(fitted, "(Intercept)").threshold())
-    with pytest.raises(ValueError, match="tail='up'"):
-        fn.excursions(fitted, "age", tail="up")
+    with pytest.raises(ValueError, match="alternative='up'"):
+        fn.excursions(fitted, "age", alternative="up")
     with pytest.raises(ValueError, match="2 or more"):
         fn.excursions(fitted, "age", n=1)
 
@@ -238,7 +238,7 @@ def test_joint_sets_hold_as_often_as_they_say_and_sets_of_single_voxels_do_not()
     for seed in range(12):
         images, b = from_the_prior(seed)
         v = fn.fit("lesion ~ x", images, family=PROBIT, estimator=fn.Spatial(draws=8))
-        e = fn.excursions(v, "x", n=100, tail="greater")
+        e = fn.excursions(v, "x", n=100, alternative="greater")
         inside = b[v.request.images.voxels, 1]
         held.append(bool((inside[e.threshold(0.5).kept] > 0).all()))
         alone.append(bool((inside[v.maps.at_voxels(("positive", "x")) > 0.5] > 0).all()))
@@ -253,7 +253,7 @@ def test_chains_keep_whole_draws_where_asked_to_and_they_are_those_of_the_maps()
     v = fn.fit("lesion ~ age", images, family=PROBIT, estimator=every, progress=False)
     drawn = v.engine.draws(range(120), 1)
     assert np.allclose(drawn.mean(axis=2), v.values["coef"], rtol=1e-4, atol=1e-5)  # single precision
-    e = fn.excursions(v, "age", tail="greater")
+    e = fn.excursions(v, "age", alternative="greater")
     assert e.n == 120
     best = int(np.argmax(e.contrast.values["z"]))
     assert np.isclose(e.probability[best], v.maps.at_voxels(("positive", "age"))[best])

@@ -77,7 +77,7 @@ print(fn.contrast(v, age).threshold("fdr", 0.05))
 # are above 0 with a probability of 95 % (Bolin and Lindgren 2015) answers what a family-wise threshold is used for:
 
 # %%
-maps = fn.excursions(v, age, n=300, tail="greater")
+maps = fn.excursions(v, age, n=300, alternative="greater")
 sure = maps.threshold(0.05)
 kept = sure.kept
 print(maps)

@@ -153,9 +153,7 @@ class FociFit:
 
         return cells(self)
 
-    def tidy(
-        self, *, vcov: str | None = None, conf_level: float = 0.95, exponentiate: bool = False
-    ) -> pd.DataFrame:
+    def tidy(self, *, vcov: str | None = None, conf_level: float = 0.95, exponentiate: bool = False) -> pd.DataFrame:
         """One row a global moderator: term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
 
         Estimates are log ratios of the number of foci in the whole brain (ratios with exponentiate=True).

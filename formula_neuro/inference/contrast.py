@@ -88,11 +88,11 @@ def contrast(
     """
     if isinstance(fit, MapFit):
         if (df, conf_level, vcov, alternative, what, reference) != UNASKED:
-            raise Unable("contrasts of maps take test= alone; sides are those of .threshold(tail=...)")
+            raise Unable("contrasts of maps take test= alone; sides are those of .threshold(alternative=...)")
         return contrast_maps(fit, hypothesis, test or "wald")
     if isinstance(fit, FociFit):
         if (df, alternative) != (None, "two.sided"):
-            raise Unable("contrasts of foci take vcov= and test=; sides are those of .threshold(tail=...)")
+            raise Unable("contrasts of foci take vcov= and test=; sides are those of .threshold(alternative=...)")
         return contrast_foci(
             fit, hypothesis, what=what, covariance=vcov, test=test, reference=reference, conf_level=conf_level
         )

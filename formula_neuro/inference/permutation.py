@@ -18,7 +18,7 @@ def permutation_test(
     seed: int = 1,
     *,
     statistic: str = "max",
-    tail: str | None = None,
+    alternative: str | None = None,
     cluster_threshold: float = 3.1,
     connectivity: int = 26,
     within: Any = None,
@@ -33,7 +33,7 @@ def permutation_test(
         neither workers nor n change it.
     statistic: "max" (of the voxels' z), "cluster" (the largest cluster above `cluster_threshold`, a z value) or "tfce"
         (Smith and Nichols 2009, with E = 0.5 and H = 2).
-    tail: "both" (the default), "greater" or "less"; of both tails one distribution is made, of the larger of the two.
+    alternative: "two.sided" (the default), "greater" or "less"; of two sides one distribution is made, of the larger.
     connectivity: a voxel has 6, 18 or 26 neighbours.
     within: a column of the table (or values, one an image): only images of the same value change places, as of a site.
     workers: a number of processes or a dask client.
@@ -44,8 +44,8 @@ def permutation_test(
     (Potter 2005). Gaussian models: t of Freedman and Lane (1983).
 
     Foci: what differs between cells of s(...), "a - b" or a list of such; the effect of a number in s(x); or a cell by
-    itself, "a" or fn.homogeneity(c)["a"], tested against chance with tail "greater". what: "intensity" (the default; of
-    a cell by itself "shape") or "shape" (where, not how many). Comparisons permute the labels of studies: Welch's
+    itself, "a" or fn.homogeneity(c)["a"], against chance, "greater". what: "intensity" (the default; of a
+    cell by itself "shape") or "shape" (where, not how many). Comparisons permute the labels of studies: Welch's
     statistic of what each study adds to the map of a null model, fitted once (exact where there are no moderators and
     studies have one analysis each). A cell by itself: studies drawn with replacement (approximate).
 
@@ -58,12 +58,13 @@ def permutation_test(
     """
     if isinstance(fit, FociFit):
         return permuted_foci(
-            fit, hypothesis, n, seed, statistic=statistic, tail=tail, cluster_threshold=cluster_threshold,
+            fit, hypothesis, n, seed, statistic=statistic, alternative=alternative, cluster_threshold=cluster_threshold,
             connectivity=connectivity, within=within, what=what, workers=workers, progress=progress,
         )  # fmt: skip
     if what is not None:
         raise Unable("what= is of foci; a hypothesis about images is about their coefficients")
     return permuted_maps(
-        fit, hypothesis, n, seed, statistic=statistic, tail=tail or "both", cluster_threshold=cluster_threshold,
-        connectivity=connectivity, within=within, workers=workers, progress=progress,
+        fit, hypothesis, n, seed, statistic=statistic, alternative=alternative or "two.sided",
+        cluster_threshold=cluster_threshold, connectivity=connectivity, within=within, workers=workers,
+        progress=progress,
     )  # fmt: skip

@@ -19,8 +19,8 @@ _SIDES = {
 WORDS = {GREATER: "P values are right-tailed", LESS: "P values are left-tailed"}  # emmeans's
 
 
-def as_side(given: Any, name: str = "alternative") -> int:
-    """0 for two-sided, 1 for greater, -1 for less, from R's words or emmeans's signs.
+def as_side(given: Any) -> int:
+    """0 for two-sided, 1 for greater, -1 for less, from words or signs.
 
     >>> as_side("two.sided"), as_side(">"), as_side("less")
     (0, 1, -1)
@@ -28,8 +28,7 @@ def as_side(given: Any, name: str = "alternative") -> int:
     for side, words in _SIDES.items():
         if isinstance(given, Hashable) and given in words:
             return side
-    known = "'two-sided', '<' or '>'" if name == "side" else "'two.sided', 'greater' or 'less'"
-    raise ValueError(f"{name}={given!r} is not known; there are {known}")
+    raise ValueError(f"alternative={given!r} is not known; there are 'two.sided', 'greater' or 'less'")
 
 
 def beyond(t: Array, df: Array, side: int) -> Array:

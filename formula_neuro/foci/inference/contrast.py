@@ -47,10 +47,10 @@ class FociContrast(MapContrast):
     names: tuple[str, ...] = ()
     what: str = "intensity"
     covariance: str = "robust"
-    side: str = "both"
+    side: str = "two.sided"
 
     @property
-    def tail(self) -> str:
+    def alternative(self) -> str:
         return self.side
 
     @property

@@ -80,7 +80,7 @@ def drivers(contrast: FociContrast, found: Thresholded, top: int = 3) -> pd.Data
     peaks = [inside[np.argmax(np.abs(z[inside]))] for inside in clusters]
     names, world = study_names(fit), fit.brain.world
     L, K = influences(contrast, np.asarray(peaks)), len(names)
-    away = contrast.values["estimate"] - (0.0 if contrast.tail == "greater" else contrast.value[0])
+    away = contrast.values["estimate"] - (0.0 if contrast.alternative == "greater" else contrast.value[0])
     rows = []
     for number, (inside, peak, change) in enumerate(zip(clusters, peaks, L.T, strict=True), start=1):
         squares = change**2

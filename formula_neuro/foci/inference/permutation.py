@@ -98,7 +98,7 @@ def permuted_foci(
     seed: int = 1,
     *,
     statistic: str = "max",
-    tail: str | None = None,
+    alternative: str | None = None,
     cluster_threshold: float = 3.1,
     connectivity: int = 26,
     within: Any = None,
@@ -109,7 +109,7 @@ def permuted_foci(
     """Test a hypothesis about foci in all voxels at once; see permutation_test()."""
     began = time.perf_counter()
     asked, shown, alone = _asked(fit, hypothesis, what)
-    side = tail or ("greater" if alone else "both")
+    side = alternative or ("greater" if alone else "two.sided")
     check(n, statistic, side, connectivity, cluster_threshold, len(asked.matrix))
     height = _height(cluster_threshold, int(np.linalg.matrix_rank(asked.matrix)))
     compared = (fit.brain, seed, statistic, side, height, connectivity)
@@ -140,7 +140,7 @@ def permuted_foci(
 def _asked(fit: FociFit, given: Any, what: str | None) -> tuple[Hypothesis, str, bool]:
     """The hypothesis, what of intensities it is about, and whether it is one of homogeneity."""
     if isinstance(given, FociContrast):
-        asked, shown, alone = given.hypothesis, what or given.what, given.tail == "greater"
+        asked, shown, alone = given.hypothesis, what or given.what, given.alternative == "greater"
     elif isinstance(given, str) and given in fit.cells:
         return of_cell(fit, given).hypothesis, what or "shape", True
     else:

@@ -68,7 +68,7 @@ def emmeans(
     conf_level: float = 0.95,
     bias_adjust: str | bool = False,
     sigma: float | None = None,
-    side: str = "two-sided",
+    alternative: str = "two.sided",
 ) -> Emmeans:
     """Marginal means of the predictors in `specs`, as R's emmeans, averaged over all others.
 
@@ -85,7 +85,8 @@ def emmeans(
     the response's scale that is a typical group, not the mean over groups. bias_adjust="exact" averages means over
     effects N(0, sigma^2), True by a Taylor series as emmeans does (poor beyond a sigma of 1); sigma is otherwise the
     fit's total sd of random effects. A mean that the data cannot determine is NaN.
-    side: of tests and limits, "two-sided", ">" or "<"; for one side tukey, dunnettx and scheffe become sidak, as in R.
+    alternative: of tests and limits, "two.sided", "greater" or "less"; for one side tukey, dunnettx and scheffe
+    become sidak, as in R.
 
     Raises DataError, ValueError, Unable.
 
@@ -102,7 +103,7 @@ def emmeans(
     _check_words(adjust, type, weights)
     if bias_adjust and type != "response":
         raise ValueError("bias_adjust= is of means on the response's scale; add type='response'")
-    shown_on, tail = scale(fit, bias_adjust, sigma), as_side(side, "side")
+    shown_on, tail = scale(fit, bias_adjust, sigma), as_side(alternative)
     wanted, groups = _names(specs, by)
     grid = reference_grid(fit.request.design, at)
     axes = _axes(grid, (*wanted, *groups), fit.request.design)

@@ -130,7 +130,7 @@ def write_thresholded(found: Thresholded, folder: str | os.PathLike[str]) -> lis
     """The z map where it stands out, the adjusted p values and the clusters; see Thresholded.to_nifti."""
     contrast = found.contrast
     stem = f"contrast-{alphanumeric(contrast.label)}"
-    about = {"Contrast": contrast.label, "Method": found.method, "Alpha": found.alpha, "Tail": found.tail}
+    about = {"Contrast": contrast.label, "Method": found.method, "Alpha": found.alpha, "Alternative": found.alternative}
     about |= {"MinimalClusterSize": found.min_size, "Connectivity": found.connectivity, "Kept": int(found.kept.sum())}
     z = np.where(found.kept, contrast.values["z"], 0.0)
     said = f"{contrast.label}: z where it stands out at {found.method} {found.alpha:g}, else 0"

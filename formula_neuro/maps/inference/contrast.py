@@ -43,9 +43,9 @@ class MapContrast:
     messages: tuple[str, ...] = ()
 
     @property
-    def tail(self) -> str:
-        """The side of its p values: "both", or "greater" where it was tested that way."""
-        return "both"
+    def alternative(self) -> str:
+        """The side of its p values: "two.sided", or "greater" where it was tested that way."""
+        return "two.sided"
 
     @property
     def signed(self) -> bool:
@@ -67,14 +67,14 @@ class MapContrast:
         method: str = "fdr",
         alpha: float = 0.05,
         *,
-        tail: str | None = None,
+        alternative: str | None = None,
         min_size: int = 1,
         connectivity: int = 26,
     ) -> Thresholded:
         """Which voxels stand out; see maps.inference.threshold.threshold."""
         from .threshold import threshold
 
-        return threshold(self, method, alpha, tail=tail, min_size=min_size, connectivity=connectivity)
+        return threshold(self, method, alpha, alternative=alternative, min_size=min_size, connectivity=connectivity)
 
     def to_nifti(self, folder: str | os.PathLike[str]) -> list[str]:
         """Write its maps with their sidecars, as MapFit.to_nifti; the paths written."""

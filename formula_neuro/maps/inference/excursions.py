@@ -23,7 +23,7 @@ from ...running.bar import bar
 from ..lacking import cannot
 from .contrast import MapContrast, contrast_maps
 from .sizes import cluster_beliefs
-from .threshold import TAILS, Thresholded
+from .threshold import ALTERNATIVES, Thresholded
 
 if TYPE_CHECKING:
     from ..fit import MapFit
@@ -36,12 +36,12 @@ class Excursions:
     """Joint posterior draws of a combination of coefficients in all voxels, and what they say of voxels together.
 
     `probability` (V,) is the excursion function: that a voxel and all that are surer of their sign are beyond the
-    contrast's value, on the side of their posterior mean (tail "both"), above ("greater") or below it ("less"). `draws`
+    contrast's value, on the side of their posterior mean ("two.sided"), above ("greater") or below it ("less"). `draws`
     (V, n) are the draws less that value, divided by the posterior standard deviations, in single precision.
     """
 
     contrast: MapContrast
-    tail: str
+    alternative: str
     seed: int
     draws: NDArray[np.float32]
     probability: Array
@@ -66,7 +66,7 @@ class Excursions:
         if not 0 < alpha < 1:
             raise ValueError(f"alpha lies between 0 and 1, as 0.05; got {alpha!r}")
         kept = np.asarray(self.probability >= 1 - alpha)
-        return Thresholded(self.contrast, "joint", alpha, self.tail, kept, 1 - self.probability)
+        return Thresholded(self.contrast, "joint", alpha, self.alternative, kept, 1 - self.probability)
 
     def clusters(self, found: Thresholded | None = None, conf_level: float = 0.95) -> pd.DataFrame:
         """What the posterior says of each cluster of a thresholded map (default: self.threshold()), a row a cluster.
@@ -91,7 +91,7 @@ class Excursions:
         from ..files.output import Written, alphanumeric, write
 
         stem = f"contrast-{alphanumeric(self.contrast.label)}"
-        about = {"Contrast": self.contrast.label, "Tail": self.tail, "Draws": self.n, "Seed": self.seed}
+        about = {"Contrast": self.contrast.label, "Alternative": self.alternative, "Draws": self.n, "Seed": self.seed}
         said = f"{self.contrast.label}: joint posterior probability of the voxel and all that are surer of their sign"
         maps = (
             Written(f"{stem}_stat-z_statmap.nii.gz", self.contrast.values["z"], about, ("z score", ())),
@@ -103,7 +103,7 @@ class Excursions:
         found = self.threshold()
         rate = np.sqrt(0.05 * 0.95 / self.n)
         return (
-            f"{self.contrast.label}: {self.n:,} joint draws in {self.seconds:.1f} s, tail {self.tail!r}\n"
+            f"{self.contrast.label}: {self.n:,} joint draws in {self.seconds:.1f} s, {self.alternative}\n"
             f"{int(found.kept.sum()):,} of {len(self.probability):,} voxels are all beyond {self.contrast.value[0]:g} "
             f"with probability 0.95 (Monte Carlo error {rate:.3f}); .threshold(alpha), .clusters(), .maps"
         )
@@ -115,7 +115,7 @@ def excursions(
     n: int | None = None,
     seed: int = 1,
     *,
-    tail: str = "both",
+    alternative: str = "two.sided",
     progress: bool | None = None,
 ) -> Excursions:
     """Draw a combination of coefficients in all voxels together from the posterior of a spatial model.
@@ -123,7 +123,7 @@ def excursions(
     hypothesis: a coefficient or combination, as in contrast(); with a value, "age = 0.01", excursions are beyond it.
     n: draws, 500 by default, or those that chains have kept; a probability of 0.95 has a Monte Carlo error of 0.010
         with 500 of them.
-    tail: "both" (each voxel on the side of its posterior mean), "greater" or "less" than the value.
+    alternative: "two.sided" (each voxel on the side of its posterior mean), "greater" or "less" than the value.
 
     With method="laplace" Q, the precision between neighbours, is held at its estimate, and the draws are normal; chains
     have neither limit. Maps that are fitted voxel by voxel have no joint draws: Unable.
@@ -131,14 +131,15 @@ def excursions(
     >>> import formula_neuro as fn
     >>> s = fn.simulate_lesions(80, reference=fn.lesion_reference(spacing=12), seed=1)
     >>> v = fn.fit("lesion ~ age", s.images, family="binomial(probit)", estimator="spatial")
-    >>> ages = fn.excursions(v, "age", n=100, tail="greater")
-    >>> bool(ages.threshold(0.05).kept.sum() <= fn.contrast(v, "age").threshold("none", tail="greater").kept.sum())
+    >>> ages = fn.excursions(v, "age", n=100, alternative="greater")
+    >>> single = fn.contrast(v, "age").threshold("none", alternative="greater")
+    >>> bool(ages.threshold(0.05).kept.sum() <= single.kept.sum())
     True
     """
     began = time.perf_counter()
     L, _, labels = as_rows(hypothesis, fit.names)
-    if tail not in TAILS:
-        raise ValueError(f"tail={tail!r} is not known; there are {', '.join(TAILS)}")
+    if alternative not in ALTERNATIVES:
+        raise ValueError(f"alternative={alternative!r} is not known; there are {', '.join(ALTERNATIVES)}")
     if len(L) > 1:
         raise ValueError(f"excursions are of one combination at a time, not of {len(L)}: {', '.join(labels)}")
     source = getattr(fit.engine, "draws", None)
@@ -155,8 +156,8 @@ def excursions(
             numbers = range(first, min(first + AT_ONCE, n))
             made[:, first : numbers.stop] = (np.einsum("p,vpk->vk", L[0], source(numbers, seed)) - away) / scale
             advance(len(numbers))
-    probability = excursion_function(contrast.values["z"], made, tail)
-    return Excursions(contrast, tail, seed, made, probability, time.perf_counter() - began)
+    probability = excursion_function(contrast.values["z"], made, alternative)
+    return Excursions(contrast, alternative, seed, made, probability, time.perf_counter() - began)
 
 
 def _number(n: Any, most: int | None) -> int:
@@ -170,7 +171,7 @@ def _number(n: Any, most: int | None) -> int:
     return int(n)
 
 
-def excursion_function(z: Array, draws: NDArray[np.floating[Any]], tail: str = "both") -> Array:
+def excursion_function(z: Array, draws: NDArray[np.floating[Any]], alternative: str = "two.sided") -> Array:
     """(V,) of posterior means z (V,) and joint draws (V, n), both in standard deviations from the value.
 
     Voxels are ordered by how sure they are of their side, and a draw counts up to the first that is on the other.
@@ -178,7 +179,7 @@ def excursion_function(z: Array, draws: NDArray[np.floating[Any]], tail: str = "
     >>> excursion_function(np.array([2.0, 1.0]), np.array([[2.0, 1.0, 3.0, 2.0], [1.0, -1.0, 2.0, 0.5]])).tolist()
     [1.0, 0.75]
     """
-    side = {"both": np.where(z < 0, -1, 1), "greater": np.ones(len(z)), "less": -np.ones(len(z))}[tail]
+    side = {"two.sided": np.where(z < 0, -1, 1), "greater": np.ones(len(z)), "less": -np.ones(len(z))}[alternative]
     order = np.argsort(-side * z, kind="stable")
     failed = draws[order] * side[order, None].astype(draws.dtype) <= 0
     length = np.where(failed.any(axis=0), failed.argmax(axis=0), len(z))  # voxels before the first failure

@@ -21,7 +21,7 @@ from .held import Split, split
 from .nulls import NullModel, Nulls, every, fitted, null_model
 from .permuted import FreedmanLane, Scores, without
 from .resampling import Extremes, OfImages, is_extreme, resampled, strata
-from .threshold import TAILS, Thresholded
+from .threshold import ALTERNATIVES, Thresholded
 
 STATISTICS = {"max": "max-T", "cluster": "cluster extent", "tfce": "TFCE"}
 
@@ -37,7 +37,7 @@ class PermutationTest:
 
     contrast: MapContrast
     statistic: str  # "max", "cluster", "tfce"
-    tail: str
+    alternative: str
     n: int
     seed: int
     p: Array
@@ -73,7 +73,7 @@ class PermutationTest:
         return self._shown(1.0, np.asarray(self.enhanced > 0)).table(atlas, labels)
 
     def _shown(self, alpha: float, kept: NDArray[np.bool_]) -> Thresholded:
-        return Thresholded(self.contrast, self.statistic, alpha, self.tail, kept, self.p, 1, self.connectivity)
+        return Thresholded(self.contrast, self.statistic, alpha, self.alternative, kept, self.p, 1, self.connectivity)
 
     def critical(self, alpha: float = 0.05) -> float:
         """The value of `enhanced` from which on a voxel is significant at level alpha: a quantile of the draws."""
@@ -86,7 +86,7 @@ class PermutationTest:
 
         stem = f"contrast-{alphanumeric(self.contrast.label)}"
         about = {
-            "Contrast": self.contrast.label, "Statistic": STATISTICS[self.statistic], "Tail": self.tail,
+            "Contrast": self.contrast.label, "Statistic": STATISTICS[self.statistic], "Alternative": self.alternative,
             "Permutations": self.n, "Seed": self.seed, "Connectivity": self.connectivity,
             "PermutationMessages": list(self.messages),
         }  # fmt: skip
@@ -103,7 +103,7 @@ class PermutationTest:
         least = np.nanmin(self.p) if np.isfinite(self.p).any() else float("nan")
         kept = int((np.nan_to_num(self.p, nan=1.0) <= 0.05).sum())
         lines = [
-            f"{self.contrast.label}: {STATISTICS[self.statistic]} of {self.n:,} permutations, tail {self.tail!r}, in "
+            f"{self.contrast.label}: {STATISTICS[self.statistic]} of {self.n:,} permutations, {self.alternative}, in "
             f"{self.seconds:.1f} s",
             f"smallest corrected p {least:.3g}; {kept:,} of {len(self.p):,} voxels at 0.05",
         ]
@@ -117,7 +117,7 @@ def permuted_maps(
     seed: int = 1,
     *,
     statistic: str = "max",
-    tail: str = "both",
+    alternative: str = "two.sided",
     cluster_threshold: float = 3.1,
     connectivity: int = 26,
     within: Any = None,
@@ -127,7 +127,7 @@ def permuted_maps(
     """Test a hypothesis about images in all voxels at once; see permutation_test()."""
     began = time.perf_counter()
     L, value, labels = as_rows(hypothesis, fit.names)
-    check(n, statistic, tail, connectivity, cluster_threshold, len(L))
+    check(n, statistic, alternative, connectivity, cluster_threshold, len(L))
     parts = split(fit, L, value)
     model = null_model(fit, parts.Z, parts.offset, "a permutation test")
     images = fit.request.images
@@ -135,28 +135,30 @@ def permuted_maps(
     method, exact = _method(fit, parts, model, nulls)
     height = _height(fit, cluster_threshold, parts.x.shape[1])
     groups, words = strata(fit, within)
-    how = OfImages(fit.brain, seed, statistic, tail, height, connectivity, images, model, nulls, method, groups)
+    how = OfImages(fit.brain, seed, statistic, alternative, height, connectivity, images, model, nulls, method, groups)
     found = resampled(how, n, workers, progress)
     values = _values(fit, found.observed, parts.x.shape[1])
     contrast = MapContrast(fit, " & ".join(labels), L, value, values, tuple(labels), "score")
     p = corrected(found, values["z"])
     messages = (*_words(fit, exact, nulls, found.observed), *words)
     return PermutationTest(
-        contrast, statistic, tail, n, seed, p, found.exceeded, found.enhanced, found.draws, cluster_threshold,
+        contrast, statistic, alternative, n, seed, p, found.exceeded, found.enhanced, found.draws, cluster_threshold,
         connectivity, messages, time.perf_counter() - began,
     )  # fmt: skip
 
 
-def check(n: int, statistic: str, tail: str, connectivity: int, height: float, rows: int) -> None:
+def check(n: int, statistic: str, alternative: str, connectivity: int, height: float, rows: int) -> None:
     """Raise ValueError for what a permutation test cannot be asked."""
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n is a number of permutations, 1 or more; got {n!r}")
     if statistic not in STATISTICS:
         raise ValueError(f"statistic={statistic!r} is not known; there are {', '.join(STATISTICS)}")
-    if tail not in TAILS:
-        raise ValueError(f"tail={tail!r} is not known; there are {', '.join(TAILS)}")
-    if tail != "both" and rows > 1:
-        raise ValueError(f"tail={tail!r}: a joint test of several rows has no direction; leave tail= out")
+    if alternative not in ALTERNATIVES:
+        raise ValueError(f"alternative={alternative!r} is not known; there are {', '.join(ALTERNATIVES)}")
+    if alternative != "two.sided" and rows > 1:
+        raise ValueError(
+            f"alternative={alternative!r}: a joint test of several rows has no direction; leave alternative= out"
+        )
     if connectivity not in STRUCTURES:
         raise ValueError(f"connectivity={connectivity!r}: a voxel has 6, 18 or 26 neighbours")
     if not height > 0:

@@ -41,7 +41,7 @@ class Resampling(ABC):
     brain: Brain
     seed: int
     statistic: str
-    tail: str
+    alternative: str
     height: float
     connectivity: int
 
@@ -63,19 +63,19 @@ class Resampling(ABC):
         return Neighbours.of(self.brain, self.connectivity)
 
     def sided(self, values: Array) -> Array:
-        """What of statistics counts for the tail."""
-        if self.joint or self.tail == "greater":
+        """What of statistics counts for the alternative."""
+        if self.joint or self.alternative == "greater":
             return values
-        return np.abs(values) if self.tail == "both" else -values
+        return np.abs(values) if self.alternative == "two.sided" else -values
 
     def whole(self, values: Array) -> Array:
-        """Statistics (V,) as they are compared over the brain: by height, cluster or TFCE, larger beyond the tail."""
+        """Statistics (V,) as they are compared over the brain: by height, cluster or TFCE, larger being further out."""
         values = np.nan_to_num(values, nan=0.0)
         if self.statistic == "max":
             return self.sided(values)
         if self.statistic == "tfce":
             return np.maximum(self.sided(enhanced(values, self.neighbours)), 0.0)
-        signs = {"both": (1, -1), "greater": (1,), "less": (-1,)}["greater" if self.joint else self.tail]
+        signs = {"two.sided": (1, -1), "greater": (1,), "less": (-1,)}["greater" if self.joint else self.alternative]
         return sum(self._sizes(sign * values > self.height) for sign in signs) + np.zeros(len(values))
 
     def _sizes(self, above: NDArray[np.bool_]) -> Array:
@@ -154,7 +154,7 @@ def resampled(how: Resampling, n: int, workers: Any = None, progress: bool | Non
     own = how.whole(observed)
     draws, reached = np.empty(n + 1), np.ones(how.voxels, dtype=np.int64)
     draws[0] = own.max(initial=0.0)
-    with bar("permutations", n, progress) as advance:
+    with bar("permutations", n, progress, workers) as advance:
         for number, (largest, often) in finished(how, chunks, workers):
             first, last = chunks[number]
             draws[first:last] = largest

@@ -17,7 +17,7 @@ from .clusters import STRUCTURES, cluster_table
 from .contrast import MapContrast
 from .multiplicity import METHODS, adjusted
 
-TAILS = ("both", "greater", "less")
+ALTERNATIVES = ("two.sided", "greater", "less")
 WORDS = {
     "fdr": "false discovery rate",
     "bh": "false discovery rate",
@@ -40,7 +40,7 @@ class Thresholded:
     contrast: MapContrast
     method: str
     alpha: float
-    tail: str
+    alternative: str
     kept: NDArray[np.bool_]
     adjusted: Array
     min_size: int = 1
@@ -83,45 +83,48 @@ def threshold(
     method: str = "fdr",
     alpha: float = 0.05,
     *,
-    tail: str | None = None,
+    alternative: str | None = None,
     min_size: int = 1,
     connectivity: int = 26,
 ) -> Thresholded:
     """The voxels whose adjusted p value is at most alpha.
 
     method: "fdr" (Benjamini and Hochberg), "by", "bonferroni", or "none" (alpha is then each voxel's own level). Only
-    voxels that were tested count. tail: "both", "greater" or "less" than the hypothesis's value; by default the
-    contrast's own, both unless it was tested on one side. min_size: smaller clusters are left out, by a connectivity of
-    6, 18 or 26 neighbours: a choice of what to show, which no p value knows of. Of a posterior (estimator="spatial")
-    2 Phi(-|z|) stands for the p value, a convention without a guaranteed rate; excursions() has joint probabilities.
+    voxels that were tested count. alternative: "two.sided", "greater" or "less" than the hypothesis's value; by
+    default the contrast's own, two.sided unless it was tested on one side. min_size: smaller clusters are left out, by
+    a connectivity of 6, 18 or 26 neighbours: a choice of what to show, which no p value knows of. Of a posterior
+    (estimator="spatial") 2 Phi(-|z|) stands for the p value, a convention without a guaranteed rate; excursions() has
+    joint probabilities.
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is not known; there are {', '.join(METHODS)}")
-    tail = contrast.tail if tail is None else tail
-    if tail not in TAILS:
-        raise ValueError(f"tail={tail!r} is not known; there are {', '.join(TAILS)}")
-    if tail != "both" and not contrast.signed:
-        raise ValueError(f"tail={tail!r}: a joint test of several rows has no direction; test one row, contrast.row(0)")
+    alternative = contrast.alternative if alternative is None else alternative
+    if alternative not in ALTERNATIVES:
+        raise ValueError(f"alternative={alternative!r} is not known; there are {', '.join(ALTERNATIVES)}")
+    if alternative != "two.sided" and not contrast.signed:
+        raise ValueError(
+            f"alternative={alternative!r}: a joint test of several rows has no direction; test one row, contrast.row(0)"
+        )
     if connectivity not in STRUCTURES:
         raise ValueError(f"connectivity={connectivity!r}: a voxel has 6, 18 or 26 neighbours")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha lies between 0 and 1, as 0.05; got {alpha!r}")
-    p = one_sided(contrast, tail)
+    p = one_sided(contrast, alternative)
     corrected = adjusted(p, method)
     with np.errstate(invalid="ignore"):
         kept = np.asarray(corrected <= alpha)
     kept = _large(contrast, kept, min_size, connectivity) if min_size > 1 else kept
-    return Thresholded(contrast, method, alpha, tail, kept, corrected, min_size, connectivity)
+    return Thresholded(contrast, method, alpha, alternative, kept, corrected, min_size, connectivity)
 
 
-def one_sided(contrast: MapContrast, tail: str) -> Array:
-    """The contrast's p values for a tail, (V,)."""
-    if tail == contrast.tail:
+def one_sided(contrast: MapContrast, alternative: str) -> Array:
+    """The contrast's p values on the side of an alternative, (V,)."""
+    if alternative == contrast.alternative:
         return contrast.values["p"]
     z = contrast.values["z"]
-    if tail == "both":
+    if alternative == "two.sided":
         return np.asarray(2 * special.ndtr(-np.abs(z)))
-    return np.asarray(special.ndtr(-z if tail == "greater" else z))
+    return np.asarray(special.ndtr(-z if alternative == "greater" else z))
 
 
 def _large(contrast: MapContrast, kept: NDArray[np.bool_], size: int, connectivity: int) -> NDArray[np.bool_]:
