@@ -1,4 +1,4 @@
-"""Sphinx settings for `./dev docs`: README, API and the vignettes, which are run while the pages are made.
+"""Sphinx settings for `./dev docs`: guides, reference and the vignettes, which are run while the pages are made.
 
 The source folder is the repository's root (`sphinx-build -c docs . build/docs`), so that README and
 vignettes are read where they lie.
@@ -7,10 +7,16 @@ vignettes are read where they lie.
 from __future__ import annotations
 
 import re
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from formula_neuro import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import measured
 
 project = "formula_neuro"
 author = "The formula_neuro authors"
@@ -19,7 +25,10 @@ version = release = __version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_nb"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "vignettes/*.py", "README.md", "CHANGELOG.md"]
+include_patterns = [
+    "docs/*.md", "vignettes/*.py", "README.md", "CHANGELOG.md", "benchmarks/README.md",
+    "benchmarks/lesion-study/README.md",
+]  # fmt: skip
 exclude_patterns = [] if find_spec("nimare") else ["vignettes/nback.py"]  # NiMARE carries its data
 html_theme = "furo"
 html_title = f"formula_neuro {__version__}"
@@ -37,7 +46,11 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
 myst_heading_anchors = 3
-suppress_warnings = ["myst.xref_missing", "toc.empty_glob"]  # README links to files that are no pages here
+myst_enable_extensions = ["colon_fence"]
+suppress_warnings = [
+    "myst.xref_missing",  # README links to files that are no pages here
+    "ref.python",  # two classes of one name in the types of signatures
+]
 
 
 def _as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -61,5 +74,14 @@ def _prose(text: str) -> str:
     return "".join(piece for pair in zip(escaped, [*code, ""], strict=True) for piece in pair)
 
 
+def _with_figures(app: Any, docname: str, source: list[str]) -> None:
+    """What scripts measured replaces the comments that name it; a vignette that is left out is not listed."""
+    if docname.startswith("docs/"):
+        source[0] = measured.fill(source[0])
+        for left_out in exclude_patterns:
+            source[0] = source[0].replace(f"../{left_out.removesuffix('.py')}\n", "")
+
+
 def setup(app: Any) -> None:
+    app.connect("source-read", _with_figures)
     app.connect("autodoc-process-docstring", _as_rst)

@@ -34,4 +34,4 @@ def test_its_own_tests_pass_in_a_process_that_finds_it_installed(site):
     run = subprocess.run(
         [sys.executable, "-c", code, *options, str(PROJECT / "own_tests.py")], capture_output=True, text=True
     )
-    assert run.returncode == 0 and "3 passed" in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 0 and "4 passed" in run.stdout, run.stdout + run.stderr

@@ -32,6 +32,17 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     plt.close("all")
 
 
+def test_figures_of_pages_are_put_in_from_what_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import measured
+
+    pages = [path.read_text(encoding="utf-8") for path in DOCS.glob("*.md")]
+    assert sum(text.count("<!-- measured: ") for text in pages) >= 3
+    for text in pages:
+        assert not re.search("<!-- (measured|benchmark):", measured.fill(text))  # an unknown name raises
+    assert "| agrees |" in measured.cross_checks()
+
+
 @pytest.mark.r
 @pytest.mark.parametrize("page", ["coming-from-r", "coming-from-brglm2"])
 def test_rs_side_of_a_page_runs_in_r(page, tmp_path, monkeypatch):

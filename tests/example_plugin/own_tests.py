@@ -26,3 +26,13 @@ def test_the_numbers_are_those_of_the_native_backend():
 def test_a_column_that_others_contain_is_refused():
     with pytest.raises(FitError, match="3 columns of rank 2"):
         fn.fit("y ~ x + I(2*x)", D, backend="mylab-lm")
+
+
+def test_verbs_ask_the_engine():
+    mine = fn.fit("y ~ x", D, backend="mylab-lm")
+    native = fn.fit("y ~ x", D)
+    for table, expected in ((fn.anova(mine), fn.anova(native)), (fn.drop1(mine), fn.drop1(native))):
+        np.testing.assert_allclose(
+            table.select_dtypes("number"), expected.select_dtypes("number"), rtol=1e-8
+        )  # rounding, as above
+    assert fn.bootstrap_test(fn.refit(mine, ". ~ 1"), mine, n=5, seed=1).n_failed == 0

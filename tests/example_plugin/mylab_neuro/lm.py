@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from formula_neuro.errors import FitError
+from formula_neuro.inference.intervals.restrict import hold
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What this backend can do again for a finished fit: refit it, and say its degrees of freedom."""
+    """What this backend can do again for a finished fit."""
 
     def refit(self, request: Request) -> Fit:
         return fit(request)
+
+    def restricted(self, request: Request, fixed: Mapping[int, float]) -> Fit:
+        """The fit with columns held at values: what anova and drop1 ask for."""
+        return fit(hold(request, fixed))
 
     def df(self, fit: Fit, L: np.ndarray, method: str) -> np.ndarray:
         """Degrees of freedom (q,) of the contrasts L (q, p)."""
