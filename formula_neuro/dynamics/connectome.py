@@ -119,6 +119,8 @@ class Connectome:
         return replace(self, weights=self.weights / divisor, messages=kept)
 
     def _place(self, node: Any) -> int:
+        if isinstance(node, (bool, np.bool_)):
+            raise DataError("nodes are selected by name or number; of a mask take np.flatnonzero(mask)")
         if not isinstance(node, str):
             if not -self.nodes <= int(node) < self.nodes:
                 raise DataError(f"there is no node number {node}; there are {self.nodes}, from 0")

@@ -30,7 +30,10 @@ class Stimulus:
             raise DataError(f"times of the shape {t.shape} are given; equidistant ones, two or more, are expected")
         if self.random and rng is None:
             raise DataError("the stimulus is random; give rng=np.random.default_rng(seed)")
-        return self._within(t, nodes, rng)
+        values = self._within(t, nodes, rng)
+        if not np.isfinite(values).all():
+            raise DataError(f"{self!r} has infinite or missing values; look for a length of 0, or a tau below dt / 2")
+        return values
 
     @property
     def random(self) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from formula_neuro.dynamics.durations import milliseconds, shown, whole_steps
 from formula_neuro.dynamics.model import Model
 from formula_neuro.errors import DataError
@@ -27,11 +29,20 @@ def as_balloon(model: Model, bold: Any, steps: Steps, nodes: Sequence[str]) -> B
         bold = Balloon(**_settings(bold, nodes))
     if not isinstance(bold, Balloon):
         raise DataError(f"bold={bold!r}; True, or settings such as {{'tr': '2 s', 'kappa': 0.65}}, are expected")
+    _check(bold)
     whole_steps(bold.tr, steps.dt, "the TR of BOLD")
     duration = round(steps.steps * steps.dt, 9)
     if duration < bold.tr:
         raise DataError(f"the run of {shown(duration)} is shorter than one TR of {shown(bold.tr)}")
     return bold
+
+
+def _check(bold: Balloon) -> None:
+    for name in ("kappa", "gamma", "tau", "rho", "alpha", "V0"):
+        least, most = np.min(getattr(bold, name)), np.max(getattr(bold, name))
+        if not (least > 0 and (name != "rho" or most < 1)):
+            expected = "a share of oxygen between 0 and 1" if name == "rho" else "above 0"
+            raise DataError(f"bold[{name!r}] is {least if least <= 0 else most:g}; it is {expected}")
 
 
 def _settings(given: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Any]:

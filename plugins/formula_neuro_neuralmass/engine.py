@@ -9,6 +9,7 @@ from typing import Literal
 
 from formula_neuro.errors import DataError
 
+from .parameters import one_of
 from .problem import Problem, Record
 
 NEEDS_NUMBA = "numba compiles the equations and is not installed: pip install 'formula_neuro[simulate]'"
@@ -26,6 +27,7 @@ def run(
     engine "auto" is numba on a processor where it is installed, else torch with a message. workers: threads.
     progress is told the steps done and the steps in all. Raises DataError.
     """
+    one_of(engine, ("auto", "numba", "torch"), "engine")
     compiled = find_spec("numba") is not None
     if engine == "numba" and (not compiled or problem.device != "cpu"):
         raise DataError(NEEDS_NUMBA if not compiled else f"numba runs on device='cpu', not {problem.device!r}")

@@ -27,7 +27,7 @@ from .exploration.folder import Folder
 from .exploration.measuring import Measure, as_measures
 from .exploration.pieces import Piece, in_order
 from .exploration.remarks import before, found_in
-from .exploration.runs import HEAD, TAIL, Runs
+from .exploration.runs import HEAD, MOST, TAIL, Runs
 from .exploration.sets import as_sets
 from .models import find
 from .problem import Balloon
@@ -129,6 +129,11 @@ def _asked(
 def _check(replicates: int, random: str | None, asked: Mapping[str, Asked], targets: Mapping[str, Any] | None) -> None:
     if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 1:
         raise DataError(f"replicates is {replicates!r}; a whole number from 1 is expected")
+    if replicates > MOST or len(asked) > MOST // 2:
+        raise DataError(
+            f"{replicates} repetitions of {len(asked)} connectomes; up to {MOST} of up to {MOST // 2} have random "
+            "numbers of their own, so take another seed for the rest"
+        )
     if random not in (None, "own", "common"):
         raise DataError(f"random is {random!r}; 'own', 'common' or None is expected")
     if "" not in asked and targets is not None:

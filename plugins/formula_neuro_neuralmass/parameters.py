@@ -47,14 +47,16 @@ def _value(model: Model, name: str, value: Any, nodes: Sequence[str]) -> Value:
             expected = f"one of {', '.join(choices)}" if choices else "a number"
             raise DataError(f"the parameter {name} is {value!r}; {expected} is expected")
         return float(choices[value])
-    found = by_node(name, value, nodes)
+    course = f"what varies in time goes into stimulus={{{name!r}: fn.stimuli.Array(...)}}, "
+    hint = f"; {course if name in model.external else ''}sets of values go into fn.explore"
+    found = by_node(name, value, nodes, hint)
     if found.ndim == 0 and choices and float(found) not in choices.values():
         raise DataError(f"the parameter {name} is {float(found):g}; one of {', '.join(choices)} is expected")
     return float(found) if found.ndim == 0 else found
 
 
-def by_node(name: str, value: Any, nodes: Sequence[str]) -> Array:
-    """A number () or (N,) values, a Series brought to the order of the nodes. Raises DataError."""
+def by_node(name: str, value: Any, nodes: Sequence[str], hint: str = "") -> Array:
+    """A number () or (N,) values, a Series brought to the order of the nodes. Raises DataError, which ends in hint."""
     if isinstance(value, pd.Series):
         value = _ordered(name, value, nodes)
     try:
@@ -63,10 +65,7 @@ def by_node(name: str, value: Any, nodes: Sequence[str]) -> Array:
         raise DataError(f"{name} is {_seen(value)}; a number, or one for each node, is expected") from None
     if found.ndim > 1 or (found.ndim == 1 and len(found) != len(nodes)):
         many = f"each of the {len(nodes)} nodes" if len(nodes) > 1 else "the one node (a network needs a connectome)"
-        raise DataError(
-            f"{name} has the shape {found.shape}; a number, or one for {many}, is expected. What varies in time goes "
-            f"into stimulus={{{name!r}: fn.stimuli.Array(...)}}, sets of values into fn.explore"
-        )
+        raise DataError(f"{name} has the shape {found.shape}; a number, or one for {many}, is expected{hint}")
     if not np.isfinite(found).all():
         raise DataError(f"{name} is {_seen(value)}; finite numbers are expected")
     return found

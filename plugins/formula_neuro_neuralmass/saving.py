@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from .simulation import Simulation
 
 FORMAT = 1
 WORDS = ("dt", "steps", "every", "sampling", "skip", "keep", "seed", "noise", "exact", "tables", "device", "dtype")
+OTHER = "{} is no simulation that was saved by .save(), or a part of one"
 ASIDE = "the run had a stimulus, which files do not hold: to continue it, give stimulus="
 
 
@@ -79,10 +81,9 @@ def _under(kind: str, values: Mapping[str, Any]) -> dict[str, Array]:
 
 def load_simulation(path: str | Path) -> Simulation:
     """A run that n.save(path) wrote. A model of your own must be registered before. Raises DataError, OSError."""
-    with np.load(path, allow_pickle=False) as held:
-        arrays = dict(held)
+    arrays = _read(path)
     if "about" not in arrays:
-        raise DataError(f"{path} is no simulation that was saved by .save()")
+        raise DataError(OTHER.format(path))
     about = json.loads(str(arrays["about"]))
     if about["format"] != FORMAT:
         raise DataError(f"{path} is of format {about['format']}; this version reads {FORMAT}; update formula_neuro")
@@ -112,6 +113,14 @@ def load_simulation(path: str | Path) -> Simulation:
         asked=asked,
         key=about["key"],
     )
+
+
+def _read(path: str | Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return dict(held)
+    except (ValueError, TypeError, BadZipFile, EOFError):  # what numpy says of a file that is no archive, or a cut one
+        raise DataError(OTHER.format(path)) from None
 
 
 def _asked(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Asked:

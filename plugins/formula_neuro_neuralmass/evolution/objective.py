@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,12 +55,19 @@ class OneByOne:
         return [self._one(individual) for individual in individuals]
 
     def _one(self, individual: Individual) -> Any:
-        try:
+        with own_error(individual):
             return self.objective(individual)
-        except Exception as error:
-            at = ", ".join(f"{name} = {value:g}" for name, value in individual.params.items())
-            error.add_note(f"this is the objective's own error, of individual {individual.id} ({at})")
-            raise
+
+
+@contextmanager
+def own_error(individual: Individual) -> Iterator[None]:
+    """An error in here says that it is the objective's, and of which individual."""
+    try:
+        yield
+    except Exception as error:
+        at = ", ".join(f"{name} = {value:g}" for name, value in individual.params.items())
+        error.add_note(f"this is the objective's own error, of individual {individual.id} ({at})")
+        raise
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ..exploration.sets import as_sets
 from ..models import find
 from ..parameters import known
 from ..simulating import simulate
-from .objective import Individual
+from .objective import Individual, own_error
 
 NOT_HERE = ("seed", "noise", "progress")  # of simulate: the evolution's own
 TIMING = ("duration", "dt", "every", "sampling", "skip", "outputs")
@@ -43,7 +43,8 @@ class Simulated:
         for places, runs in simulated(self.asked, sets, keys, engine=self.engine, workers=self.threads):
             for place, run in zip(places, runs, strict=True):
                 if run.ok:
-                    answers[place] = self.objective(run)
+                    with own_error(individuals[place]):
+                        answers[place] = self.objective(run)
         return answers
 
 

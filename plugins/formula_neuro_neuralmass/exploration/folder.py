@@ -82,7 +82,7 @@ class Folder:
         """All that is kept."""
         if self.path is None:
             return []
-        tables = [pd.read_parquet(file) for file in sorted(self.path.glob("rows_*.parquet"))]
+        tables = [_table(file) for file in sorted(self.path.glob("rows_*.parquet"))]
         return [self._held(table, table["run"].drop_duplicates().tolist()) for table in tables]
 
     def _held(self, table: pd.DataFrame, numbers: Sequence[int]) -> Piece:
@@ -92,6 +92,13 @@ class Folder:
         with np.load(path, allow_pickle=False) as held:
             names = sorted({name.rpartition(".")[0] for name in held.files})
         return Piece(table, {name: OnDisk(path, name, len(table)) for name in names})
+
+
+def _table(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(file)
+    except ValueError as error:  # of which pyarrow's are
+        raise DataError(f"{file} cannot be read ({error}); remove it, and its runs are made again") from None
 
 
 def _block(numbers: Sequence[int]) -> tuple[int, int]:

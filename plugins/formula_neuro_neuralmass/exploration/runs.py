@@ -23,6 +23,7 @@ Part: TypeAlias = tuple[str, list[int], Batch]  # owner, numbers of runs, and th
 Measured: TypeAlias = tuple[list[int], list[dict[str, Any]]]  # numbers of runs, and their rows
 HEAD = ("subject", "set", "replicate", "run")
 TAIL = ("clamped", "status", "failed_at", "seed", "key")
+MOST = 2**16  # repetitions, whose numbers have 16 bits of a key
 
 
 @dataclass(frozen=True)
