@@ -11,6 +11,7 @@ The public names are lazy: importing the package loads nothing heavy. `fn.backen
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -183,6 +184,8 @@ def __getattr__(name: str) -> Callable[..., Any]:
         value: Any = getattr(module, name) if _PUBLIC[name] else module
         globals()[name] = value
         return value
+    if importlib.util.find_spec(f"{__name__}.{name}"):  # `from . import module` asks here before it looks for the file
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _task(name)
 
 

@@ -35,3 +35,10 @@ def test_its_own_tests_pass_in_a_process_that_finds_it_installed(site):
         [sys.executable, "-c", code, *options, str(PROJECT / "own_tests.py")], capture_output=True, text=True
     )
     assert run.returncode == 0 and "4 passed" in run.stdout, run.stdout + run.stderr
+
+
+def test_a_submodule_is_imported_without_asking_the_plugins():
+    """A plugin that imports one would otherwise be read while half of it is there, and kept as broken."""
+    code = "from formula_neuro import words, registry; print(registry.installed.cache_info().misses)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "0"
