@@ -229,6 +229,7 @@ def test_columns_that_are_nearly_collinear_are_told():
     d = fn.optimize_design("~ center(x) + center(t)", frame, contrast="x", columns=2, fix=["x", "t"])
     assert any("nearly collinear" in text for text in d.messages)
     assert not any("collinear" in text for text in small().messages)
+    assert not any("collinear" in text for text in small(contrast="100*x").messages)  # a unit is no collinearity
 
 
 def test_a_large_bias_is_told():
@@ -269,10 +270,14 @@ def test_columns_at_the_end_of_their_range_are_told():
         ({"nuisance": {"u": 1.0}}, "nuisance names 'u'"),
         ({"noise": 1.0}, "autocorrelation of neighbouring scans is 1.0"),
         ({"noise": "pink"}, "noise is 'pink'"),
+        ({"seed": -1}, "seed is -1; a whole number from 0"),
         ({"noise": [1.0, 2.0]}, "noise is"),
         ({"noise": np.eye(5)}, "60 by 60 is expected"),
         ({"contrast": ["x", "x"]}, "contrast gives 'x' twice"),
-        ({"contrast": ["x", "t"], "fix": [], "columns": 1}, "no column is left for the contrast"),
+        (
+            {"contrast": ["x", "t"], "fix": [], "columns": 1, "snr": [1, {"x": 1, "t": -1}]},
+            "no column is left for the contrast",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: Any, said: str):

@@ -142,6 +142,8 @@ def test_another_truth_scores_the_same_design_on_other_designs():
     own, other = (one.to_frame().set_index("analysis").loc["optimal"] for one in (d.compare(), d.compare(wider)))
     assert other["max_bias"] > own["max_bias"]
     assert not any("truth=" in note for note in d.compare(wider).notes)
+    with pytest.raises(DataError, match="truth is 3; an answer of optimize_design"):
+        d.compare(3)
 
 
 def test_a_truth_of_other_scans_is_refused():

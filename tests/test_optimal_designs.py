@@ -283,7 +283,7 @@ def test_constraints_that_make_no_sense_are_refused():
 
 def test_too_many_columns_are_refused():
     family, common = random_family()
-    with pytest.raises(DataError, match="span 8 directions; ask for at most 8 columns, not 9"):
+    with pytest.raises(DataError, match=r"span 8 directions and the design would have 9 columns, .* ask for 1 fewer"):
         solve(family, first_columns(common, 9, np.eye(9)[0]))
     with pytest.raises(DataError, match="no degree of freedom"):
         solve(family, first_columns(common, 20, np.eye(20)[0]))
@@ -335,5 +335,5 @@ def test_a_null_design_of_phi_0_is_bias_alone():
 def test_designs_within_the_fixed_columns_leave_no_direction_to_a_free_one():
     B = np.random.default_rng(13).standard_normal((20, 2))
     family = Family(B @ np.ones((2, 3)), np.ones(3), np.full(3, 0.5), np.ones(3))
-    with pytest.raises(DataError, match="span 2 directions; ask for at most 2 columns, not 3"):
+    with pytest.raises(DataError, match=r"span 2 directions and the design would have 3 columns, .* ask for 1 fewer"):
         solve(family, first_columns(B, 3, np.eye(3)[0]))

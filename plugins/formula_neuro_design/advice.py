@@ -41,6 +41,7 @@ def advice(
             f"{', '.join(read)} has one sign in all designs and nothing keeps it out of the contrast, so the optimum "
             "reads it as signal; give snr as a list with both signs and a null design, or name it in nuisance="
         )
+    told += _one_proportion(designs, blocks, W, () if free_contrast else fixed)
     truth = np.atleast_2d(blocks.family.by_design(blocks.family.l**2)) > 0
     if truth.any(axis=0).all() and not read and (open_ or not (fixed or len(designs.nuisance.columns))):
         told.append(
@@ -84,12 +85,26 @@ def _one_sided(designs: Candidates, blocks: Blocks) -> list[str]:
     return [name for name, one in zip(designs.names, odd, strict=True) if one]
 
 
+def _one_proportion(designs: Candidates, blocks: Blocks, W: Array, fixed: Sequence[str]) -> list[str]:
+    """The first contrast of variables that no design has in another proportion, so that parts may stand for the sum."""
+    if blocks.known is not blocks.family:
+        return []
+    for row in W:
+        own = [i for i, name in enumerate(designs.names) if row[i] and name not in fixed]
+        if len(own) > 1 and np.linalg.matrix_rank(blocks.b[:, own]) < len(own):
+            return [
+                f"{', '.join(designs.names[i] for i in own)} have no other proportion in any design, so the estimate "
+                "is right for that one only; give snr as a list in which each is also alone, or fix their columns"
+            ]
+    return []
+
+
 def _collinear(designs: Candidates, blocks: Blocks, W: Array) -> list[str]:
     """The design whose own fit has the largest variance, as a multiple of that of a column that stands alone."""
     if (W != 0).sum() != 1:
         return []
     spread = ((blocks.signal - blocks.signal.mean(axis=0)) ** 2).sum(axis=0)
-    times = blocks.g * spread
+    times = blocks.g * spread / (W[0] @ W[0]) ** 2  # both have the contrast's weight, squared
     worst = int(times.argmax())
     if times[worst] < COLLINEAR:
         return []

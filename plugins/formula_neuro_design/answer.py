@@ -175,6 +175,8 @@ class OptimalDesign:
         Raises DataError.
         """
         other = self if truth is None else truth
+        if not isinstance(other, OptimalDesign):
+            raise DataError(f"truth is {truth!r}; an answer of optimize_design is expected")
         for one in (self, other):
             one._check_one()
         return compared_with_usual(self, other, alpha)
@@ -212,15 +214,15 @@ class OptimalDesign:
     def white_constraints(self) -> Constraints:
         return self.constraints if self.noise is None else self.noise.constraints(self.constraints)
 
-    def plot(self, kind: str | None = None) -> Figure:
+    def plot(self, which: str | None = None) -> Figure:
         """One figure: the columns, bias, variance and power; or one kind of picture, or "all".
 
-        kind: "design", "responses", "filter", "fits", "bias", "variance", "misfit", "pareto", "columns", "phi",
+        which: "design", "responses", "filter", "fits", "bias", "variance", "misfit", "pareto", "columns", "phi",
         "search", "power", "roc" or "estimates". A notebook shows the figure; `figure.savefig("design.png")` writes it.
         Raises ValueError.
         """
         self._check_one()
-        return figure(self, kind)
+        return figure(self, which)
 
     def report(self, path: str | os.PathLike[str]) -> str:
         """Write one self-contained HTML page on the design; returns the path written.

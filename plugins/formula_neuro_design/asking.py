@@ -152,6 +152,9 @@ def check(search: Search, columns: Any, weights: Any, phi: Any, k: Any) -> None:
             isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1
         ):
             raise DataError(f"{name} is {value!r}; a whole number from 1 is expected")
+    seed: object = search.seed
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise DataError(f"seed is {seed!r}; a whole number from 0 is expected")
     if isinstance(weights, str) and weights != "minimax":
         raise DataError(f'weights is {weights!r}; numbers or "minimax" are expected')
     others = [name for name, asked in (("max_bias", search.max_bias is not None), ('weights="minimax"', search.minimax),

@@ -40,7 +40,10 @@ class Family:
         if not (np.atleast_2d(self.phi) * self.w > 0).any(axis=1).all():
             raise DataError("no design has a phi above 0: the variance has no price, so there is no best design")
         if not (self.truth * self.by_column(self.w)).any(axis=1).all():
-            raise DataError("the contrast is 0 in every design, so there is nothing to estimate: give it an snr")
+            raise DataError(
+                "the contrast is 0 in every design, so there is nothing to estimate; give amplitudes in snr, one for "
+                "each variable or a list of these, whose contrast is not 0"
+            )
 
     def _check_shapes(self) -> None:
         columns = self.v.shape[1]

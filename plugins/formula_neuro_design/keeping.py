@@ -123,6 +123,23 @@ class Kept:
         free = [f"free{i}" for i in range(1, p + len(taken) + 1) if f"free{i}" not in taken]
         return [*self.fixed, *free[: p - len(self.fixed) - len(last)], *last]
 
+    def check_apart(self, truth: Array, labels: Sequence[str]) -> None:
+        """Raise DataError for contrasts of which one follows from others in all designs; truth (s, M): the true ones.
+
+        At fixed columns they are told apart nevertheless, unless they are free there.
+        """
+        rows = [i for i, held in enumerate(self._held) if self.free_contrast or not held]
+        own = truth[rows]
+        if len(rows) < 2 or np.linalg.matrix_rank(own / np.abs(own).max(axis=1, keepdims=True)) == len(rows):
+            return
+        names = self.designs.names
+        example = [{name: float(name == one) for name in names} for one in names] if len(names) < 4 else "[...]"
+        raise DataError(
+            f"the true contrasts {', '.join(repr(labels[i]) for i in rows)} follow from one another in the same way in "
+            "all designs, so nothing tells their estimates apart; give snr as a list with other proportions in each, "
+            f"as {example}" + ("" if self.free_contrast else f", or fix {', '.join(map(repr, names))}")
+        )
+
     @property
     def _named(self) -> list[bool]:
         """Whether each variable has a part in a contrast."""

@@ -112,6 +112,7 @@ def optimize_design(
     coloured = as_noise(noise, len(designs[0].first))
     asked = Asked(snr, phi, k, 1.0 if isinstance(weights, str) else weights, nuisance)
     family = blocks([whitened(one, coloured) for one in designs], W, asked)
+    kept.check_apart(family.family.truth, labels)
     problem = _problem(family, kept, coloured)
     p, tried = _columns(columns, problem, search, kept)
     return _answer(_Asked(formula, labels, kept, coloured, max_bias, call), family, chosen(problem, search, p), tried)

@@ -61,7 +61,8 @@ def solve(
     if p > problem.Q.shape[1]:
         most = problem.Q.shape[1]
         raise DataError(
-            f"the designs and fixed columns span {most} directions; ask for at most {most} columns, not {p}"
+            f"the designs and the given columns span {most} directions and the design would have {p} columns, given "
+            f"ones counted; ask for {p - most} fewer"
         )
     search = search_of(problem, constraints, p)
     a, trace = least(search, starts, seed, near)
