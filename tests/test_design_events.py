@@ -236,6 +236,17 @@ def test_events_before_and_beyond_the_run_are_told():
     assert not any("events" in text for text in go().messages)
 
 
+def test_events_that_start_together_are_told():
+    runs = pd.concat([EVENTS, EVENTS.iloc[:2]])
+    assert any("2 of 26 events start when another of their type does" in text for text in go(runs).messages)
+
+
+def test_types_with_the_canonical_response_alone_are_told():
+    assert any("stop: one column each, by SPM's response" in text for text in go().messages)
+    known = go(snr={"go": 1}, nuisance={"stop": 1.0})
+    assert not any("one column each" in text for text in known.messages)
+
+
 def test_onsets_that_look_like_volumes_are_told():
     scans = EVENTS.assign(onset=(EVENTS["onset"] / 2).round())
     assert any("seconds, not volumes" in text for text in go(scans).messages)
@@ -298,6 +309,7 @@ def test_runs_and_settings_that_make_no_sense_are_refused(changes: dict[str, Any
         ({"duration": "n/a"}, "duration is n/a in row 1"),
         ({"duration": -1.0}, "duration is -1 s in row 1"),
         ({"trial_type": None}, "trial_type is missing in row 1"),
+        ({"trial_type": ["n/a", *EVENTS["trial_type"][1:]]}, "trial_type is missing in row 1"),
         ({"modulation": 0.0}, "all events of go have the modulation 0"),
         ({"onset": 400.0}, "24 of 24 events start after the run's end"),
         ({"onset": 299.9}, "are collinear or 0"),
@@ -306,7 +318,7 @@ def test_runs_and_settings_that_make_no_sense_are_refused(changes: dict[str, Any
 )
 def test_events_that_make_no_sense_are_refused(change: dict[str, Any], said: str):
     with pytest.raises(DataError, match=said):
-        go(EVENTS.assign(**change), contrast=change.get("trial_type") or "go")
+        go(EVENTS.assign(**change), contrast="constant" if change.get("trial_type") == "constant" else "go")
 
 
 def test_events_without_times_are_refused():

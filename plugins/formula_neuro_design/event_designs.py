@@ -56,9 +56,19 @@ class EventRun:
             nuisance=pd.concat([pd.DataFrame(others, index=self.nuisance.index), self.nuisance], axis=1),
             alike=False,
             still=pd.DataFrame({"response": ["canonical"]}),
-            messages=notes(self.events, self.run, own.end),
+            messages=(*notes(self.events, self.run, own.end), *_of_others(list(others))),
             evoked=Evoked(self.run, tuple(self.events[name] for name in names), own),
         )
+
+
+def _of_others(names: list[str]) -> list[str]:
+    """What is told of types of events that have one column each."""
+    if not names:
+        return []
+    return [
+        f"{', '.join(names)}: one column each, by SPM's response; what another response of theirs leaves beside it "
+        "goes into the estimate, so name them in nuisance= where their response varies too"
+    ]
 
 
 def of_events(text: str) -> bool:

@@ -69,8 +69,9 @@ def read_events(table: pd.DataFrame, column: str, run: Run) -> dict[str, Events]
     onset, duration = _seconds(table, "onset"), _seconds(table, "duration")
     size = _seconds(table, "modulation", "") if "modulation" in table.columns else np.ones(len(table))
     types = table[column]
-    if types.isna().any():
-        raise DataError(f"{column} is missing in row {_first(types.isna())} of the events; drop that row or name it")
+    absent = types.isna() | (types.astype(str) == "n/a")  # as BIDS writes what is missing
+    if absent.any():
+        raise DataError(f"{column} is missing in row {_first(absent)} of the events; drop that row or name it")
     if (duration < 0).any():
         raise DataError(f"duration is {duration[duration < 0][0]:g} s in row {_first(duration < 0)} of the events")
     _check_inside(onset, run)
@@ -94,6 +95,12 @@ def notes(events: Mapping[str, Events], run: Run, response: float) -> tuple[str,
         told.append(f"{early} of {len(onset)} events start before the first volume; their later response is used")
     if late:
         told.append(f"{late} of {len(onset)} events last beyond the run of {run.length:g} s, which cuts them off")
+    twice = sum(len(own.onset) - len(np.unique(own.onset)) for own in events.values())
+    if twice:
+        told.append(
+            f"{twice} of {len(onset)} events start when another of their type does, and their responses add up; a "
+            "table holds the events of one run"
+        )
     cut = int(((end <= run.length) & (end + response > run.length)).sum())
     if 2 * cut > len(onset):
         told.append(f"the run ends before the response to {cut} of {len(onset)} events can be over")
