@@ -99,7 +99,7 @@ def crosscheck(
 @overload
 def crosscheck(fit: FociFit, *, reference: str | None = ...) -> Agreement: ...
 def crosscheck(
-    fit: Fit | MapFit | FociFit, *, reference: str | None = None, voxels: int | None = None, seed: int = 0
+    fit: Fit | MapFit | FociFit, *, reference: str | None = None, voxels: int | None = None, seed: int = 1
 ) -> Agreement | MapAgreement:
     """Refit the same model in R, or by the backend named, and compare every number of the two.
 

@@ -89,7 +89,7 @@ WORDS = {"agrees": "agree", "disagrees": "DISAGREE", "unfinished": "that it did 
 
 
 def crosscheck_maps(
-    fit: MapFit, voxels: int | None = None, *, reference: str | None = None, seed: int = 0, progress: bool | None = None
+    fit: MapFit, voxels: int | None = None, *, reference: str | None = None, seed: int = 1, progress: bool | None = None
 ) -> MapAgreement:
     """Refit a random sample of voxels (default: 200) and compare every number; see crosscheck().
 

@@ -77,11 +77,11 @@ class Simulation:
         """The network, None of a single node."""
         return self.asked.connectome
 
-    def to_frame(self, what: Literal["outputs", "bold"] = "outputs") -> pd.DataFrame:
+    def to_frame(self, which: Literal["outputs", "bold"] = "outputs") -> pd.DataFrame:
         """A row a time and node: time (ms), node, and a column an output, or `bold`. Raises DataError."""
-        if what not in ("outputs", "bold"):
-            raise DataError(f"to_frame({what!r}); 'outputs' or 'bold' is expected")
-        t, columns = (self.t, self.outputs) if what == "outputs" else (self.bold_t, {"bold": self._bold()})
+        if which not in ("outputs", "bold"):
+            raise DataError(f"to_frame({which!r}); 'outputs' or 'bold' is expected")
+        t, columns = (self.t, self.outputs) if which == "outputs" else (self.bold_t, {"bold": self._bold()})
         nodes = pd.Categorical(np.tile(self.nodes, len(t)), categories=list(self.nodes))
         table = {"time": np.repeat(t, len(self.nodes)), "node": nodes}
         return pd.DataFrame({**table, **{name: values.ravel() for name, values in columns.items()}})
@@ -126,7 +126,7 @@ class Simulation:
 
     def plot(
         self,
-        what: Literal["overview", "outputs", "bold", "fc", "connectome", "brain"] = "overview",
+        which: Literal["overview", "outputs", "bold", "fc", "connectome", "brain"] = "overview",
         *,
         output: str | None = None,
     ) -> Any:
@@ -136,7 +136,7 @@ class Simulation:
         """
         from .pictures import picture
 
-        return picture(self, what, output)
+        return picture(self, which, output)
 
     def summary(self) -> Summary:
         """What was run, and the mean and range of every output."""
