@@ -43,6 +43,14 @@ def test_figures_of_pages_are_put_in_from_what_was_measured(monkeypatch):
     assert "| agrees |" in measured.cross_checks()
 
 
+def test_the_reference_has_every_public_name():
+    import formula_neuro as fn
+
+    reference = " ".join(path.read_text(encoding="utf-8") for path in DOCS.glob("api*.md"))
+    names = [*fn.__all__, *fn.tasks()["name"]]
+    assert [name for name in names if not re.search(rf"\b{name}\b", reference)] == []
+
+
 @pytest.mark.r
 @pytest.mark.parametrize("page", ["coming-from-r", "coming-from-brglm2"])
 def test_rs_side_of_a_page_runs_in_r(page, tmp_path, monkeypatch):
