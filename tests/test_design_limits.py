@@ -100,8 +100,8 @@ def test_amplitudes_of_either_sign_leak_no_more_than_the_limit():
     assert np.abs(given).max() <= 0.1 * (1 + 1e-5)  # l is 1 or 0 in the columns of these moments
 
 
-@pytest.mark.parametrize("limit", [0.0, -1.0, np.nan, np.inf])
-def test_a_limit_is_a_number_above_0(limit: float):
+@pytest.mark.parametrize("limit", [0.0, -1.0, 1.0, 5.0, np.nan, np.inf])  # an estimate of 0 has the bias 1
+def test_a_limit_is_a_share_between_0_and_1(limit: float):
     family, _, constraints = ramps()
     with pytest.raises(DataError, match="the largest bias allowed is"):
         least_variance(family, constraints, limit)

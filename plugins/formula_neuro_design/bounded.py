@@ -36,8 +36,8 @@ def least_variance(
     phi has no part in it; the solution's objective is at the family's. Raises DataError, with the limit that can be
     kept.
     """
-    if not (np.isfinite(limit) and limit > 0):
-        raise DataError(f"the largest bias allowed is {limit}; a number above 0 is expected")
+    if not 0 < limit < 1:
+        raise DataError(f"the largest bias allowed is {limit}; a share of the truth between 0 and 1 is expected, as .05")
     check(family, constraints)
     space = coordinates(family, constraints.B) if space is None else space
     p = len(constraints.A)
