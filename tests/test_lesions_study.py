@@ -13,7 +13,7 @@ from formula_neuro.lesions.accuracy import Accuracy, Target, overlap
 from formula_neuro.lesions.study import LesionStudy, Setting
 
 AGE = "I(age - 63)"
-SETTINGS = {"n": 80, "repetitions": 3, "edges": (0.02, 0.1, 1.0), "largest": (20, 50), "seed": 7}
+SETTINGS = {"n": 80, "replicates": 3, "edges": (0.02, 0.1, 1.0), "largest": (20, 50), "seed": 7}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def study(reference) -> LesionStudy:
 
 def estimates(study: LesionStudy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(R, methods, V, P) coefficients and z, and (R, V) whether maximum likelihood is finite: run once more."""
-    answers = [study.setting(r) for r in range(study.repetitions)]
+    answers = [study.setting(r) for r in range(study.replicates)]
     coef, z = (np.array([[a[f"{k}.{what}"] for k in range(2)] for a in answers]) for what in ("coef", "z"))
     return coef, z, np.array([a["finite"] for a in answers])
 
@@ -82,17 +82,17 @@ def test_bias_reduced_estimates_have_less_error_than_those_of_maximum_likelihood
 
 
 def test_repetitions_that_were_kept_are_not_run_again(reference, study, tmp_path, monkeypatch) -> None:
-    fn.lesion_study(reference, **(SETTINGS | {"repetitions": 2}), folder=tmp_path)
+    fn.lesion_study(reference, **(SETTINGS | {"replicates": 2}), out=tmp_path)
     original, ran = Setting.__call__, []
     monkeypatch.setattr(Setting, "__call__", lambda self, r: (ran.append(r), original(self, r))[1])
-    again = fn.lesion_study(reference, **SETTINGS, folder=tmp_path)
+    again = fn.lesion_study(reference, **SETTINGS, out=tmp_path)
     assert ran == [2]
     assert again.table().equals(study.table())
 
 
 def test_a_folder_does_not_mix_studies(reference, tmp_path) -> None:
     one, two = (
-        fn.lesion_study(reference, **(SETTINGS | {"repetitions": 1, "n": n}), folder=tmp_path) for n in (40, 50)
+        fn.lesion_study(reference, **(SETTINGS | {"replicates": 1, "n": n}), out=tmp_path) for n in (40, 50)
     )
     assert len(list(tmp_path.iterdir())) == 2 and not one.table().equals(two.table())
 

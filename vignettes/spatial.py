@@ -101,7 +101,7 @@ beliefs[["cluster", "voxels", "peak_z", "all_beyond", "beyond", "beyond_low", "s
 
 # %%
 methods = {"ML": "ml", "mean BR": "mean_br", "spatial": "spatial"}
-small = {"n": 250, "repetitions": 2, "methods": methods, "ell": 3.0, "units": "mm", "edges": (0.005, 0.05, 1.0)}
+small = {"n": 250, "replicates": 2, "methods": methods, "ell": 3.0, "units": "mm", "edges": (0.005, 0.05, 1.0)}
 coarse = fn.lesion_reference(spacing=10)
 study = fn.lesion_study(coarse, **small, largest=(16, 40), seed=1)
 null = fn.lesion_study(coarse.without(age), **small, largest=(16, 40), seed=2)

@@ -67,7 +67,7 @@ def main() -> None:
     size = replace(size, repetitions=arguments.repetitions or size.repetitions)
     reference = fn.lesion_reference(spacing=size.spacing)
     tuned = _tuned(reference, size) if size.tuning else None
-    run: dict[str, Any] = {"folder": arguments.kept, "workers": arguments.workers, "progress": arguments.progress}
+    run: dict[str, Any] = {"out": arguments.kept, "workers": arguments.workers, "progress": arguments.progress}
     accuracy = {n: _study(reference, n, size, run) for n in SUBJECTS}
     null = {n: _study(reference.without(AGE), n, size, run) for n in SUBJECTS}
     rows = (findings if tuned else spatial_findings)(accuracy, null)
@@ -112,7 +112,7 @@ def _study(reference: LesionReference, n: int, size: Size, run: Mapping[str, Any
     return fn.lesion_study(
         reference,
         n=n,
-        repetitions=size.repetitions,
+        replicates=size.repetitions,
         methods=size.methods,
         ell=ELL,
         units="mm",

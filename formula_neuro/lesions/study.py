@@ -126,7 +126,7 @@ class LesionStudy:
     seconds: float
 
     @property
-    def repetitions(self) -> int:
+    def replicates(self) -> int:
         return len(self.hit)
 
     def table(self, coefficient: str | None = None, estimates: str = "finite") -> pd.DataFrame:
@@ -155,7 +155,7 @@ class LesionStudy:
 
     def __repr__(self) -> str:
         kind = "a synthetic reference" if self.setting.reference.synthetic else "a fitted reference"
-        words = f"{self.repetitions} repetitions of {self.setting.n} subjects from {kind}, {self.coefficient(None)}:"
+        words = f"{self.replicates} replicates of {self.setting.n} subjects from {kind}, {self.coefficient(None)}:"
         return f"{words}\n{self.table().to_string(index=False)}"
 
 
@@ -163,14 +163,14 @@ def lesion_study(
     reference: LesionReference | None = None,
     *,
     n: int = 250,
-    repetitions: int = 50,
+    replicates: int = 50,
     methods: Mapping[str, str | Method] = METHODS,
     ell: float = 1.5,
     units: str = "voxels",
     edges: Sequence[float] = EDGES,
     largest: Sequence[int] = LARGEST,
     seed: int = 1,
-    folder: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
     workers: Any = None,
     progress: bool | None = None,
 ) -> LesionStudy:
@@ -178,11 +178,11 @@ def lesion_study(
 
     methods: a name with the word of an estimator, or with a function of images that returns a MapFit.
     edges: limits of the bins of incidence. largest: numbers of the strongest voxels whose overlap is asked for.
-    folder: finished repetitions are kept there, and the same call goes on from them.
+    replicates: simulated data sets. out: a folder; finished ones are kept there, and the same call goes on from them.
     workers: a number of processes, or a dask client, among which repetitions are shared.
 
     >>> import formula_neuro as fn
-    >>> study = fn.lesion_study(fn.lesion_reference(spacing=10), n=60, repetitions=2, edges=(0.05, 1), largest=(50,))
+    >>> study = fn.lesion_study(fn.lesion_reference(spacing=10), n=60, replicates=2, edges=(0.05, 1), largest=(50,))
     >>> study.table()["method"].tolist(), study.overlaps().shape
     (['ML', 'ML', 'mean BR', 'mean BR'], (2, 1))
     """
@@ -194,27 +194,27 @@ def lesion_study(
     setting = Setting(known, chosen, n, ell, units, seed)
     target = Target(known.coefficients, known.z(), known.incidence, tuple(edges), tuple(largest))
     started = time.perf_counter()
-    gathered = _gather(setting, target, repetitions, folder, workers, progress)
+    gathered = _gather(setting, target, replicates, out, workers, progress)
     return LesionStudy(setting, target, *gathered, time.perf_counter() - started)
 
 
 def _gather(
     setting: Setting,
     target: Target,
-    repetitions: int,
-    folder: str | os.PathLike[str] | None,
+    replicates: int,
+    out: str | os.PathLike[str] | None,
     workers: Any,
     progress: bool | None,
 ) -> tuple[dict[str, Accuracy], dict[str, NDArray[Any]], NDArray[np.int64], Array]:
     """The sums over repetitions, the first of them, the voxels hit in each, and how often each was separated."""
-    kept = Kept(None if folder is None else Path(folder) / setting.key, "repetition")
+    kept = Kept(None if out is None else Path(out) / setting.key, "repetition")
     names = setting.reference.names
     sums = {method: Accuracy.empty(target, names) for method, _ in setting.methods}
     first: dict[str, NDArray[Any]] = {}
-    hit = np.zeros(repetitions, dtype=np.int64)
+    hit = np.zeros(replicates, dtype=np.int64)
     lesioned, infinite = np.zeros(len(target.truth)), np.zeros(len(target.truth))
-    with bar("repetitions", repetitions, progress, workers) as advance:
-        for number, answer in _answers(setting, repetitions, kept, workers):
+    with bar("replicates", replicates, progress, workers) as advance:
+        for number, answer in _answers(setting, replicates, kept, workers):
             first = answer if number == 0 else first
             found = answer["lesions"] > 0
             hit[number] = found.sum()
@@ -226,10 +226,10 @@ def _gather(
     return sums, first, hit, infinite / np.maximum(lesioned, 1)
 
 
-def _answers(setting: Setting, repetitions: int, kept: Kept, workers: Any) -> Any:
+def _answers(setting: Setting, replicates: int, kept: Kept, workers: Any) -> Any:
     """The number and the answer of every repetition: those kept, then the rest as they come in, which are kept too."""
     left = []
-    for number in range(repetitions):
+    for number in range(replicates):
         held = kept.load((number, number + 1))
         if held is None:
             left.append(number)
