@@ -16,9 +16,21 @@ CORE = ROOT / "formula_neuro"
 EXTENSIONS = sorted(path for path in [*(ROOT / "plugins").iterdir(), *(ROOT / "r_bridge").iterdir()] if path.is_dir())
 EXTENSIONS = [path for path in EXTENSIONS if path.name.startswith("formula_neuro_")]
 
-HEAVY = {"pandas", "torch", "rpy2", "scipy", "nibabel", "matplotlib", "nilearn", "statsmodels", "formulaic"}
+HEAVY = {
+    "pandas", "torch", "rpy2", "scipy", "nibabel", "matplotlib", "nilearn", "statsmodels", "formulaic",
+    "numpy", "numba", "cma", "jinja2", "dask", "pyarrow",
+}  # fmt: skip
 RESULTS = [CORE / "result.py", *sorted((CORE / "images").glob("*.py")), *sorted((CORE / "inference").rglob("*.py"))]
-LATE = {"torch", "nibabel", "rpy2", "matplotlib", "nilearn"}
+LATE = {"torch", "nibabel", "rpy2", "matplotlib", "nilearn", "numba", "cma", "jinja2", "dask"}
+LATE_IN_PLUGINS = {"nibabel", "matplotlib", "nilearn", "cma", "jinja2", "dask"}
+
+# What rooms that know nothing of formulas and fits may import of the core.
+ROOMS = {
+    "dynamics": {"display", "errors", "family"},
+    "measures": {"dynamics", "errors", "family"},
+    "stimuli": {"dynamics", "errors", "family"},
+    "hrf.py": {"errors"},
+}
 
 # What a module, and all that it imports, must never reach.
 FORBIDDEN = {
@@ -118,6 +130,20 @@ def test_only_plugins_import_the_kernels(path):
     assert not [name for name in imports(path, ROOT) if name.startswith("formula_neuro.kernels")]
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_simulation_and_its_measures_know_nothing_of_formulas_and_fits(room):
+    own = files(CORE / room) or [CORE / room]
+    found = {path.relative_to(CORE).parts[0].removesuffix(".py") for file in own for path in core_imports(file)}
+    assert found - {room.removesuffix(".py")} <= ROOMS[room]
+
+
+@pytest.mark.parametrize("folder", EXTENSIONS, ids=ids)
+def test_plugins_import_pictures_files_and_searches_inside_functions_only(folder):
+    for path in files(folder):
+        tops = {name.split(".")[0] for name in imports(path, folder.parent, inside_functions=False)}
+        assert not tops & LATE_IN_PLUGINS, path
+
+
 @pytest.mark.parametrize("folder", EXTENSIONS, ids=ids)
 def test_plugins_never_import_one_another(folder):
     for path in files(folder):
@@ -138,10 +164,21 @@ def test_the_guard_sees_what_is_loaded():
     assert loaded_by("import scipy") == {"scipy"}
 
 
-@pytest.mark.parametrize("code", ["import formula_neuro", "import formula_neuro.cli"])
+@pytest.mark.parametrize("code", ["import formula_neuro", "import formula_neuro.cli", "import formula_neuro.hrf"])
 def test_a_bare_import_loads_nothing_heavy(code):
     assert loaded_by(code) == set()
 
 
 def test_reading_the_registry_loads_nothing_heavy():
     assert loaded_by("from formula_neuro.registry import installed; assert installed().backends") == set()
+
+
+@pytest.mark.parametrize("names", ["measures, fn.stimuli, fn.Connectome, fn.Model", "simulate, fn.explore, fn.evolve"])
+def test_the_rooms_of_brain_models_load_no_compiler_and_no_pictures(names):
+    loaded = loaded_by(f"import formula_neuro as fn; fn.{names}")
+    assert not loaded & {"numba", "torch", "matplotlib", "nibabel", "nilearn", "cma", "jinja2", "dask"}
+
+
+def test_optimising_a_design_loads_no_pictures_before_it_draws():
+    loaded = loaded_by("import formula_neuro as fn; fn.optimize_design")
+    assert not loaded & {"torch", "numba", "matplotlib", "nilearn", "jinja2"}
