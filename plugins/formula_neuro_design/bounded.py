@@ -37,7 +37,9 @@ def least_variance(
     kept.
     """
     if not 0 < limit < 1:
-        raise DataError(f"the largest bias allowed is {limit}; a share of the truth between 0 and 1 is expected, as .05")
+        raise DataError(
+            f"the largest bias allowed is {limit}; a share of the truth between 0 and 1 is expected, as .05"
+        )
     check(family, constraints)
     space = coordinates(family, constraints.B) if space is None else space
     p = len(constraints.A)
