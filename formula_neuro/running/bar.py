@@ -13,7 +13,7 @@ from .estimates import lasting, left
 from .pieces import at_once, named
 
 SETTLED = 0.01  # of a run, from where on its speed is told
-SOON = 2.0  # seconds before which nothing is said of a speed: what is compiled or loaded first would be taken for it
+SOON = 2.0  # seconds: before them, what is loaded or compiled first would be taken for the speed; less is not told
 LATE = 30.0  # seconds after which something is said in any case
 BETWEEN = 10.0  # seconds between two lines at least
 LINES = 10  # of a run
@@ -62,6 +62,7 @@ class _Lines:
     started: float = field(default_factory=time.perf_counter)
     done: int = 0
     pieces: int = 0
+    first: tuple[int, float] = (0, 0.0)  # what was done, and when, as the first of each worker had come in
     told: float = 0.0  # seconds
     share: float = 0.0  # of the run, at the last line
 
@@ -70,16 +71,24 @@ class _Lines:
             return
         self.done, self.pieces = self.done + count, self.pieces + 1
         seconds, share = time.perf_counter() - self.started, self.done / max(self.total, 1)
+        if self.pieces == self.at_once:
+            self.first = (self.done, seconds)
         if self.done >= self.total:
             _say(f"{self.what}: all {self.total:,} after {lasting(seconds)}")
-        elif self._due(seconds, share):
+            return
+        rest = self._rest(seconds)
+        if rest >= SOON and self._due(seconds, share):
             self.told, self.share = seconds, share
-            rest = left(self.done, self.total, seconds, self.pieces, self.at_once)
             _say(f"{self.what}: {self.done:,} of {self.total:,} after {lasting(seconds)}, about {lasting(rest)} left")
+
+    def _rest(self, seconds: float) -> float:
+        """Seconds that are left; what was loaded or compiled before the first pieces came in does not count again."""
+        before, at = self.first if self.pieces >= 2 * self.at_once else (0, 0.0)
+        return left(self.done - before, self.total - before, seconds - at, self.pieces, self.at_once)
 
     def _due(self, seconds: float, share: float) -> bool:
         if not self.told:
-            return (share >= SETTLED and seconds >= SOON) or seconds >= LATE
+            return (share >= SETTLED and seconds >= SOON and self.pieces >= 2 * self.at_once) or seconds >= LATE
         return seconds - self.told >= BETWEEN and share - self.share >= 1 / LINES
 
 

@@ -7,15 +7,18 @@ TIMES = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"))
 FROM = 1.5  # of a unit, from where on a time is told in it
 
 
-def planned(what: str, size: float, pieces: int = 1) -> str:
-    """What is run, in how many pieces, and the bytes of memory that one of them takes at most.
+def planned(what: str, size: float | None = None, pieces: int = 1) -> str:
+    """What is run, in how many pieces, and the bytes of memory that one of them takes at most, if that is known.
 
     >>> planned("voxels", 2.6e8, 24)
     'voxels, 24 pieces of about 260 MB'
-    >>> planned("voxels", 13e3)
-    'voxels, about 13 kB'
+    >>> planned("voxels", 13e3), planned("bootstrap", pieces=8)
+    ('voxels, about 13 kB', 'bootstrap, 8 pieces')
     """
-    return f"{what}, {f'{pieces:,} pieces of ' if pieces > 1 else ''}about {sized(size)}"
+    many = f"{pieces:,} pieces" if pieces > 1 else ""
+    about = "" if size is None else f"about {sized(size)}"
+    told = " of ".join(part for part in (many, about) if part)
+    return f"{what}, {told}" if told else what
 
 
 def sized(size: float) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...family import Array
 from ...running.bar import bar
+from ...running.estimates import planned
 from ...running.pieces import finished
 
 CHECKPOINT = 100  # replicates between two looks of a rule that stops early
@@ -87,7 +88,7 @@ def run(
     done: list[Tile] = []
     halted = ""
     tiles = _in_order(Cutting(task, ready), pieces, workers)
-    with bar("bootstrap", last - first, progress, workers) as advance, closing(tiles):
+    with bar(planned("bootstrap", pieces=len(pieces)), last - first, progress, workers) as advance, closing(tiles):
         try:
             for (_, end), tile in zip(pieces, tiles, strict=True):
                 done.append(tile)
