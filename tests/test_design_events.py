@@ -336,6 +336,7 @@ def test_events_without_times_are_refused():
         ("~ center(hrf(trial_type))", "is a term of its own"),
         ("~ cosine(128)", "is a term of its own"),
         ("~ hrf(trial_type) + motion", "motion is not a column"),
+        ("~ 1 + hrf(trial_type)", "a design gets no intercept"),
     ],
 )
 def test_formulas_of_events_that_make_no_design_are_refused(text: str, said: str):

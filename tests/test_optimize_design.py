@@ -266,11 +266,18 @@ def test_settings_that_make_no_sense_are_refused(changes: Any, said: str):
         ("~ shift(x, 5, 2) + t", "from 5 to 2"),
         ("~ shift(x, 0, 60) + t", "moves all 60 scans out"),
         ("~ shift(u, 0, 6) + t", "u is not a column"),
+        ("~ center(shift(x, 0, 3)) + 1", "a design gets no intercept; give a column of ones"),
     ],
 )
 def test_formulas_that_make_no_design_are_refused(text: str, said: str):
     with pytest.raises(FormulaError, match=said):
         small(text)
+
+
+def test_a_number_within_a_term_is_no_intercept():
+    assert small(
+        "~ center(shift(I(x + 1 + t), 0, 3)) + center(t) + 0", contrast="t", fix=["t"], columns=2
+    ).bias.shape == (4,)
 
 
 def test_data_that_make_no_design_are_refused():

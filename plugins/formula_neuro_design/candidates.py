@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -108,6 +109,9 @@ def terms_of(formula: Formula) -> list[Node]:
         )
     if not formula.fixed.terms:
         raise FormulaError("the formula has no terms, so there is no design", formula.text, 0)
+    one = re.search(r"(?:^|[~+])\s*(1)\s*(?:[+-]|$)", _outside(formula.text))
+    if one:
+        raise FormulaError("a design gets no intercept; give a column of ones as a term", formula.text, one.start(1))
     for term in formula.fixed.terms:
         if len(term) > 1:
             shown = ":".join(label(formula.fixed.variables[i]) for i in term)
@@ -115,6 +119,13 @@ def terms_of(formula: Formula) -> list[Node]:
                 f"{shown}: a design is a sum of columns; compute the product as a column first", formula.text, 0
             )
     return [formula.fixed.variables[term[0]] for term in formula.fixed.terms]
+
+
+def _outside(text: str) -> str:
+    """The text with blanked parentheses, each as long as it was, so that places stay."""
+    while (inner := re.sub(r"\([^()]*\)", lambda found: "_" * len(found[0]), text)) != text:
+        text = inner
+    return text
 
 
 def names_of(terms: Sequence[Node]) -> tuple[str, ...]:
