@@ -52,7 +52,8 @@ def _split(asked: Asked, sets: Sequence[Set], places: list[int], shared: bool) -
     here = replace(asked, params=set_values(asked, sets[places[0]]))  # delays differ between groups
     memory.check(here)
     alone = memory.needed(here)
-    each = memory.needed(here, 2) - alone
+    varied = {name for place in places for name in sets[place]}
+    each = memory.needed(here, 2, varied) - alone
     room, work = _limits(asked.device)
     most, least = len(places), LANES
     if shared:
@@ -62,7 +63,7 @@ def _split(asked: Asked, sets: Sequence[Set], places: list[int], shared: bool) -
     size = max(1, min(roomy, quick, len(places)))
     count = -(-len(places) // size)
     parts = [tuple(part.tolist()) for part in np.array_split(places, count)]
-    return [Batch(part, memory.needed(here, len(part))) for part in parts]
+    return [Batch(part, memory.needed(here, len(part), varied)) for part in parts]
 
 
 def _limits(device: str) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 import numpy as np
 
@@ -16,16 +17,18 @@ SHARE = 0.8  # of the machine's memory that a run may take
 SLABS = 5  # pasts of the longest delay that an engine holds: a slab of four, and the answer's
 
 
-def needed(asked: Asked, sets: int = 1) -> float:
+def needed(asked: Asked, sets: int = 1, varied: Collection[str] = ()) -> float:
     """Bytes that a batch of so many parameter sets takes at most: records, pasts, stimuli and noise; an estimate.
 
-    The course of a stimulus is counted for every node and set, as random ones need.
+    The course of a stimulus is counted for every node, and for every set where it is random or its parameter varies.
     """
     n, cells = len(asked.nodes), len(asked.nodes) * sets
     recorded = len(asked.keep) * (asked.steps - asked.skip) // asked.every
     scans = asked.duration / asked.bold.tr if asked.bold else 0.0
     past = SLABS * len(asked.model.transmitted) * (_longest(asked) + 1)
-    courses = sum(asked.steps * (cells if course.random else n) for course in asked.stimulus.values())
+    courses = sum(
+        asked.steps * (cells if course.random or name in varied else n) for name, course in asked.stimulus.items()
+    )
     drawn = len(asked.model.noise) * (asked.steps * n if asked.noise == "neurolib" else STRETCH * cells)
     return 8.0 * (cells * (recorded + scans + past) + courses + drawn)
 
