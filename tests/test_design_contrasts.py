@@ -62,6 +62,25 @@ def test_amplitudes_of_either_sign_tell_contrasts_apart():
     assert d.contrast[:, :2].tolist() == [[1, 0], [0, 1]]
 
 
+def test_what_leaks_into_one_of_several_contrasts_is_told_with_it():
+    d = designed(["go", "go + stop"], snr={"go": 1}, nuisance={"stop": 1.0})
+    for label in d.labels:
+        own = d.of(label).to_frame()
+        assert (own["leak"] == d.table[f"leak into {label}"]).all() and not any("into" in name for name in own.columns)
+        assert own["contrast"].tolist() == [1] * 7
+
+
+def test_each_of_several_contrasts_needs_a_null_design_of_its_own():
+    table = EVENTS.assign(trial_type=["go", "stop", "cue"] * 8)
+    settings: dict[str, Any] = {"nuisance": {"cue": 1.0}, "columns": 4, "tr": 2.0, "volumes": 150, "hrf": RESPONSES}
+
+    def told(contrast: list[str]) -> bool:
+        d = fn.optimize_design(FORMULA, table, contrast=contrast, snr=[*APART, {"go": 1.0, "stop": 1.0}], **settings)
+        return any("no design is without the contrast" in text for text in d.messages)
+
+    assert told(["go", "go + stop"]) and not told(["go", "go - stop"])
+
+
 def test_a_difference_of_equal_amplitudes_is_refused_with_what_to_give():
     with pytest.raises(DataError, match="give amplitudes in snr, one for each variable or a list"):
         designed("go - stop")

@@ -43,7 +43,7 @@ def advice(
         )
     told += _one_proportion(designs, blocks, W, () if free_contrast else fixed)
     truth = np.atleast_2d(blocks.family.by_design(blocks.family.l**2)) > 0
-    if truth.any(axis=0).all() and not read and (open_ or not (fixed or len(designs.nuisance.columns))):
+    if truth.all(axis=1).any() and not read and (open_ or not (fixed or len(designs.nuisance.columns))):
         told.append(
             "no design is without the contrast, so what the estimate is under no effect was not asked for; a null "
             "design is an entry of snr with the amplitude 0"

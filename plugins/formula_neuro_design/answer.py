@@ -93,8 +93,10 @@ class OptimalDesign:
             replace(one, l=one.truth[i], phi=one.phi[i] if one.phi.ndim == 2 else one.phi)
             for one in (self.family, self.solved)
         )
-        others = [f"contrast {name}" for name in self.labels]
-        table = self.table.assign(phi=own.phi, contrast=self.table[others[i]]).drop(columns=others)
+        others = [start + name for start in ("contrast ", "leak into ") for name in self.labels]
+        named = {f"contrast {label}": "contrast", f"leak into {label}": "leak"}
+        left = [name for name in others if name not in named]
+        table = self.table.assign(phi=own.phi).drop(columns=left, errors="ignore").rename(columns=named)
         fixed = self.constraints
         return replace(
             self,
