@@ -14,6 +14,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")  # before anyone imports matplotlib
 os.environ["FORMULA_NEURO_CACHE"] = ""  # tests that want a cache say where: none writes to the user's
 
 R_REQUIRED = os.environ.get("FN_REQUIRE_R", "") not in ("", "0")
+BROWSER_REQUIRED = os.environ.get("FN_REQUIRE_BROWSER", "") not in ("", "0")
 
 
 def _missing_for_r() -> str | None:
@@ -63,6 +64,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             continue
         if marker in ("r", "rpy2") and R_REQUIRED:
             pytest.fail(f"{reason}, and FN_REQUIRE_R is set: a skipped cross-check would be a false green")
+        if marker == "browser" and BROWSER_REQUIRED:
+            pytest.fail(f"{reason}, and FN_REQUIRE_BROWSER is set: a page that nobody opened would be a false green")
         pytest.skip(reason)
 
 

@@ -83,6 +83,8 @@ def _facts(d: OptimalDesign) -> list[tuple[str, str]]:
         ("largest bias", f"{np.abs(d.bias[some]).max():.1%}"),
         ("objective", f"{d.objective:.6g}"),
         ("steps of the search", str(d.iterations)),
+        ("backend", "native-design"),
+        ("formula_neuro", __version__),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,17 @@ class Simulation:
         from .pictures import picture
 
         return picture(self, which, output)
+
+    def report(self, path: str | os.PathLike[str]) -> str:
+        """Write one self-contained HTML page on the run; returns the path written.
+
+        Raises an OSError before any work is done where the path cannot be written, and ImportError where jinja2 or
+        matplotlib is missing.
+        """
+        from .reporting import write_report
+        from .simulation_page import simulation_page
+
+        return write_report(path, lambda: simulation_page(self))
 
     def summary(self) -> Summary:
         """What was run, and the mean and range of every output."""

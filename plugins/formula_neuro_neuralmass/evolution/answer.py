@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -116,6 +117,17 @@ class Evolution:
         sound = np.flatnonzero(self.history.sound)
         front = sound[fronts(self.history.fitness[sound] * self.weights) == 0] if len(sound) else sound
         return self.to_frame().iloc[front].sort_values("f0").reset_index(drop=True)
+
+    def report(self, path: str | os.PathLike[str]) -> str:
+        """Write one self-contained HTML page on the evolution; returns the path written.
+
+        Raises an OSError before any work is done where the path cannot be written, and ImportError where jinja2 or
+        matplotlib is missing.
+        """
+        from ..reporting import write_report
+        from .page import evolution_page
+
+        return write_report(path, lambda: evolution_page(self))
 
     def summary(self) -> Summary:
         """The population's parameters and scores in words, and what the search has to say."""

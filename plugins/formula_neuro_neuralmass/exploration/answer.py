@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,17 @@ class Exploration:
         from .pictures import plot
 
         return plot(self, measure, x, y)
+
+    def report(self, path: str | os.PathLike[str]) -> str:
+        """Write one self-contained HTML page on the exploration; returns the path written.
+
+        Raises an OSError before any work is done where the path cannot be written, and ImportError where jinja2 or
+        matplotlib is missing.
+        """
+        from ..reporting import write_report
+        from .page import exploration_page
+
+        return write_report(path, lambda: exploration_page(self))
 
     def summary(self) -> Summary:
         """What was run, and the range of each parameter and measure."""

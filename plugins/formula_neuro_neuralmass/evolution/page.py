@@ -1,0 +1,55 @@
+"""The page about an evolution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..reporting import facts, files, picture, section
+from .pictures import plot
+
+if TYPE_CHECKING:
+    from .answer import Evolution
+
+SHOWN = 10  # individuals
+
+
+def evolution_page(w: Evolution) -> dict[str, Any]:
+    """Everything that the template shows of an evolution."""
+    h, plan, left = w.history, w.plan, w.population
+    fitness = [f"f{k}" for k in range(h.fitness.shape[1])]
+    best = left[["id", "generation", *plan.names, *fitness]].head(SHOWN)
+    own = [("individuals", f"{len(h):,}"), ("generations", f"{h.generations:,}")]
+    own += [("failed", f"{int((~h.sound).sum()):,}"), ("seed", str(w.seed))]
+    figures = [picture("Parameters", "Grey: all individuals; blue: the last population.", plot(w, "parameters"))]
+    figures += [picture("Scores", "By generation: the best, the mean, and the range.", plot(w, "scores"))]
+    if len(fitness) > 1:
+        figures.append(picture("Front", "Of the first two numbers: what no other individual beats.", plot(w, "pareto")))
+    bounds = ", ".join(
+        f"{name} from {low:g} to {high:g}" for name, (low, high) in zip(plan.names, plan.bounds, strict=True)
+    )
+    return {
+        "formula": ", ".join(plan.names),
+        "model": f"evolution by {plan.method}",
+        "facts": facts(own, plan.method, w.seconds),
+        "data": [f"Searched were {bounds}."],
+        "messages": list(w.messages),
+        "sentences": [_directions(w, fitness)],
+        "sections": [section("Those that are left", best, f"{len(best)} of {len(left)}, the best first.")]
+        if len(best)
+        else [],
+        "figures": figures,
+        "python": _code(w),
+        "summary": str(w.summary()),
+        "files": files({"individuals.csv": w.to_frame(), "scores.csv": w.scores}),
+    }
+
+
+def _directions(w: Evolution, fitness: list[str]) -> str:
+    told = [f"{name} is {'minimised' if v < 0 else 'maximised'}" for name, v in zip(fitness, w.weights, strict=False)]
+    return f"{', '.join(told)}, over {len(w.history):,} individuals in {w.history.generations} generations."
+
+
+def _code(w: Evolution) -> str:
+    bounds = ", ".join(f'"{n}": ({a:.12g}, {b:.12g})' for n, (a, b) in zip(w.plan.names, w.plan.bounds, strict=True))
+    call = f'fn.evolve(..., {{{bounds}}}, method="{w.plan.method}", generations={w.history.generations}, seed={w.seed})'
+    return f"import formula_neuro as fn\nw = {call}\n# ... stands for the function that was given"
