@@ -187,3 +187,13 @@ def test_without_numba_the_numbers_are_the_same_to_rounding(monkeypatch):
     monkeypatch.setattr(noise, "_normals", lambda: philox.normals)
     for plain, compiled in zip(whole(problem), expected, strict=True):
         np.testing.assert_allclose(plain, compiled, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("place", [0, 32, 48])
+def test_sets_repetitions_and_connectomes_have_independent_noise(place):
+    """Sums over all keys have the variance of independent normals, so that no exploration has runs that correlate."""
+    keys = np.arange(200, dtype=np.int64) << place
+    z = np.concatenate([noise.draws(Noise(seed=3, keys=keys), 0, stretch, 2) for stretch in range(40)], axis=-1)
+    sums = z.sum((0, 1)) / np.sqrt(z.shape[0] * z.shape[1])
+    # 4.5 standard errors of a variance of so many normals; a correlation of 1e-3 between any two runs gives 28
+    assert abs(sums.var() - 1) < 4.5 * np.sqrt(2 / sums.size)

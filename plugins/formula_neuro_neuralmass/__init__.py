@@ -1,4 +1,4 @@
-"""Whole-brain neural mass simulation: the records; numerics come later."""
+"""Whole-brain neural mass simulation: its tasks by name; each is imported when it is first called."""
 
 from __future__ import annotations
 
