@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from .errors import NoBackend
+from .nearest import nearest
 from .plugin_loading import load_plugins
 from .plugin_records import API, GROUP, Backend, Hooks, Plugin, Task, hookimpl, hookspec
 
@@ -90,7 +91,9 @@ class Registry:
                 return backend
         about = [f"; {p.name} could not be loaded: {p.failure}" for p in self.failures]
         known = ", ".join(sorted(b.name for b in self.backends))
-        raise NoBackend(f"backend={name!r} is not known; there are {known}{''.join(about)}")
+        near = nearest(name, [b.name for b in self.backends])
+        hint = f"; did you mean {near}?" if near else ""
+        raise NoBackend(f"backend={name!r} is not known; there are {known}{hint}{''.join(about)}")
 
 
 def _refusal(backend: Backend, request: Any) -> str | None:

@@ -78,12 +78,16 @@ def read(given: str | os.PathLike[str]) -> pd.DataFrame:
     if "://" in str(given):
         raise DataError(f"{given}: addresses are not read; download the file, or pass pandas.read_csv({str(given)!r})")
     if not path.exists():
+        if "~" in str(given).lstrip("~"):  # ~ at the start is a home folder
+            raise DataError(f"{given}: the data look like a formula; the formula comes first, then the data")
         raise FileNotFoundError(f"{path}: there is no such file (looked in {path.absolute().parent})")
     if path.is_dir():
         raise DataError(f"{path} is a folder; give the path of a csv, tsv, txt or parquet file")
     ending = path.suffix.lower()
     if ending == ".parquet":
         return _parquet(path)
+    if ending == ".txt" and path.read_bytes()[:2] == b"//":
+        raise DataError(f"{path}: looks like Sleuth's foci, whose formula has a map: foci ~ s(group), or foci ~ s(1)")
     if ending not in READERS:
         raise DataError(f"{path}: files may end in {', '.join(READERS)} or .parquet, not {ending or 'nothing'!r}")
     separator = READERS[ending]

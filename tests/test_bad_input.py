@@ -525,7 +525,10 @@ def test_names_that_are_not_ascii_or_have_blanks():
 
 def test_a_name_with_a_blank_without_backticks():
     refused(
-        FormulaError, "y ~ my x", "an operator is missing here\n  y ~ my x\n         ^", data=BASE.assign(**{"my x": 1})
+        FormulaError,
+        "y ~ my x",
+        "an operator is missing here; a column's name with a space stands in backticks, as `my x`\n  y ~ my x\n      ",
+        data=BASE.assign(**{"my x": 1}),
     )
 
 

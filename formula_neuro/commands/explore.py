@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .simulate import AsJson, Network, Params, time_of, values
+from .simulate import AsJson, Keys, Network, Params, time_of, values
 
 TABLES = (".csv", ".tsv", ".parquet")
 PICTURES = (".png", ".svg", ".pdf")
@@ -26,8 +26,9 @@ def explore(
     duration: Annotated[str | None, typer.Option(help="ms, or as '60 s'; default: the model's.")] = None,
     skip: Annotated[str | None, typer.Option(help="Time that is left out of the measures.")] = None,
     param: Params = None,
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Connectome: csv, tsv, npy or mat.")] = None,
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Connectome: csv, tsv, npy, npz or mat.")] = None,
     lengths: Annotated[Path | None, typer.Option(metavar="FILE", help="Its tracts' lengths, mm.")] = None,
+    key: Keys = None,
     areas: Annotated[int | None, typer.Option(help="Instead: a made-up connectome of so many areas.")] = None,
     kind: Annotated[str, typer.Option(help="grid, zip or sequence.")] = "grid",
     replicates: Annotated[int, typer.Option(help="Repetitions of each set.")] = 1,
@@ -52,7 +53,7 @@ def explore(
         e = fn.explore(
             model,
             varied(vary),
-            Network(weights, lengths, areas).connectome(),
+            Network(weights, lengths, areas, tuple(key or ())).connectome(),
             values(param or []),
             kind=kind,
             replicates=replicates,

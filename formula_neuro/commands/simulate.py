@@ -15,14 +15,20 @@ Params = Annotated[
     list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter; again for each other one.")
 ]
 
+Keys = Annotated[
+    list[str] | None,
+    typer.Option("--key", metavar="NAME", help="Which matrix of an npz or mat file; again for that of --lengths."),
+]
+
 
 def simulate(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="aln, fhn, hopf, kuramoto, thalamus, wc, ww, ...")],
     duration: Annotated[str | None, typer.Option(help="ms, or as '60 s'; default: the model's.")] = None,
     param: Params = None,
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Connectome: csv, tsv, npy or mat.")] = None,
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Connectome: csv, tsv, npy, npz or mat.")] = None,
     lengths: Annotated[Path | None, typer.Option(metavar="FILE", help="Its tracts' lengths, mm.")] = None,
+    key: Keys = None,
     areas: Annotated[int | None, typer.Option(help="Instead: a made-up connectome of so many areas.")] = None,
     dt: Annotated[str | None, typer.Option(help="Step, ms; default: the model's.")] = None,
     every: Annotated[str | None, typer.Option(help="One sample in so long, its mean: '1 ms'.")] = None,
@@ -39,7 +45,7 @@ def simulate(
     from .answering import FAILED, answering, say
 
     with answering(context):
-        network = Network(weights, lengths, areas)
+        network = Network(weights, lengths, areas, tuple(key or ()))
         n = _run(
             model, network, duration, values(param or []), time_of(dt), every, {"tr": tr} if bold else False, seed, out
         )
@@ -61,6 +67,7 @@ class Network:
     weights: Path | None
     lengths: Path | None
     areas: int | None
+    keys: tuple[str, ...] = ()
 
     def connectome(self) -> Any:
         """The connectome that they name, None for none."""
@@ -74,7 +81,8 @@ class Network:
             if self.lengths is not None:
                 raise ValueError("--lengths is of a connectome; give its --weights too")
             return None
-        return Connectome.read(self.weights, self.lengths)
+        key = self.keys[0] if len(self.keys) == 1 else self.keys or None
+        return Connectome.read(self.weights, self.lengths, key=key)
 
 
 def _run(

@@ -154,11 +154,12 @@ class Connectome:
         delays: str | Path | None = None,
         names: Sequence[str] = (),
         coordinates: Any = None,
-        key: str | None = None,
+        key: str | Sequence[str] | None = None,
     ) -> Connectome:
         """Matrices from .csv, .tsv, .txt, .npy, .npz or .mat files; names from the header where there is one.
 
-        key: which matrix of an .npz or .mat file, where it holds several. Raises DataError, FileNotFoundError.
+        key: which matrix of an .npz or .mat file, where it holds several; of a file that holds the lengths too, both,
+            as Connectome.read("brain.mat", "brain.mat", key=("SC", "lengths")). Raises DataError, FileNotFoundError.
         """
         from .connectome_files import read_connectome
 

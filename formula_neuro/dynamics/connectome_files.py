@@ -22,19 +22,30 @@ def read_connectome(
     delays: str | Path | None,
     names: Sequence[str],
     coordinates: Any,
-    key: str | None,
+    key: str | Sequence[str] | None,
 ) -> Connectome:
     """The matrices in these files as a Connectome; lengths that name their nodes must name them alike."""
-    strengths, called = _matrix(Path(weights), key)
+    first, second = _keys(key)
+    strengths, called = _matrix(Path(weights), first)
     taken: dict[str, Any] = {}
     for word, path in (("lengths_mm", lengths), ("delays_ms", delays)):
         if path is not None:
-            taken[word], own = _matrix(Path(path), key)
+            taken[word], own = _matrix(Path(path), second)
             if called and own and own != called:
                 raise DataError(
                     f"{path} names other nodes than {weights}, or in another order: {own[:3]}, {called[:3]}"
                 )
+            called = called or own
     return Connectome(strengths, names=names or called, coordinates=coordinates, **taken)
+
+
+def _keys(key: str | Sequence[str] | None) -> tuple[str | None, str | None]:
+    """The matrix of the weights, and that of the lengths or delays."""
+    if key is None or isinstance(key, str):
+        return key, key
+    if len(key) != 2:
+        raise DataError(f"key is {list(key)}; one name, or that of the weights and that of the lengths, is expected")
+    return key[0], key[1]
 
 
 def _matrix(path: Path, key: str | None) -> tuple[Array, tuple[str, ...]]:
@@ -72,15 +83,19 @@ def _one(held: Mapping[str, Array], key: str | None, path: Path) -> Array:
         return held[key]
     square = [name for name, value in held.items() if np.ndim(value) == 2 and np.shape(value)[0] == np.shape(value)[1]]
     if len(square) != 1:
-        raise DataError(f"{path} holds {len(square)} square matrices ({', '.join(held)}); name one by key=")
+        raise DataError(
+            f"{path} holds {len(square)} square matrices ({', '.join(held)}); name one by key=, "
+            'or two, as ("weights", "lengths")'
+        )
     return held[square[0]]
 
 
 def _text(path: Path, separator: str) -> tuple[Array, tuple[str, ...]]:
     """Numbers, with names of columns and rows where these are no numbers."""
     table = pd.read_csv(path, sep=separator, header=None, dtype=str, skipinitialspace=True, encoding="utf-8-sig")
-    headed = not _numeric(table.iloc[0, 1:])
-    sided = not _numeric(table.iloc[1:, 0]) if len(table) > 1 else False
+    counted = _counted(table)
+    headed = counted or not _numeric(table.iloc[0, 1:])
+    sided = counted or (not _numeric(table.iloc[1:, 0]) if len(table) > 1 else False)
     names = tuple(str(name).strip() for name in table.iloc[0, int(sided) :]) if headed else ()
     inside = table.iloc[int(headed) :, int(sided) :]
     if sided:
@@ -92,6 +107,13 @@ def _text(path: Path, separator: str) -> tuple[Array, tuple[str, ...]]:
         return inside.to_numpy(dtype=float), names
     except ValueError as error:
         raise DataError(f"{path}: a matrix of numbers is expected ({error})") from None
+
+
+def _counted(table: pd.DataFrame) -> bool:
+    """Whether rows and columns are numbered from 0 or 1 below an empty corner, as pandas and R write them."""
+    across, down = table.iloc[0, 1:].tolist(), table.iloc[1:, 0].tolist()
+    numbered = [[str(i + start) for i in range(len(across))] for start in (0, 1)]
+    return bool(pd.isna(table.iloc[0, 0])) and across == down and across in numbered
 
 
 def _numeric(values: pd.Series) -> bool:

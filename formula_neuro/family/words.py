@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 
 from ..links import LINKS
+from ..nearest import nearest
 from .base import Family
 from .continuous import Gamma, Gaussian, InverseGaussian
 from .discrete import Binomial, Poisson
@@ -23,6 +23,7 @@ FAMILIES: dict[str, type[Family]] = {
 }  # fmt: skip
 # Other packages' names; under each R means something else by theta, or by the links.
 OTHER_NAMES = dict.fromkeys(("negative.binomial", "negative_binomial", "negbin", "neg.bin", "nbinom", "nb"), "nbinom2")
+ELSEWHERE = {"logistic": "binomial", "bernoulli": "binomial", "logit": "binomial", "normal": "gaussian"}
 # A name, and in brackets what follows; then its arguments: quoted, or plain with at most one pair of brackets.
 _CALL = re.compile(r"\s*([\w.]+)\s*(?:\(((?:[^()]|\([^()]*\))*)\))?\s*")
 _ARGUMENT = re.compile(r"\s*(?:(\w+)\s*=\s*)?(?:\"([^\"']*)\"|'([^\"']*)'|([^,\"'()=]*(?:\([^,\"'()=]*\))?))\s*(?:,|$)")
@@ -95,7 +96,6 @@ def _unknown(given: object, name: str) -> str:
             f"family={given!r} is called nbinom2 here (variance mu + mu^2/theta): nbinom2 estimates theta as MASS's "
             "glm.nb does, nbinom2(log, theta=2) holds it fixed"
         )
-    close = get_close_matches(name.lower(), [n.lower() for n in FAMILIES], n=1)
-    meant = next((n for n in FAMILIES if close and n.lower() == close[0]), None)
+    meant = ELSEWHERE.get(name.lower()) or nearest(name, FAMILIES)
     hint = f"; did you mean {meant}?" if meant else ""
     return f"family={given!r} is not known; there are {', '.join(FAMILIES)}, the link in brackets{hint}"

@@ -207,7 +207,13 @@ class _Reader:
             raise self.error("the expression ends too early", token)
         if token.kind == "bad":
             raise self.error(about_character(token.text), token)
-        raise self.error(f"{token.text!r} was not expected here", token)
+        raise self.unexpected(token)
+
+    def unexpected(self, token: Token) -> FormulaError:
+        before = self.tokens[self.tokens.index(token) - 1]
+        words = token.kind == before.kind == "name" and token is not self.tokens[0]
+        hint = f"; a column's name with a space stands in backticks, as `{before.text} {token.text}`" if words else ""
+        return self.error(f"{token.text!r} was not expected here{hint}", token)
 
     def arguments(self) -> tuple[tuple[str, Node], ...]:
         found: list[tuple[str, Node]] = []
@@ -235,7 +241,7 @@ def read(text: str, whole: str | None = None, offset: int = 0) -> Node:
     if reader.next.kind == "bad":
         raise reader.error(about_character(reader.next.text), reader.next)
     if reader.next.kind != "end":
-        raise reader.error(f"{reader.next.text!r} was not expected here", reader.next)
+        raise reader.unexpected(reader.next)
     return node
 
 

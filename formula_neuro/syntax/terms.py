@@ -64,7 +64,9 @@ def _check_order(pieces: list[Piece], text: str) -> None:
                 raise FormulaError(f"{piece.text!r} has no meaning after {before!r}", text, piece.at)
             want_operand = not operand
         elif operand or piece.kind == "(":
-            raise FormulaError("an operator is missing here", text, piece.at)
+            names = isinstance(piece.node, Name) and before.isidentifier()
+            hint = f"; a column's name with a space stands in backticks, as `{before} {piece.text}`" if names else ""
+            raise FormulaError(f"an operator is missing here{hint}", text, piece.at)
         elif piece.kind == "operator":
             want_operand = True
         before = piece.text

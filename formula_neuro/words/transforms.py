@@ -7,7 +7,6 @@ when the formula is applied to new data.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, FormulaError
+from ..nearest import nearest
 from ..syntax.expression import BINARY, Call, Name, Node, Number, Text, Truth, label, quoted
 from ..values import Matrix, Value, from_column
 from .arguments import CONSTANT_TYPES, Argument, Constant, formal_names
@@ -68,10 +68,14 @@ class _Scope:
 
     def column(self, name: Name) -> Value:
         if name.text not in self.table.columns:
-            near = difflib.get_close_matches(name.text, [str(c) for c in self.table.columns], n=1)
-            hint = f"; did you mean {quoted(near[0])}?" if near else f" (it has {_listed(self.table.columns)})"
-            raise FormulaError(f"{name.text} is not a column of the data{hint}", self.whole, name.at)
+            raise FormulaError(f"{name.text} is not a column of the data{self._hint(name)}", self.whole, name.at)
         return from_column(self.table[name.text], name.text)
+
+    def _hint(self, name: Name) -> str:
+        near = nearest(name.text, [str(column) for column in self.table.columns])
+        if near is None and name.text == "foci":
+            return "; where the data are foci, a term has a map: foci ~ s(group), or foci ~ s(1) for one map of all"
+        return f"; did you mean {quoted(near)}?" if near else f" (it has {_listed(self.table.columns)})"
 
 
 def _listed(columns: Any) -> str:
@@ -105,8 +109,8 @@ def _value(node: Node, scope: _Scope) -> Argument:
 
 def _unknown(node: Call) -> str:
     known = sorted({*FUNCTIONS, *LEARNING, *ELSEWHERE})
-    near = difflib.get_close_matches(node.function, known, n=1)
-    hint = f"did you mean {near[0]}()?" if near else f"there are {', '.join(known)}"
+    near = nearest(node.function, known)
+    hint = f"did you mean {near}()?" if near else f"there are {', '.join(known)}"
     if any(isinstance(v, Call) and v.function in ("|", "||") for _, v in node.arguments):
         hint = "of covariance structures there are us(x | g), diag(), cs() and ar1()"
     if node.function == "s":

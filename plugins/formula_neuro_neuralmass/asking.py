@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -140,12 +141,22 @@ def _tables(model: Model, tables: str) -> str:
     return tables
 
 
+def _instead(given: object) -> str:
+    """What to write for what was given in the place of the connectome."""
+    if isinstance(given, Mapping):
+        return "; parameters of one node, without a connectome, are params={...}"
+    if isinstance(given, (str, Path)):
+        return f"; for a file, fn.Connectome.read({str(given)!r})"
+    return ""
+
+
 def _nodes(model: Model, connectome: Connectome | None) -> tuple[str, ...]:
     if connectome is None:
         return ("1",)
     if not isinstance(connectome, Connectome):
         raise DataError(
             f"connectome is of type {type(connectome).__name__}; fn.Connectome(weights, lengths_mm) is expected"
+            f"{_instead(connectome)}"
         )
     if not model.connected:
         raise DataError(f"{model.name} is a model of one node; leave the connectome out")
