@@ -148,7 +148,7 @@ def backends() -> pd.DataFrame:
     >>> fn.backends().set_index("name").loc["native-lm", ["models", "estimators"]].tolist()
     ['lm', 'ml']
     """
-    import pandas as pd
+    from .display.listing import Listing
 
     rows = []
     for plugin in installed().plugins:
@@ -160,7 +160,7 @@ def backends() -> pd.DataFrame:
             failure = f"could not be loaded: {plugin.failure}"
             rows.append([plugin.name, "", "", "", "", False, failure, plugin.name, plugin.version, ""])
     columns = "name models families estimators language ready why_not plugin version help".split()
-    return pd.DataFrame(rows, columns=columns)
+    return Listing(rows, columns=columns)
 
 
 def tasks() -> pd.DataFrame:
@@ -170,7 +170,7 @@ def tasks() -> pd.DataFrame:
     >>> list(fn.tasks().columns)
     ['name', 'help', 'plugin']
     """
-    import pandas as pd
+    from .display.listing import Listing
 
     rows = [[t.name, t.help, p.name] for p in installed().plugins for t in p.tasks]
-    return pd.DataFrame(rows, columns=["name", "help", "plugin"])
+    return Listing(rows, columns=["name", "help", "plugin"])

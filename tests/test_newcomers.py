@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from scipy.io import savemat
 
 import formula_neuro as fn
+from formula_neuro.commands.answering import answering
 from formula_neuro.errors import DataError, FormulaError, NoBackend
 from formula_neuro.nearest import nearest
 
@@ -94,3 +96,20 @@ def test_nodes_are_named_where_only_the_lengths_name_them(tmp_path):
 def test_what_is_no_connectome_is_told_where_it_goes(given, told):
     with pytest.raises(DataError, match=told):
         fn.simulate("wc", given, duration="1 ms")
+
+
+def test_the_lists_of_backends_and_tasks_print_every_name():
+    for table in (fn.backends(), fn.tasks()):
+        assert [line.split()[0] for line in str(table).splitlines() if line[0] != " "] == table["name"].tolist()
+        assert "..." not in str(table)
+
+
+def test_ctrl_c_is_said_in_one_line(capsys):
+    with pytest.raises(typer.Exit) as stop, answering(None):
+        raise KeyboardInterrupt
+    assert stop.value.exit_code == 130
+    assert capsys.readouterr().err == "formula-neuro: interrupted\n"
+
+
+def test_a_part_of_a_list_prints_as_a_table():
+    assert "families" in str(fn.backends()[["name", "help", "families"]]).splitlines()[0]

@@ -13,6 +13,7 @@ from .. import registry
 from ..errors import FormulaError, NoBackend, RMissing
 
 FAILED, USAGE, DISAGREES, R_MISSING = 1, 2, 3, 4
+INTERRUPTED = 130  # as shells say of Ctrl-C
 
 
 @contextmanager
@@ -25,6 +26,9 @@ def answering(context: typer.Context, backend: str | None = None) -> Iterator[No
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        say("formula-neuro: interrupted")
+        raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
         if context.find_root().params.get("debug"):
             raise

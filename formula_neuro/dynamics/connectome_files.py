@@ -113,7 +113,7 @@ def _counted(table: pd.DataFrame) -> bool:
     """Whether rows and columns are numbered from 0 or 1 below an empty corner, as pandas and R write them."""
     across, down = table.iloc[0, 1:].tolist(), table.iloc[1:, 0].tolist()
     numbered = [[str(i + start) for i in range(len(across))] for start in (0, 1)]
-    return bool(pd.isna(table.iloc[0, 0])) and across == down and across in numbered
+    return bool(table.isna().iloc[0, 0]) and across == down and across in numbered
 
 
 def _numeric(values: pd.Series) -> bool:

@@ -42,7 +42,7 @@ class Family:
         if not (self.truth * self.by_column(self.w)).any(axis=1).all():
             raise DataError(
                 "the contrast is 0 in every design, so there is nothing to estimate; give amplitudes in snr, one for "
-                "each variable or a list of these, whose contrast is not 0"
+                "each variable or a list of these, whose contrast is not 0, as go=1, stop=0.5 for go - stop"
             )
 
     def _check_shapes(self) -> None:
