@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from formula_neuro.display.page import minus
 from formula_neuro.dynamics.durations import shown
 from formula_neuro.family import Array
 
@@ -16,6 +18,7 @@ from .reporting import MOST_ROWS, facts, files, section
 from .reporting import picture as part
 
 if TYPE_CHECKING:
+    from .asking import Asked
     from .simulation import Simulation
 
 
@@ -64,7 +67,8 @@ def _sentence(name: str, values: Array) -> str:
     sound = values[np.isfinite(values)]
     if not sound.size:
         return f"{name} has no finite value."
-    return f"{name} is {sound.mean():.4g} in the mean, and runs from {sound.min():.4g} to {sound.max():.4g}."
+    mean, low, high = (minus(f"{value:.4g}") for value in (sound.mean(), sound.min(), sound.max()))
+    return f"{name} is {mean} in the mean, and runs from {low} to {high}."
 
 
 def _parameters(n: Simulation) -> pd.DataFrame:
@@ -92,16 +96,28 @@ def _samples(n: Simulation) -> dict[str, pd.DataFrame]:
 def _code(n: Simulation) -> str:
     """The call, "..." for arrays and other objects."""
     a = n.asked
-    given = {name: value for name, value in n.params.items() if name in a.params}
-    told = ", ".join(
-        f'"{name}": {value:.12g}' if np.ndim(value) == 0 else f'"{name}": ...' for name, value in given.items()
-    )
-    words = [f'"{n.model}"', *(["..."] if n.connectome is not None else []), *([f"params={{{told}}}"] if told else [])]
-    words += ["init=..."] if a.init else []
-    words += ["stimulus=..."] if a.stimulus else []
-    words += [f"duration={a.duration:.12g}, dt={a.dt:.12g}", *([f"every={a.every * a.dt:.12g}"] if a.every > 1 else [])]
-    words += [f"skip={a.skip * a.dt:.12g}"] if a.skip else []
-    words += ["bold=..."] if a.bold is not None else []
+    words = [f'"{n.model}"', *(["..."] if n.connectome is not None else []), *_values(n), *settings(a)]
     call = f"n = fn.simulate({', '.join([*words, f'seed={n.seed}'])})"
-    left = "\n# ... stands for what was given" if "..." in call else ""
-    return f"import formula_neuro as fn\n{call}{left}"
+    return f"import formula_neuro as fn\n{call}{left_out(call)}"
+
+
+def _values(n: Simulation) -> list[str]:
+    given = {name: value for name, value in n.params.items() if name in n.asked.params}
+    told = [f'"{name}": {value:.12g}' if np.ndim(value) == 0 else f'"{name}": ...' for name, value in given.items()]
+    return [f"params={{{', '.join(told)}}}"] if told else []
+
+
+def settings(a: Asked) -> list[str]:
+    """The arguments that simulate and explore share, those that differ from their default."""
+    words = [f"{name}=..." for name in ("init", "stimulus") if getattr(a, name)]
+    words += [f"duration={a.duration:.12g}, dt={a.dt:.12g}, every={a.every * a.dt:.12g}"]
+    words += [f"skip={a.skip * a.dt:.12g}"] if a.skip else []
+    words += [f"outputs={json.dumps(list(a.keep))}"]
+    words += ["bold=..."] if a.bold is not None else []
+    usual = {"sampling": "mean", "noise": "stream", "tables": "compatible", "device": "cpu", "dtype": "float64"}
+    words += [f'{name}="{getattr(a, name)}"' for name, value in usual.items() if getattr(a, name) != value]
+    return [*words, *(['ou="exact"'] if a.exact else [])]
+
+
+def left_out(call: str) -> str:
+    return "\n# ... stands for what was given" if "..." in call else ""

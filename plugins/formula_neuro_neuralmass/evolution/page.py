@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from formula_neuro.display.page import minus
+
 from ..reporting import facts, files, picture, section
 from .pictures import plot
 
@@ -25,7 +27,8 @@ def evolution_page(w: Evolution) -> dict[str, Any]:
     if len(fitness) > 1:
         figures.append(picture("Front", "Of the first two numbers: what no other individual beats.", plot(w, "pareto")))
     bounds = ", ".join(
-        f"{name} from {low:g} to {high:g}" for name, (low, high) in zip(plan.names, plan.bounds, strict=True)
+        f"{name} from {minus(f'{low:g}')} to {minus(f'{high:g}')}"
+        for name, (low, high) in zip(plan.names, plan.bounds, strict=True)
     )
     return {
         "formula": ", ".join(plan.names),
@@ -51,5 +54,9 @@ def _directions(w: Evolution, fitness: list[str]) -> str:
 
 def _code(w: Evolution) -> str:
     bounds = ", ".join(f'"{n}": ({a:.12g}, {b:.12g})' for n, (a, b) in zip(w.plan.names, w.plan.bounds, strict=True))
-    call = f'fn.evolve(..., {{{bounds}}}, method="{w.plan.method}", generations={w.history.generations}, seed={w.seed})'
-    return f"import formula_neuro as fn\nw = {call}\n# ... stands for the function that was given"
+    sizes = {"population": w.plan.size, "initial": w.plan.initial, "generations": w.history.generations, "seed": w.seed}
+    words = [f"{name}={value}" for name, value in sizes.items() if value is not None]
+    words += [f"weights={list(w.plan.weights)}"] if w.plan.weights is not None else []
+    words += [f"{name}=..." for name in ("stop", "selection", "mate", "mutate") if getattr(w.plan, name) is not None]
+    call = f'fn.evolve(..., {{{bounds}}}, method="{w.plan.method}", {", ".join(words)})'
+    return f"import formula_neuro as fn\nw = {call}\n# ... stands for what was given"

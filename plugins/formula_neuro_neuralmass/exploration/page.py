@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from formula_neuro.display.page import minus
+
 from ..reporting import facts, files, picture, section
+from ..simulation_page import left_out, settings
 from .pictures import plot
 
 if TYPE_CHECKING:
@@ -48,9 +53,10 @@ def _ranges(e: Exploration) -> pd.DataFrame:
 
 def _extremes(e: Exploration, measure: str) -> str:
     """Where a measure is lowest and highest."""
-    values = e.table[measure]
-    low, high = (e.table.loc[at] for at in (values.idxmin(), values.idxmax()))
-    return f"{measure} runs from {low[measure]:.4g} ({_at(e, low)}) to {high[measure]:.4g} ({_at(e, high)})."
+    values = e.table[measure].to_numpy(dtype=float)
+    low, high = (e.table.iloc[int(at)] for at in (np.nanargmin(values), np.nanargmax(values)))
+    least, most = (minus(f"{row[measure]:.4g}") for row in (low, high))
+    return f"{measure} runs from {least} ({_at(e, low)}) to {most} ({_at(e, high)})."
 
 
 def _at(e: Exploration, row: pd.Series[Any]) -> str:
@@ -66,6 +72,22 @@ def _caption(e: Exploration) -> str:
 
 
 def _code(e: Exploration) -> str:
-    """Reading the table of this page, which needs no run."""
-    call = f'd = pd.read_csv("runs.csv")\nm = fn.fit("{(*e.measures, "y")[0]} ~ {" * ".join(e.parameters)}", d)'
-    return f"import formula_neuro as fn\nimport pandas as pd\n{call}"
+    """The call, "..." for what a line does not hold; of an exploration from a folder, how to read it."""
+    if e.runs is None:
+        return 'import formula_neuro as fn\ne = fn.load_exploration("folder")'
+    runs, axes = e.runs, e.runs.sets.axes
+    values = [f'"{name}": {_told(axes.get(name, ()))}' for name in e.parameters]
+    words = [f'"{e.model}"', f"{{{', '.join(values)}}}", *(["..."] if runs.first.connectome is not None else [])]
+    words += ["params=..."] if runs.first.params else []
+    words += [
+        f'kind="{runs.sets.kind}", measure=...',
+        *([f"replicates={runs.replicates}"] if runs.replicates > 1 else []),
+    ]
+    words += [f'random="{"own" if runs.own else "common"}"', *settings(runs.first), f"seed={runs.first.seed}"]
+    call = f"e = fn.explore({', '.join(words)})"
+    return f"import formula_neuro as fn\n{call}{left_out(call)}"
+
+
+def _told(values: Sequence[Any]) -> str:
+    short = 0 < len(values) <= 12 and all(isinstance(value, (int, float, np.number)) for value in values)
+    return f"[{', '.join(f'{value:.12g}' for value in values)}]" if short else "..."
