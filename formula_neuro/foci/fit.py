@@ -182,7 +182,7 @@ class FociFit:
 
         return overall(self)
 
-    def summary(self) -> str:
+    def summary(self) -> Summary:
         """The fit in words: where foci are, what changes their number, overdispersion, convergence, messages."""
         from .display.words import summary
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 OVERLAP, QUASI, COMPLETE, ALL_ZERO, ALL_ONE, UNDEFINED = range(6)
 CLASSES = ("overlap", "quasi-complete separation", "complete separation", "all zero", "all one", "undefined")
-BY_COEFFICIENT = ("coef", "se", "covariance", "separated", "df", "theta")  # not maps of one word
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +226,7 @@ class MapFit:
 
         return overall(self)
 
-    def summary(self) -> str:
+    def summary(self) -> Summary:
         """The fit in words: what was fitted where, a table by coefficient, separation, convergence."""
         from .display.words import summary
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..family import Array
+from .whole import whole
 
 Block = tuple[int, int]  # first voxel, and the one after the last
 
@@ -40,10 +40,8 @@ class Kept:
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with open(part, "wb") as file:
+        with whole(path) as file:
             np.savez(file, **answer)  # type: ignore[arg-type]
-        os.replace(part, path)
 
     def forget(self) -> None:
         """Remove the folder: the whole is finished."""

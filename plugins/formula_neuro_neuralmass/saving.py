@@ -15,6 +15,7 @@ from formula_neuro import __version__
 from formula_neuro.dynamics.connectome import Connectome
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
+from formula_neuro.running.whole import whole
 
 from .asking import Asked
 from .models import find
@@ -46,7 +47,8 @@ def save(n: Simulation, path: str | Path) -> Path:
             "coordinates": c.coordinates,
         }
         arrays |= _under("connectome", {name: value for name, value in known.items() if value is not None})
-    np.savez_compressed(target, about=np.array(json.dumps(_about(n))), **arrays)
+    with whole(target) as file:
+        np.savez_compressed(file, about=np.array(json.dumps(_about(n))), **arrays)
     return target
 
 

@@ -38,7 +38,6 @@ class BootstrapTest:
     draws: Array
     reasons: tuple[str, ...]  # of each replicate, why it failed, or ""
     of_variances: bool  # whether the models differ in their random terms
-    requested: int
     seed: int
     seconds: float
     messages: tuple[str, ...] = ()
@@ -168,7 +167,6 @@ def bootstrap_test(
         draws=draws,
         reasons=reasons,
         of_variances=differ_in_variances(small, large),
-        requested=int(n),
         seed=entropy,
         seconds=time.perf_counter() - began + (resume.seconds if resume is not None else 0.0),
         messages=(*messages, *about(small, large), *_halted(done.halted, len(draws), int(n))),
@@ -184,7 +182,7 @@ def _of_foci(
         raise FitError(f"none of {n} replicates could be fitted; the reason most often: {first}")
     first, second = (str(fit.request.design.formula) for fit in (small, large))
     of_variances = bool(small.alpha) != bool(large.alpha)
-    return BootstrapTest(first, second, statistic, df, draws, reasons, of_variances, n, entropy, seconds, notes)
+    return BootstrapTest(first, second, statistic, df, draws, reasons, of_variances, entropy, seconds, notes)
 
 
 def _check(n: Any, stop_alpha: Any) -> None:

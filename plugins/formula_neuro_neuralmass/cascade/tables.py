@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -17,6 +16,7 @@ from formula_neuro.dynamics.tables import Table
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.running.bar import bar
+from formula_neuro.running.whole import whole
 
 from . import constant, threshold
 from .neuron import ACCURATE, COMPATIBLE, Cells, Neuron, Scheme
@@ -115,9 +115,8 @@ def _read(path: Path) -> Array:
 def write(path: Path, values: Array) -> None:
     """Write the three tables; a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
+    with whole(path) as file:
         np.savez_compressed(file, rate=values[..., 0], tau=values[..., 1], voltage=values[..., 2])
-    os.replace(file.name, path)
 
 
 def _place(neuron: Neuron, kind: str) -> Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from formula_neuro.errors import DataError
+from formula_neuro.running.whole import whole
 
 from .answer import Evolution
 from .history import History
@@ -34,10 +34,8 @@ def write(evolution: Evolution, path: Path) -> Path:
     told |= {"messages": evolution.messages, "seconds": evolution.seconds, "results": _single(evolution)}
     arrays = {name: getattr(history, name) for name in ARRAYS}
     arrays |= {f"population{k}": ids for k, ids in enumerate(history.populations)}
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
+    with whole(path) as file:
         np.savez_compressed(file, told=json.dumps(told), bounds=plan.bounds, **arrays)
-    os.replace(part, path)
     return path
 
 

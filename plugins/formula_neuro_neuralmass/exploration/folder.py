@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ import pandas as pd
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.running.kept import Kept
+from formula_neuro.running.whole import whole
 
 from .pieces import OnDisk, Piece
 
@@ -54,7 +54,7 @@ class Folder:
             return
         if held is None:
             self.path.mkdir(parents=True, exist_ok=True)
-            _whole(self.path / ABOUT, lambda part: part.write_text(json.dumps(about, indent=1)))
+            _write(self.path / ABOUT, about)
             return
         other = [name for name, value in dict(about["fingerprints"]).items() if held["fingerprints"].get(name) != value]
         if other:
@@ -66,7 +66,7 @@ class Folder:
     def end(self, about: Mapping[str, Any]) -> None:
         """Write what the folder holds again, with what is known at the end."""
         if self.path is not None:
-            _whole(self.path / ABOUT, lambda part: part.write_text(json.dumps(about, indent=1)))
+            _write(self.path / ABOUT, about)
 
     def keep(self, numbers: Sequence[int], piece: Piece) -> Piece:
         """Add the rows of some runs, which are there whole or not at all; the piece as it is held then."""
@@ -75,7 +75,8 @@ class Folder:
         if piece.arrays:
             self._arrays.save(_block(numbers), _by_row(piece.arrays))
         name = f"rows_{numbers[0]:09d}_{len(numbers):06d}.parquet"
-        _whole(self.path / name, lambda part: piece.table.to_parquet(part, index=False))
+        with whole(self.path / name) as file:
+            piece.table.to_parquet(file, index=False)
         return self._held(piece.table, numbers)
 
     def pieces(self) -> list[Piece]:
@@ -111,7 +112,6 @@ def _by_row(arrays: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
             if one is not None}  # fmt: skip
 
 
-def _whole(path: Path, write: Any) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    write(part)
-    os.replace(part, path)
+def _write(path: Path, about: Mapping[str, Any]) -> None:
+    with whole(path) as file:
+        file.write(json.dumps(about, indent=1).encode())
