@@ -210,7 +210,7 @@ def test_words_for_covariances_of_tables_and_of_foci_are_told_apart(groups) -> N
     with pytest.raises(ValueError, match=r"vcov='HC3' is not known; there are .*robust"):
         fn.contrast(groups, "pain - `non-pain`", vcov="HC3")
     m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
-    with pytest.raises(ValueError, match="vcov='robust'.*HC3"):
+    with pytest.raises(ValueError, match=r"vcov='robust'.*HC3"):
         fn.contrast(m, "x", vcov="robust")
 
 

@@ -91,9 +91,7 @@ def test_repetitions_that_were_kept_are_not_run_again(reference, study, tmp_path
 
 
 def test_a_folder_does_not_mix_studies(reference, tmp_path) -> None:
-    one, two = (
-        fn.lesion_study(reference, **(SETTINGS | {"replicates": 1, "n": n}), out=tmp_path) for n in (40, 50)
-    )
+    one, two = (fn.lesion_study(reference, **(SETTINGS | {"replicates": 1, "n": n}), out=tmp_path) for n in (40, 50))
     assert len(list(tmp_path.iterdir())) == 2 and not one.table().equals(two.table())
 
 
