@@ -145,6 +145,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.timeout(900)  # some forty pages at two widths, after making them: minutes on a busy machine
 def test_every_page_of_the_site_is_whole_in_a_browser(browser: Any, site: Path) -> None:
     pages = sorted(page for page in site.rglob("*.html") if "_modules" not in page.parts)
     assert len(pages) > 10
