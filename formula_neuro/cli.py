@@ -1,4 +1,4 @@
-"""The command line: `formula-neuro fit`, `simulate`, `explore`, `demo`, `backends`, `tasks`, `doctor`.
+"""The command line: `formula-neuro fit`, `simulate`, `explore`, `evolve`, `demo`, `backends`, `tasks`, `doctor`.
 
 Results go to stdout, everything else to stderr. Exit status: 0 ok, 1 failed, 2 usage (a formula, file,
 column or option that cannot be used), 3 disagrees with R, 4 R or an R package missing. A fit that R could not
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from .commands.evolve import evolve
 from .commands.explore import explore
 from .commands.optimize_design import optimize_design
 from .commands.simulate import simulate
@@ -115,6 +116,7 @@ def fit(
 app.command()(optimize_design)
 app.command()(simulate)
 app.command()(explore)
+app.command()(evolve)
 
 
 @app.command()
