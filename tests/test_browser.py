@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -138,6 +139,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if (SITE / "docs" / "index.html").exists():
         return SITE
     if not all(map(find_spec, ("sphinx", "furo", "myst_nb"))):
+        if os.environ.get("FN_REQUIRE_BROWSER") == "1":
+            pytest.fail("FN_REQUIRE_BROWSER is set, and neither build/docs nor sphinx to make it (extra docs) is there")
         pytest.skip("build/docs is not there, and neither is sphinx to make it (extra docs)")
     made = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-q", "-D", "nb_execution_mode=off", "-c", "docs", ".", str(made)]

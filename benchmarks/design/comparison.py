@@ -20,6 +20,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "phi = .1": {"phi": 0.1, "columns": 3},
     "phi = .01": {"phi": 0.01, "columns": 3},
     "phi = .1, minimax": {"phi": 0.1, "columns": 3, "weights": "minimax"},
+    "bias at most .3": {"max_bias": 0.3, "columns": 3},
 }
 SHOWN = ["rms_bias", "max_bias", "sd_ratio", "rmse", "mean_power", "min_power"]
 
