@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .dynamics.connectome import Connectome
     from .dynamics.model import OU, Model, Own, Parameter, Tract, Uniform, White
     from .estimator import AGQ, GEE, ML, REML, Jeffreys, Laplace, MeanBR, MedianBR, Normal, Spatial, Splines
+    from .estimator.residual_structure import AR1, VarIdent
     from .fitting import fit
     from .foci.inference.homogeneity import homogeneity
     from .foci.reading import read_foci
@@ -59,10 +60,9 @@ if TYPE_CHECKING:
     from .lesions.summaries import lesion_summaries
     from .lesions.tuning import tune_ell
     from .maps.inference.excursions import excursions
-    from .other_searches import all_fit
     from .refitting import refit
     from .registry import backends, tasks
-    from .residual_structure import AR1, VarIdent
+    from .searches.others import all_fit
     from .syntax.nlme import from_nlme
 
 __version__ = "0.1.0.dev0"
@@ -71,7 +71,7 @@ __version__ = "0.1.0.dev0"
 _PUBLIC = {  # in the order of the text above
     "fit": "fitting",
     "refit": "refitting",
-    "all_fit": "other_searches",
+    "all_fit": "searches.others",
     "model_matrix": "design",
     "from_nlme": "syntax.nlme",
     "crosscheck": "agreement",
@@ -115,8 +115,8 @@ _PUBLIC = {  # in the order of the text above
     "Laplace": "estimator",
     "AGQ": "estimator",
     "Normal": "estimator",
-    "AR1": "residual_structure",
-    "VarIdent": "residual_structure",
+    "AR1": "estimator.residual_structure",
+    "VarIdent": "estimator.residual_structure",
     "MeanBR": "estimator",
     "MedianBR": "estimator",
     "Jeffreys": "estimator",

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from . import registry
-from .comparison import Compared, compare
+from .comparing.numbers import Compared, compare
+from .comparing.unfinished import by_adjusted_score, standing, unfinished
 from .errors import FitError, NoBackend, RFailed, RMissing, Unable
 from .request import Request
 from .result import Fit
-from .unfinished import by_adjusted_score, standing, unfinished
 
 if TYPE_CHECKING:
     from .foci.fit import FociFit

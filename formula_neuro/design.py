@@ -10,19 +10,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from . import grouping, notes
-from . import rows as row_rules
-from .blocks import Block, fill, offsets, plan
-from .contrast_matrices import asked_for
+from .columns.blocks import Block, fill, offsets, plan
+from .columns.contrast_matrices import asked_for
+from .columns.matrices import Bar, Design, Given, RandomTerm, Recipe, TermColumns
+from .columns.structured_terms import about_structures, check_structure
+from .data import grouping, notes
+from .data import rows as row_rules
+from .data.table import TOLD, as_table, plain, some_columns
+from .data.values import Categorical, Contrast, Matrix, Value
 from .errors import DataError
 from .family import Array
 from .formula import Formula, Part, all_variables, parse
-from .matrices import Bar, Design, Given, RandomTerm, Recipe, TermColumns
-from .structured_terms import about_structures, check_structure
 from .syntax import expression
 from .syntax.expression import Node, label
-from .table import TOLD, as_table, plain, some_columns
-from .values import Categorical, Contrast, Matrix, Value
 from .words.transforms import States, evaluate
 
 __all__ = ["Design", "Given", "RandomTerm", "TermColumns", "model_matrix"]

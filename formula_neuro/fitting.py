@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from . import registry
+from .data.table import as_table
+from .data.values import LOGICAL
 from .design import Design, model_matrix
 from .errors import DataError, FormulaError
 from .estimator import BIAS_REDUCED, GEE, Estimator, as_estimator
@@ -19,8 +21,6 @@ from .maps.request import Running
 from .request import Request
 from .result import Fit
 from .syntax.expression import label
-from .table import as_table
-from .values import LOGICAL
 
 if TYPE_CHECKING:
     from .foci.fit import FociFit

@@ -15,7 +15,7 @@ from .family import Family, as_family
 from .fitting import as_request
 from .request import Request
 from .result import Fit
-from .searching import STARTS, USUAL, Point, Search
+from .searches.search import STARTS, USUAL, Point, Search
 from .syntax.updating import updated
 
 

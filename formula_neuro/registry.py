@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from .errors import NoBackend
 from .nearest import nearest
-from .plugin_loading import load_plugins
-from .plugin_records import API, GROUP, Backend, Hooks, Plugin, Task, hookimpl, hookspec
+from .plugin.loading import load_plugins
+from .plugin.records import API, GROUP, Backend, Hooks, Plugin, Task, hookimpl, hookspec
 
 if TYPE_CHECKING:
     import pandas as pd

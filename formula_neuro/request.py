@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .design import Design
 from .estimator import ML, Estimator
 from .family import Array, Family
-from .searching import USUAL, Search
+from .searches.search import USUAL, Search
 from .syntax.bars import HOMOGENEOUS
 
 

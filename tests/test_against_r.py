@@ -2,7 +2,7 @@
 
 The tolerances are the project's promise, not what a fit happens to give: an LM equals lm() to 1e-8; an LMM's
 criterion never lies above lmer's by more than 1e-8 and a GLMM's log-likelihood never below glmer's by more
-than 1e-6, while R may be the worse one by what its default settings leave open (formula_neuro/tolerances.py).
+than 1e-6, while R may be the worse one by what its default settings leave open (formula_neuro/comparing/tolerances.py).
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def test_the_demo_without_r_is_fine_and_says_what_is_missing(trials, without_r, 
 
 def test_a_disagreement_is_status_3(trials, monkeypatch):
     from formula_neuro.agreement import Agreement, Compared
-    from formula_neuro.tolerances import LM
+    from formula_neuro.comparing.tolerances import LM
 
     off = Compared("sigma", "", 1.0, 2.0, 0.5, LM["sigma"])
     monkeypatch.setattr("formula_neuro.agreement.crosscheck", lambda fit: Agreement("a", "b", (off,), (0.1, 0.2)))

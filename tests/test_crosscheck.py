@@ -12,9 +12,9 @@ import pytest
 import formula_neuro as fn
 from formula_neuro import registry
 from formula_neuro.agreement import Agreement
-from formula_neuro.comparison import compare
+from formula_neuro.comparing.numbers import compare
+from formula_neuro.comparing.tolerances import TOLERANCES
 from formula_neuro.errors import DataError, NoBackend, RFailed, RMissing, Unable
-from formula_neuro.tolerances import TOLERANCES
 
 TRIALS = fn.datasets.waterlick()
 FORMULA = "lick ~ dff + (1 | mouseID)"

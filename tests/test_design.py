@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.coding import contrasts
+from formula_neuro.columns.coding import contrasts
+from formula_neuro.data.values import Categorical, Contrast
 from formula_neuro.errors import DataError, FormulaError, NewLevels
-from formula_neuro.values import Categorical, Contrast
 
 N = 12
 

@@ -12,7 +12,7 @@ from scipy import stats
 import formula_neuro as fn
 from formula_neuro.errors import DataError, Unable
 from formula_neuro.family import FAMILIES, Binomial, NBinom2, as_family
-from formula_neuro.links import LINKS
+from formula_neuro.family.links import LINKS
 
 UNIT = ("logit", "probit", "cloglog", "cauchit")  # links whose means lie between 0 and 1
 POSITIVE = ("log", "inverse", "sqrt", "1/mu^2")  # links whose means lie above 0

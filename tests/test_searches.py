@@ -13,11 +13,11 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro.errors import NoBackend, Unable
-from formula_neuro.other_searches import _judged
 from formula_neuro.refitting import as_search
 from formula_neuro.result import Fit
-from formula_neuro.searching import OPTIMIZERS, STARTS, Search
-from formula_neuro.simpler_models import simpler
+from formula_neuro.searches.others import _judged
+from formula_neuro.searches.search import OPTIMIZERS, STARTS, Search
+from formula_neuro.searches.simpler import simpler
 
 LICKS = fn.datasets.waterlick()
 SAME = 1e-5  # of a deviance: searches count as converged where one more step would gain less than 1e-6

@@ -12,8 +12,8 @@ from . import digits
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..columns.matrices import RandomTerm
     from ..foci.fit import FociFit
-    from ..matrices import RandomTerm
     from ..result import Fit, RandomEffect
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ..data.values import Contrast
 from ..estimator import AGQ, BIAS_REDUCED, GEE, REML, Jeffreys, Laplace, Spatial
 from ..family import NBinom2, Quasi
 from ..syntax.expression import quoted
-from ..values import Contrast
 from .residual_words import lme_code, structures_in_python
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..estimator import REML, Estimator
-from ..residual_structure import AR1, VarIdent
+from ..estimator.residual_structure import AR1, VarIdent
 from ..syntax.nlme_random import random_in_nlme
 from ..syntax.updating import text_of
 from . import digits

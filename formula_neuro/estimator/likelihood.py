@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..residual_structure import as_structures
 from .base import Estimator
+from .residual_structure import as_structures
 
 
 @dataclass(frozen=True, repr=False)

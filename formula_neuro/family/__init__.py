@@ -6,11 +6,11 @@ All functions take and return float64 arrays.
 
 from __future__ import annotations
 
-from ..links import Array  # the rest of the package takes its array type from here
 from .base import Family
 from .continuous import Gamma, Gaussian, InverseGaussian
 from .discrete import Binomial, Poisson
 from .foci import FociFamily, as_foci_family
+from .links import Array  # the rest of the package takes its array type from here
 from .negative_binomial import NBinom2
 from .overdispersed import Beta, BetaBinomial, NBinom1
 from .quasi import Quasi, QuasiBinomial, QuasiPoisson

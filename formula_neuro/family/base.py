@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Unable
-from ..links import Array, Link
+from .links import Array, Link
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from ..links import Array
 from .base import Family, refuse
+from .links import Array
 
 
 class Gaussian(Family):

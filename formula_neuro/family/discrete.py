@@ -6,8 +6,8 @@ import numpy as np
 from scipy import special
 
 from ..errors import FitError
-from ..links import Array
 from .base import Family, refuse
+from .links import Array
 
 LARGEST_COUNT = 9e18  # of 64-bit integers
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..links import Link, Log
 from .base import Family
+from .links import Link, Log
 
 
 @dataclass(frozen=True)

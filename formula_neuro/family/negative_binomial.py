@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from ..links import Array, Link
 from .discrete import Poisson, drawable
+from .links import Array, Link
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special
 
-from ..links import Array
 from .base import Family, refuse
 from .discrete import Binomial, Poisson, drawable
+from .links import Array
 
 GOLDEN = (np.sqrt(5) - 1) / 2
 HALVINGS = 45  # of a golden section: 0.618^45 is 4e-10, and the peak is flat

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import special
 
 from ..errors import Unable
-from ..links import Array
 from .base import Family, refuse
 from .discrete import Binomial, Poisson
+from .links import Array
 
 
 def _no_distribution(name: str) -> NoReturn:

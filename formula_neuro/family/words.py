@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from ..links import LINKS
 from ..nearest import nearest
 from .base import Family
 from .continuous import Gamma, Gaussian, InverseGaussian
 from .discrete import Binomial, Poisson
 from .foci import FociFamily
+from .links import LINKS
 from .negative_binomial import NBinom2
 from .overdispersed import Beta, BetaBinomial, NBinom1
 from .quasi import Quasi, QuasiBinomial, QuasiPoisson

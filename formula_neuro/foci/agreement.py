@@ -12,13 +12,13 @@ import pandas as pd
 
 from .. import registry
 from ..agreement import Agreement
-from ..comparison import Compared
+from ..comparing.numbers import Compared
+from ..comparing.tolerances import ERROR, RELATIVE, STOPPED, Tolerance
 from ..design import model_matrix
 from ..errors import RFailed, Unable
 from ..estimator import Splines
 from ..family import Array, as_family, as_foci_family
 from ..request import Request
-from ..tolerances import ERROR, RELATIVE, STOPPED, Tolerance
 
 if TYPE_CHECKING:
     from ..result import Fit

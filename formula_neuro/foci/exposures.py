@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..data.values import as_numbers
 from ..errors import DataError, FormulaError
 from ..formula import Formula, Part
 from ..syntax.expression import Call, Name, Node, label
-from ..values import as_numbers
 from ..words.transforms import evaluate
 
 if TYPE_CHECKING:

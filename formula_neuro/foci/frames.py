@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from ..data.table import read
 from ..errors import DataError
-from ..table import read
 from .covariates import SIZES, about_sizes, columns_of
 from .found import Found
 from .ids import KEY, pairs, with_ids

@@ -14,7 +14,7 @@ from ..estimator import Estimator
 from ..family import Array, FociFamily
 from ..images.brain import Brain
 from ..maps.request import Running
-from ..searching import Search
+from ..searches.search import Search
 
 if TYPE_CHECKING:
     from .spatial_part import Columns

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .. import rows as row_rules
-from ..blocks import Block, fill, plan
-from ..contrast_matrices import asked_for
+from ..columns.blocks import Block, fill, plan
+from ..columns.contrast_matrices import asked_for
+from ..columns.matrices import Recipe
+from ..data import rows as row_rules
+from ..data.values import Categorical, Contrast, Value
 from ..design import Design, TermColumns
 from ..errors import DataError
 from ..family import Array
 from ..formula import Formula, Part
-from ..matrices import Recipe
 from ..syntax.expression import Node, label
-from ..values import Categorical, Contrast, Value
 from ..words.transforms import States, evaluate
 from .aliasing import independent
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..data.table import as_table, plain
 from ..errors import DataError
 from ..family import Array
-from ..table import as_table, plain
 from .ids import KEY, pairs, some, with_ids
 
 if TYPE_CHECKING:

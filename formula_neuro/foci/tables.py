@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from ..data.table import MISSING_WORDS, as_table, plain
 from ..errors import DataError
-from ..table import MISSING_WORDS, as_table, plain
 from .found import AXES, Found
 from .ids import ANALYSIS, KEY, STUDY, with_ids
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..data.table import MISSING_WORDS
 from ..errors import DataError, ImageError
-from ..table import MISSING_WORDS
 from .checks import some
 from .sources import Source, Sources
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from ..data.table import as_table, plain
 from ..errors import DataError, ImageError
-from ..table import as_table, plain
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import FitError
 from ..family import Array, Binomial, Family, Poisson, Quasi
-from ..links import LINKS
+from ..family.links import LINKS
 from .cone import recession_cone
 from .irls import irls
 from .rank import column_norms

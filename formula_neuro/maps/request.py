@@ -12,7 +12,7 @@ from ..design import Design, model_matrix
 from ..estimator import Estimator
 from ..family import Array, Family
 from ..request import Request
-from ..searching import Search
+from ..searches.search import Search
 
 if TYPE_CHECKING:
     from ..images.stack import Images

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FormulaError
 from ..estimator import ML, REML
-from ..residual_structure import AR1, ResidualStructure, VarIdent
+from ..estimator.residual_structure import AR1, ResidualStructure, VarIdent
 from . import nlme_words
 
 if TYPE_CHECKING:

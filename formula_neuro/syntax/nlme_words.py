@@ -66,9 +66,9 @@ def _identified(blocks: Sequence[Block], data: Any) -> list[str]:
 
 def _count(block: Block, data: Any) -> tuple[int, int] | None:
     """The most rows of a group, and the effects that it has; None where a column is missing."""
+    from ..data.table import as_table
     from ..design import model_matrix  # the design reads formulas: imported where it is wanted
     from ..errors import DataError, FormulaError
-    from ..table import as_table
 
     table = as_table(data)
     names = [name.strip("`") for name in block.group]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..data.values import Categorical, Matrix, Value, as_factor, as_numbers, number_levels
 from ..errors import DataError
 from ..family import Array
-from ..values import Categorical, Matrix, Value, as_factor, as_numbers, number_levels
 
 Constant = float | str | bool
 Constants = tuple[Constant, ...]  # c(...), a:b, quantile(x)

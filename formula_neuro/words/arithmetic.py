@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..data.values import Categorical, logical
 from ..errors import DataError
 from ..family import Array
 from ..syntax.expression import Call, label
-from ..values import Categorical, logical
 from .arguments import Argument, Constants, number
 from .comparing import COMPARISON, compare, on_a_column
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..data.values import Categorical, logical
 from ..errors import DataError
 from ..family import Array
-from ..values import Categorical, logical
 from .arguments import CONSTANT_TYPES, Argument, number, word
 
 COMPARISON: dict[str, Callable[[Any, Any], Any]] = {

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..contrast_matrices import completed
+from ..columns.contrast_matrices import completed
+from ..data.values import CONTRASTS, Categorical, Contrast
 from ..errors import DataError, FormulaError
 from ..syntax.expression import Call, Name, Node, Text, label
-from ..values import CONTRASTS, Categorical, Contrast
 from .arguments import Argument, Constants, factor_of, formal_names
 
 SHORT = {"treatment", "sum", "helmert", "poly", "SAS"}

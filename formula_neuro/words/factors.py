@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.values import Categorical
 from ..errors import DataError, NewLevels
-from ..values import Categorical
 from .arguments import Argument, factor_of, truth, word, words
 
 MOST_LEVELS = 10_000_000  # combinations that interaction() may have

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from ..data.values import Categorical, Matrix, logical, missing, text_levels
 from ..errors import DataError
 from ..family import Array
-from ..values import Categorical, Matrix, logical, missing, text_levels
 from .arguments import CONSTANT_TYPES, Argument, Constants, columns_of, factor_of, number, whole, word
 from .arithmetic import LONGEST
 

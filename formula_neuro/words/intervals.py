@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 
+from ..data.values import Categorical
 from ..errors import DataError
 from ..family import Array
-from ..values import Categorical
 from .arguments import Argument, column, numbers, truth, whole, words
 from .factors import merged
 

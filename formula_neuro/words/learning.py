@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..data.values import Matrix
 from ..errors import DataError
 from ..family import Array
-from ..values import Matrix
 from .arguments import CONSTANT_TYPES, Argument, Constants, column, columns_of, counted, numbers, truth, whole
 from .factors import factor, ordered_factor, relevel
 from .intervals import cut

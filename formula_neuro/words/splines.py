@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..data.values import Matrix
 from ..errors import DataError
 from ..family import Array
-from ..values import Matrix
 from .arguments import Argument, column, counted, numbers, truth, whole
 
 

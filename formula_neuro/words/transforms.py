@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.values import Matrix, Value, from_column
 from ..errors import DataError, FormulaError
 from ..nearest import nearest
 from ..syntax.expression import BINARY, Call, Name, Node, Number, Text, Truth, label, quoted
-from ..values import Matrix, Value, from_column
 from .arguments import CONSTANT_TYPES, Argument, Constant, formal_names
 from .arithmetic import OPERATORS, operate, sequence
 from .comparing import among

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from formula_neuro.data.table import as_table, plain
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.hrf import HRF, DoubleGamma, HalfCosine, Shapes, as_hrf
-from formula_neuro.table import as_table, plain
 
 from .candidates import Candidates, candidates, listed
 from .choosing import Search

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from formula_neuro.data.values import as_numbers
 from formula_neuro.errors import DataError, FormulaError
 from formula_neuro.family import Array
 from formula_neuro.formula import Formula, parse
 from formula_neuro.syntax.expression import Call, Name, Node, Number, label, names
-from formula_neuro.values import as_numbers
 from formula_neuro.words.transforms import evaluate
 
 from .regressors import Evoked

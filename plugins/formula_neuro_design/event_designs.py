@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from formula_neuro.data.table import as_table, plain
 from formula_neuro.errors import DataError, FormulaError
 from formula_neuro.family import Array
 from formula_neuro.formula import parse
 from formula_neuro.hrf import HRF, SPM
 from formula_neuro.syntax.expression import Call, Name, Node, Number
-from formula_neuro.table import as_table, plain
 
 from .candidates import Candidates, names_of, terms_of, values
 from .constraints import collinear

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from formula_neuro.registry import Backend, hookimpl
-from formula_neuro.searching import OPTIMIZERS
+from formula_neuro.searches.search import OPTIMIZERS
 
 if TYPE_CHECKING:
     from formula_neuro.maps.request import MapRequest

@@ -12,7 +12,7 @@ from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.kernels.rank import column_norms
 from formula_neuro.kernels.structures import Structure
-from formula_neuro.simpler_models import simpler
+from formula_neuro.searches.simpler import simpler
 
 from .terms import Term
 

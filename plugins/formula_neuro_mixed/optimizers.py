@@ -12,7 +12,7 @@ from scipy import optimize
 
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array
-from formula_neuro.searching import Point, Search
+from formula_neuro.searches.search import Point, Search
 
 from .newton import Descent, Minimum, Target, minimise, state_at
 from .terms import Term, start_theta

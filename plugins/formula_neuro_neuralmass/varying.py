@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from formula_neuro.data.table import as_table
 from formula_neuro.design import model_matrix
 from formula_neuro.dynamics.connectome import Connectome
 from formula_neuro.errors import DataError
 from formula_neuro.formula import parse
 from formula_neuro.syntax.expression import label
-from formula_neuro.table import as_table
 
 from .parameters import known
 

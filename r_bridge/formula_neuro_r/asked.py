@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from formula_neuro.data.values import Contrast
 from formula_neuro.design import Design
 from formula_neuro.family import Array, NBinom2, Quasi
 from formula_neuro.kernels.rank import orthonormal_basis
 from formula_neuro.kernels.starts import starts
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
-from formula_neuro.values import Contrast
 
 from .frame import columns_to_r
 from .learnt import group_calls, learnt_calls

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from formula_neuro.values import Categorical, Matrix, Value, from_column
+from formula_neuro.data.values import Categorical, Matrix, Value, from_column
 
 
 def columns_to_r(data: pd.DataFrame) -> dict[str, dict[str, Any]]:

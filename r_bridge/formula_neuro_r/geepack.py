@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from formula_neuro.data.values import Categorical, as_factor
 from formula_neuro.errors import DataError
 from formula_neuro.estimator import GEE
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
-from formula_neuro.values import Categorical, as_factor
 
 from .abilities import Refitting
 from .asked import arguments

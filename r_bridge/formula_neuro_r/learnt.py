@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from formula_neuro.data.values import Categorical, Matrix, as_factor
 from formula_neuro.design import Design
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.syntax import expression
-from formula_neuro.values import Categorical, Matrix, as_factor
 from formula_neuro.words.arguments import CONSTANT_TYPES, Argument
 from formula_neuro.words.transforms import CONSTANTS, constant_or_value, evaluate
 

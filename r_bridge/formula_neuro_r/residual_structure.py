@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from formula_neuro.data.values import Categorical, as_factor
+from formula_neuro.estimator.residual_structure import VarIdent
 from formula_neuro.request import Request
-from formula_neuro.residual_structure import VarIdent
-from formula_neuro.values import Categorical, as_factor
 
 
 def structures(request: Request) -> dict[str, Any]:

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ...data.values import Categorical, Value, as_factor, keep
 from ...design import RandomTerm
 from ...errors import Unable
 from ...estimator import Estimator
+from ...estimator.residual_structure import AR1
 from ...family import Array
 from ...request import Request
-from ...residual_structure import AR1
 from ...result import Fit
-from ...values import Categorical, Value, as_factor, keep
 from ..prediction.simulation import fixed_part
 from ..rows.clusters import clusters_of
 from ..rows.working import working

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ...data.values import Categorical, from_column
 from ...design import Design
 from ...errors import DataError
 from ...family import Array
 from ...syntax.expression import label, names
-from ...values import Categorical, from_column
 
 WEIGHTS = ("equal", "proportional", "outer", "cells", "flat")
 KEPT = 2  # a number with no more values than this is taken at each of them, as emmeans does

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...family import Array, Family
-from ...links import Link
+from ...family.links import Link
 from ...result import Fit
 from ..prediction.limits import through_link
 

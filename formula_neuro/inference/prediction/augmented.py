@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...data.table import as_table
 from ...errors import Unable
 from ...family import Array
 from ...result import Fit
-from ...table import as_table
 from ..rows.influence import cooks_distance, measured, standardized
 from ..rows.working import working
 from .residual_types import residuals

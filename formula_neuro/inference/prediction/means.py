@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from ...data.rows import checked_weights, extra
+from ...data.table import as_table
 from ...design import Design
 from ...errors import Unable
 from ...family import Array
 from ...result import Fit
-from ...rows import checked_weights, extra
-from ...table import as_table
 from .. import zero_inflation as zeros
 from ..estimable import estimable
 from ..rows.robust import chosen

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ...data.values import keep
 from ...design import RandomTerm
 from ...request import Request
-from ...values import keep
 
 
 def on_rows(request: Request, kept: NDArray[np.bool_]) -> Request:

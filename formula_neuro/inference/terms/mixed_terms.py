@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg import lstsq
 
-from ...blocks import Block
+from ...columns.blocks import Block
 from ...design import Design, TermColumns
 from ...errors import Unable
 from ...family import Array

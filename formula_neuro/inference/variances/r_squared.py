@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...data.table import as_table
 from ...errors import DataError, Unable
 from ...family import Array
 from ...foci.given import refuse_foci
 from ...result import Fit
-from ...table import as_table
 from ..zero_inflation import refuse
 
 

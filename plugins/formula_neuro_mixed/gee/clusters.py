@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from formula_neuro.data.values import Categorical, Value, as_factor
 from formula_neuro.errors import DataError
 from formula_neuro.estimator import GEE
 from formula_neuro.family import Array
 from formula_neuro.request import Request
-from formula_neuro.values import Categorical, Value, as_factor
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from formula_neuro.inference.intervals.held import Profiler
 from formula_neuro.kernels.rank import Basis, aliased
 from formula_neuro.request import Request
 from formula_neuro.result import Fit, RandomEffect
-from formula_neuro.searching import Point, Search
+from formula_neuro.searches.search import Point, Search
 
 from ..batch import glmm as batch_glmm
 from ..checks import check_groups, singular_directions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from formula_neuro.family import Array
-from formula_neuro.links import Link
+from formula_neuro.family.links import Link
 
 Jet = tuple[Array, Array, Array, Array, Array]  # mu and its first to fourth derivative in eta
 
@@ -13,7 +13,7 @@ Jet = tuple[Array, Array, Array, Array, Array]  # mu and its first to fourth der
 def inverse_link(link: Link, eta: Array) -> Jet:
     """mu (n,) and d^k mu / d eta^k for k = 1 to 4, from one evaluation of the link.
 
-    >>> from formula_neuro.links import LINKS
+    >>> from formula_neuro.family.links import LINKS
     >>> [d.tolist() for d in inverse_link(LINKS["sqrt"], np.array([3.0]))]
     [[9.0], [6.0], [2.0], [0.0], [0.0]]
     """

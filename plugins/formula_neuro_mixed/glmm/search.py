@@ -12,7 +12,7 @@ from scipy import optimize
 
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array, BetaBinomial, Binomial, Family, NBinom1, NBinom2, Poisson
-from formula_neuro.searching import Point, Search
+from formula_neuro.searches.search import Point, Search
 
 from ..boundary import free, settle
 from ..newton import Descent, Minimum, Target

@@ -7,7 +7,7 @@ import numpy as np
 from formula_neuro.errors import FitError
 from formula_neuro.family import Array, Beta, BetaBinomial, Binomial, Family, NBinom1, NBinom2, Poisson
 from formula_neuro.kernels.irls import Scoring, irls
-from formula_neuro.searching import USUAL, Point, Search
+from formula_neuro.searches.search import USUAL, Point, Search
 
 from ..optimizers import theta_to_start
 from ..terms import Term, start_theta

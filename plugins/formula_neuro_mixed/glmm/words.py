@@ -14,7 +14,7 @@ from formula_neuro.kernels.irls import Scoring
 from formula_neuro.kernels.rank import Basis
 from formula_neuro.kernels.separation import at_the_limits, infinite, separation
 from formula_neuro.request import Request
-from formula_neuro.simpler_models import ways_on
+from formula_neuro.searches.simpler import ways_on
 
 from ..newton import Minimum
 from .search import ENOUGH, POLE, Searched

@@ -18,8 +18,8 @@ from formula_neuro.inference.intervals.held import Profiler
 from formula_neuro.kernels.rank import Basis, aliased, orthonormal_basis
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
-from formula_neuro.searching import Point, Search
-from formula_neuro.simpler_models import ways_on
+from formula_neuro.searches.search import Point, Search
+from formula_neuro.searches.simpler import ways_on
 
 from ..batch import lmm as batch_lmm
 from ..boundary import far_from_zero, lower_from, settle

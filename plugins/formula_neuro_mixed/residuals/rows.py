@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from formula_neuro.data.rows import column
+from formula_neuro.data.values import as_factor
 from formula_neuro.design import Design, RandomTerm
 from formula_neuro.errors import DataError, NewLevels, Unable
 from formula_neuro.estimator import ML, REML
+from formula_neuro.estimator.residual_structure import AR1, VarIdent
 from formula_neuro.family import Array
 from formula_neuro.request import Request
-from formula_neuro.residual_structure import AR1, VarIdent
-from formula_neuro.rows import column
-from formula_neuro.searching import USUAL
-from formula_neuro.values import as_factor
+from formula_neuro.searches.search import USUAL
 
 from ..gee.clusters import Clusters, blocks_in_time
 

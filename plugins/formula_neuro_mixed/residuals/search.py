@@ -14,7 +14,7 @@ from formula_neuro.errors import DataError, FitError
 from formula_neuro.family import Array
 from formula_neuro.request import Request
 from formula_neuro.result import Fit
-from formula_neuro.searching import Point
+from formula_neuro.searches.search import Point
 
 from ..newton import Target
 from ..optimizers import searcher

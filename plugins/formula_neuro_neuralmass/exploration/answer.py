@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from formula_neuro.data.table import TOLD
 from formula_neuro.errors import DataError, Unable
 from formula_neuro.result import Summary
-from formula_neuro.table import TOLD
 
 from ..simulation import Simulation
 from .folder import Folder

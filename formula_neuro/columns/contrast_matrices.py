@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .errors import DataError
-from .family import Array
-from .values import CONTRASTS, Categorical, Contrast, Value
+from ..data.values import CONTRASTS, Categorical, Contrast, Value
+from ..errors import DataError
+from ..family import Array
 
 
 def asked_for(given: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Contrast]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pluggy
 
-from .plugin_records import GROUP, Backend, Hooks, Plugin, Task
+from .records import GROUP, Backend, Hooks, Plugin, Task
 
 # Names that the package itself uses: a task of the same name would hide them.
 RESERVED = frozenset({"fit", "backends", "tasks", "doctor", "demo", "registry", "design", "formula", "result"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .matrices import RandomTerm
+from ..columns.matrices import RandomTerm
 
 
 def as_bar(term: RandomTerm, kept: Sequence[str] | None = None) -> str:

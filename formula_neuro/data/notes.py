@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from .formula import Formula
-from .syntax.expression import Name, label, names
+from ..formula import Formula
+from ..syntax.expression import Name, label, names
 from .values import Categorical, Value
 
 Codes = tuple[NDArray[np.intp], tuple[str, ...]]  # of the rows, with the levels

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from .searching import USUAL
+from ..searches.search import USUAL
 
 if TYPE_CHECKING:
-    from .maps.request import MapRequest
-    from .request import Request
+    from ..maps.request import MapRequest
+    from ..request import Request
 
 GROUP = "formula_neuro"
 API = 1

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .errors import DataError
-from .family import Array
-from .syntax import expression
+from ..errors import DataError
+from ..family import Array
+from ..syntax import expression
+from ..words.transforms import States, evaluate
 from .values import Categorical, Matrix, Value, as_numbers, from_column, keep, missing
-from .words.transforms import States, evaluate
 
 Rows = NDArray[np.intp]
 

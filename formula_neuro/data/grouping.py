@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DataError
+from ..errors import DataError
 from .values import Categorical, Value, as_factor
 
 Codes = NDArray[np.intp]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import DataError
-from .family import Array
-from .values import Categorical, Contrast
+from ..data.values import Categorical, Contrast
+from ..errors import DataError
+from ..family import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import compared_tests
-from .estimator import BIAS_REDUCED
-from .family import Array, NBinom2
-from .result import Fit, RandomEffect
+from ..estimator import BIAS_REDUCED
+from ..family import Array, NBinom2
+from ..result import Fit, RandomEffect
+from . import tests as compared_tests
 from .tolerances import BY_BIAS_REDUCTION, TOLERANCES, Tolerance
 
 

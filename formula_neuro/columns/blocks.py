@@ -9,11 +9,11 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.values import Categorical, Contrast, Matrix, Value, as_numbers
+from ..family import Array
+from ..formula import Formula, Part
+from ..syntax.expression import label
 from .coding import Coding, coded_by_contrasts, contrasts, full
-from .family import Array
-from .formula import Formula, Part
-from .syntax.expression import label
-from .values import Categorical, Contrast, Matrix, Value, as_numbers
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from .errors import FormulaError
-from .formula import Formula
-from .syntax.bars import HOMOGENEOUS, Bar
-from .syntax.expression import label
-from .values import Categorical, Value
+from ..data.values import Categorical, Value
+from ..errors import FormulaError
+from ..formula import Formula
+from ..syntax.bars import HOMOGENEOUS, Bar
+from ..syntax.expression import label
 
 
 def check_structure(bar: Bar, columns: Sequence[str], values: Mapping[str, Value], text: str) -> None:

@@ -13,10 +13,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from .errors import RFailed, Unable
-from .estimator import REML
-from .inference.terms.anova import anova
-from .result import Fit
+from ..errors import RFailed, Unable
+from ..estimator import REML
+from ..inference.terms.anova import anova
+from ..result import Fit
 
 FEW = 600  # rows: pbkrtest inverts matrices of rows by rows
 FAR = (

@@ -12,12 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..data.grouping import Keys
+from ..data.values import Contrast, Value
+from ..family import Array
+from ..formula import Formula
+from ..syntax.expression import Node
 from .blocks import Block
-from .family import Array
-from .formula import Formula
-from .grouping import Keys
-from .syntax.expression import Node
-from .values import Contrast, Value
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .errors import DataError, FitError, Unable
-from .refitting import refit
-from .result import Fit
-from .searching import OPTIMIZERS, Search
-from .simpler_models import simpler
+from ..errors import DataError, FitError, Unable
+from ..refitting import refit
+from ..result import Fit
+from .search import OPTIMIZERS, Search
+from .simpler import simpler
 
 SAME = 1e-5  # of the criterion, a deviance: ten times what may be left of it where a search counts as converged
 NEAR = 0.01  # standard errors, which no reader would see

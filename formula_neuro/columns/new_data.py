@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import grouping
+from ..data import grouping
+from ..data.table import as_table, plain
+from ..data.values import Categorical, Value, as_numbers
+from ..errors import DataError, NewLevels
+from ..family import Array
+from ..syntax.expression import label
+from ..words.transforms import evaluate
 from .blocks import fill, offsets
-from .errors import DataError, NewLevels
-from .family import Array
 from .matrices import Bar, Design, RandomTerm, Recipe
-from .syntax.expression import label
-from .table import as_table, plain
-from .values import Categorical, Value, as_numbers
-from .words.transforms import evaluate
 
 
 def apply(design: Design, newdata: Any, random: bool | Collection[int] = True) -> Design:

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .errors import DataError
-from .family import Array
-from .syntax.expression import number_label
+from ..errors import DataError
+from ..family import Array
+from ..syntax.expression import number_label
 
 LOGICAL = ("FALSE", "TRUE")
 CONTRASTS = ("contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS")

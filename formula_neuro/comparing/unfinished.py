@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .result import Fit
+from ..result import Fit
 from .tolerances import TOLERANCES
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from .errors import DataError
+from ..errors import DataError
 
 # R's "NA", and what other programs write; not "None", which is a level of many factors (drug: None, 5 mg, 10 mg).
 MISSING_WORDS = ["", "NA", "N/A", "#N/A", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null"]

@@ -1,0 +1,1 @@
+"""What plugins hand in, and how they are loaded."""
