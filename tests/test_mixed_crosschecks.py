@@ -51,6 +51,12 @@ def test_a_crosscheck_compares_tests_of_terms(native):
     assert check.ok, check
 
 
+def test_a_single_term_is_tested_in_the_rows_of_lmertest():
+    table = fn.crosscheck(fn.fit("y ~ f + (x|g)", animals(1))).table.set_index("quantity")
+    row = table.loc["df of F tests"]  # one row a column: 79.84 in place of 79.89
+    assert row["native"] == pytest.approx(row["reference"], rel=1e-5)
+
+
 def test_a_crosscheck_of_a_weighted_fit_leaves_pbkrtest_out():
     seen = set(fn.crosscheck(fitted("weighted, animals")).table["quantity"])
     assert "F tests of terms" in seen and "Kenward-Roger df" not in seen

@@ -19,7 +19,7 @@ from ...result import Fit, ability
 from ..intervals.restrict import hold
 from ..precision import Joint, Precision, precision
 from . import term_tests as tt
-from .mixed_terms import contains, hypotheses, tested_terms
+from .mixed_terms import contains, hypotheses, left_out, tested_terms
 from .sum_contrasts import in_sums
 
 WORDS = {"F": "F", "Wald": "Wald", "Chisq": "LRT", "LRT": "LRT"}
@@ -51,9 +51,7 @@ def mixed_drop1(fit: Fit, scope: Any, test: str | None, df: str | None = None) -
     if word == "LRT":
         return _deletions(fit, picked, test is not None)
     tested = precision(fit, "none" if word == "Wald" else df)
-    known = ~np.isnan(fit.beta)
-    rows = [np.eye(len(fit.names))[[j for j in tt.columns_of([term]) if known[j]]] for term in picked]
-    table = _table(fit, [term.name for term in picked], [_joint(tested, L) for L in rows], word)
+    table = _table(fit, [term.name for term in picked], [_joint(tested, left_out(fit, term)) for term in picked], word)
     table.attrs["messages"] = (f"Single terms left out, {_method(fit, word, df)}",)
     return table
 

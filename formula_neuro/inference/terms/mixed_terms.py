@@ -4,7 +4,8 @@ Type I adds terms in turn: rows of the triangle U of X'X = U'DU. Type II puts a 
 and before those that do. Type III averages over the levels of other factors, each as often, whatever the contrasts of
 the fit (Goodnight 1976; Kuznetsova, Brockhoff & Christensen 2017). A term contains another if it has all its variables,
 and besides these factors only: a:x contains x, but not a, which is then tested at x = 0. Where a margin is left out
-(a + a:b) lmerTest's type III depends on the contrasts; here it averages all the same.
+(a + a:b) lmerTest's type III depends on the contrasts; here it averages all the same. Of a single term all types are the
+same hypothesis; lmerTest takes it in the rows of type I, on which Satterthwaite's degrees of freedom depend.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def hypotheses(fit: Fit, type: str) -> list[tuple[str, Array]]:
     if type not in TYPES:
         raise ValueError(f"type={type!r} is not known; there are {', '.join(TYPES)}")
     terms = tested_terms(fit)
+    if len(terms) == 1:
+        type = "I"
     if type == "III":
         tt.refuse_aliased(fit, "an anova of type III")
         return _averaged(fit)
@@ -51,13 +54,21 @@ def contains(design: Design, large: TermColumns, small: TermColumns) -> bool:
     return bool(more) and set(small.variables) < set(large.variables) and more <= factors
 
 
+def left_out(fit: Fit, term: TermColumns) -> Array:
+    """The term after all others: the hypothesis of type I, in the rows that lmerTest's degrees of freedom belong to."""
+    p = len(fit.names)
+    if len(tested_terms(fit)) == 1:
+        return _in_turn(fit, list(range(p)), term)
+    return np.eye(p)[[j for j in tt.columns_of([term]) if not np.isnan(fit.beta[j])]]
+
+
 def _adjusted(fit: Fit, terms: Sequence[TermColumns], term: TermColumns, type: str) -> Array:
     p, own = len(fit.names), tt.columns_of([term])
     if type == "I":
         return _in_turn(fit, list(range(p)), term)
     above = tt.columns_of(other for other in terms if contains(fit.request.design, other, term))
-    if not above:  # the same hypothesis as in turn, in the rows that lmerTest's degrees of freedom belong to
-        return np.eye(p)[[j for j in own if not np.isnan(fit.beta[j])]]
+    if not above:
+        return left_out(fit, term)
     return _in_turn(fit, [j for j in range(p) if j not in {*own, *above}] + own + above, term)
 
 
