@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..estimator import BIAS_REDUCED
-from ..family import Array, NBinom2
+from ..family import Array
 from ..result import Fit, RandomEffect
-from . import tests as compared_tests
+from .incomparable import (
+    have_degrees,
+    infinite,
+    left_out,
+    notes,
+    perfect,
+    poisson,
+    singular,
+    thetas,
+    within_reach,
+    without_weight,
+)
+from .tests import Tables
 from .tolerances import BY_BIAS_REDUCTION, TOLERANCES, Tolerance
 
 
@@ -38,7 +50,6 @@ class Compared:
 
 
 Step = Callable[[Fit, Fit], Iterator[tuple[str, float, float, float]]]
-POISSON_FROM = 1e3  # where glm.nb's theta stops says little from here on
 LEAST_VARIANCE = 1e-5  # of a response: means within 1e-5 of 0 or 1 need not agree in relative terms
 
 
@@ -46,13 +57,13 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
     """Every number of both fits of one request, and what is to be said about them."""
     reduced = fit.request.estimator.word in BIAS_REDUCED
     rules = (BY_BIAS_REDUCTION if reduced else TOLERANCES)[fit.request.model]
-    if _infinite(fit, other):  # each stops somewhere on the way to infinity
+    if infinite(fit, other):  # each stops somewhere on the way to infinity
         rules = rules | {"log-likelihood": replace(rules["log-likelihood"], worse=0.0)}
-    if _poisson(fit, other):  # so does theta, and what it moves with it; ours may be the better one
+    if poisson(fit, other):  # so does theta, and what it moves with it; ours may be the better one
         rules = {q: r for q, r in rules.items() if q not in ("theta", "deviance", "null deviance")}
         rules |= {"log-likelihood": replace(rules["log-likelihood"], allowed=0.1)}
-    seen = bool(other.random) and not _singular(other) and _within_reach(other)
-    tables = compared_tests.Tables(fit, other, seen)
+    seen = bool(other.random) and not singular(other) and within_reach(other)
+    tables = Tables(fit, other, seen)
     steps: list[tuple[str, Step]] = [
         ("coefficients", _coefficients),
         ("standard errors", _standard_errors),
@@ -73,39 +84,25 @@ def compare(fit: Fit, other: Fit) -> tuple[tuple[Compared, ...], tuple[str, ...]
         ("Kenward-Roger F tests", lambda *_: tables.statistics("kenward-roger")),
         ("Kenward-Roger df", lambda *_: tables.freedom("kenward-roger")),
     ]
-    left_out = _left_out(other)
-    steps = [(q, step) for q, step in steps if q in rules and q not in left_out]
+    steps = [(q, step) for q, step in steps if q in rules and q not in left_out(other)]
     compared = tuple(Compared(q, *c, rules[q]) for q, step in steps for c in step(fit, other))
-    return compared, _notes(fit, other)
-
-
-def _left_out(other: Fit) -> Mapping[str, str]:
-    """Quantities by which the reference's backend means something else, each with the reason."""
-    left_out: Mapping[str, str] = getattr(other.engine, "not_compared", {})
-    return left_out
+    return compared, notes(fit, other)
 
 
 def _coefficients(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     least = 1.0 if fit.request.model == "lm" else 1e-6  # of a coefficient: exact ones agree to rounding only
     # beside infinite coefficients glmer's standard errors are sometimes nearly 0
-    error = np.fmax(fit.se, other.se) if fit.random and _infinite(fit, other) else other.se
+    error = np.fmax(fit.se, other.se) if fit.random and infinite(fit, other) else other.se
     for name, a, b, se in zip(fit.names, fit.beta, other.beta, error, strict=True):
-        if not (np.isnan(a) and np.isnan(b)) and name not in _infinite(fit, other):  # aliased in both
+        if not (np.isnan(a) and np.isnan(b)) and name not in infinite(fit, other):  # aliased in both
             yield name, float(a), float(b), _apart(a, b, max(abs(b) * least, se))
 
 
-def _infinite(fit: Fit, other: Fit) -> tuple[str, ...]:
-    """Coefficients that separation makes infinite: where their iterations stop says nothing."""
-    if fit.request.estimator.word in BIAS_REDUCED:
-        return ()  # whose estimates are finite
-    return tuple(dict.fromkeys((*fit.separated, *other.separated)))
-
-
 def _standard_errors(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
-    if _perfect(other) or (fit.random and _infinite(fit, other)):
+    if perfect(other) or (fit.random and infinite(fit, other)):
         return
     for name, a, b in zip(fit.names, fit.se, other.se, strict=True):
-        if not (np.isnan(a) and np.isnan(b)) and name not in _infinite(fit, other):
+        if not (np.isnan(a) and np.isnan(b)) and name not in infinite(fit, other):
             yield name, float(a), float(b), _apart(a, b, abs(b))
 
 
@@ -130,22 +127,15 @@ def _inflations(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float
 
 
 def _sigma(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
-    if "complete" in (fit.separation, other.separation) and _infinite(fit, other):
+    if "complete" in (fit.separation, other.separation) and infinite(fit, other):
         return  # residuals vanish on the way to infinity, so that sigma says how far each has come
     if fit.request.family.dispersed or fit.request.model == "gee":
         yield "", fit.sigma, other.sigma, _apart(fit.sigma, other.sigma, _spread(other))
 
 
-def _perfect(fit: Fit) -> bool:
-    """Whether the residuals are rounding, and all that is made of them too; without degrees of freedom sigma is NaN."""
-    seen = np.abs(fit.fitted.to_numpy()[fit.request.weights > 0])  # others' means may be anything
-    none = fit.df_resid <= 0 and np.isnan(fit.sigma)
-    return bool(fit.request.family.dispersed and (none or fit.sigma <= 1e-10 * seen.max()))
-
-
 def _spread(fit: Fit) -> float:
     """The residual sd; of a perfect fit the largest fitted value instead."""
-    return float(np.abs(fit.fitted).max() if _perfect(fit) else fit.sigma)
+    return float(np.abs(fit.fitted).max() if perfect(fit) else fit.sigma)
 
 
 def _sds(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
@@ -181,37 +171,18 @@ def _pairs(fit: Fit, other: Fit) -> Iterator[tuple[RandomEffect, RandomEffect, A
 def _loglik(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     """The one signed difference: above 0, ours is the better."""
     scale = max(abs(other.loglik), 1.0) if fit.request.model == "lm" else 1.0
-    if not _perfect(other) and fit.request.family.likelihood and not _without_weight(fit, other):
+    if not perfect(other) and fit.request.family.likelihood and not without_weight(fit, other):
         yield "", fit.loglik, other.loglik, (fit.loglik - other.loglik) / scale
-
-
-def _without_weight(fit: Fit, other: Fit) -> bool:
-    """Whether R's formula for the log-likelihood of a gaussian glm took the logarithm of a weight of 0."""
-    return fit.request.model == "glm" and other.loglik == -np.inf and not fit.request.weights.all()
 
 
 def _theta(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     """Theta of the negative binomial, phi of other families, where it was estimated."""
-    if pair := _thetas(fit, other):
+    if pair := thetas(fit, other):
         yield "", *pair, _apart(*pair, pair[1])
 
 
-def _thetas(fit: Fit, other: Fit) -> tuple[float, float] | None:
-    a, b = fit.request.family, other.request.family
-    if a.shape is None or b.shape is None or a.name != b.name:
-        return None
-    return a.shape[1], b.shape[1]
-
-
-def _poisson(fit: Fit, other: Fit) -> bool:
-    """Whether an estimated theta is on its way to infinity: here as well, as glm.nb() sometimes runs away alone."""
-    pair = _thetas(fit, other)
-    known = isinstance(fit.request.family, NBinom2)
-    return known and pair is not None and max(pair) >= POISSON_FROM and pair[0] >= POISSON_FROM / 10
-
-
 def _deviance(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
-    if not _infinite(fit, other) and not _perfect(other):
+    if not infinite(fit, other) and not perfect(other):
         yield "", fit.deviance, other.deviance, _apart(fit.deviance, other.deviance, max(abs(other.deviance), 0.1))
 
 
@@ -223,18 +194,18 @@ def _null_deviance(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, fl
 
 def _fitted(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
     a, b = fit.fitted.to_numpy(), other.fitted.to_numpy()
-    least = LEAST_VARIANCE * (10 if _infinite(fit, other) else 1)  # where each stops somewhere on the way to 0 or 1
+    least = LEAST_VARIANCE * (10 if infinite(fit, other) else 1)  # where each stops somewhere on the way to 0 or 1
     if fit.request.model == "lm":
         unit = np.full(len(b), np.abs(b).max())
     else:
         unit = np.sqrt(np.maximum(fit.request.family.variance(b), least)) * _spread(other)
     for row, x, y, s, w in zip(fit.fitted.index, a, b, unit, fit.request.weights, strict=True):
-        if w > 0 or not _infinite(fit, other):  # an infinite coefficient decides about rows that it has not seen
+        if w > 0 or not infinite(fit, other):  # an infinite coefficient decides about rows that it has not seen
             yield f"row {row}", float(x), float(y), _apart(x, y, s)
 
 
 def _degrees(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
-    if not _have_degrees(fit, other) or _singular(other) or not _within_reach(other):
+    if not have_degrees(fit, other) or singular(other) or not within_reach(other):
         return
     rows = np.eye(len(fit.names))[~np.isnan(fit.beta)]
     pair = [np.asarray(f.engine.df(f, rows, "satterthwaite"), dtype=float) for f in (fit, other)]
@@ -243,70 +214,5 @@ def _degrees(fit: Fit, other: Fit) -> Iterator[tuple[str, float, float, float]]:
         yield name, float(a), float(b), _apart(a, b, abs(b))
 
 
-def _have_degrees(fit: Fit, other: Fit) -> bool:
-    engines = (fit.engine, other.engine)
-    satterthwaite = all(getattr(e, "default_df", "satterthwaite") == "satterthwaite" for e in engines)
-    return fit.request.model == "lmm" and satterthwaite and all(hasattr(e, "df") for e in engines)
-
-
-def _within_reach(fit: Fit) -> bool:
-    """Whether lmerTest's derivatives can see sigma and the relative covariances.
-
-    Its steps are at least 1e-4 and curvatures below 1e-8 count as none, whatever the units; nearly perfect
-    correlations are beyond its precision.
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sds = [np.sqrt(np.diag(r.covariance)) for r in fit.random]
-        inner = [np.linalg.eigvalsh(r.covariance / np.outer(s, s)).min() for r, s in zip(fit.random, sds, strict=True)]
-    if not min(inner) > 1e-2:
-        return False
-    relative = [np.sqrt(np.maximum(np.diag(r.covariance), 0)) / fit.sigma for r in fit.random]
-    sizes = np.concatenate([[fit.sigma], *relative])
-    return bool((sizes > 1e-3).all() and (sizes < 1e3).all())
-
-
 def _apart(a: float, b: float, unit: float) -> float:
     return 0.0 if a == b or (np.isnan(a) and np.isnan(b)) else float(abs(a - b) / unit) if unit > 0 else float("inf")
-
-
-def _singular(fit: Fit) -> bool:
-    """Whether some random effect has (nearly) no variance in some direction, on lme4's scale of 1e-4."""
-    values = [np.linalg.eigvalsh(r.covariance) for r in fit.random]
-    return any(v.min() <= 1e-8 * max(v.max(), fit.sigma**2) for v in values)
-
-
-def _notes(fit: Fit, other: Fit) -> tuple[str, ...]:
-    notes = []
-    gain = fit.loglik - other.loglik
-    if fit.random and 1e-7 < gain < np.inf:
-        notes.append(
-            f"The log-likelihood found here is higher by {gain:.1e}: the iterations of the reference stopped earlier."
-        )
-    if _poisson(fit, other):
-        notes.append(
-            "Not compared: theta, on its way to infinity (the Poisson model), and the deviances that it moves."
-        )
-    if _without_weight(fit, other):
-        notes.append(
-            "The log-likelihood is not compared: R's is -infinity where a weight is 0; here such rows are out."
-        )
-    if _perfect(other):
-        notes.append("The fit is perfect: its standard errors and log-likelihood are rounding and are not compared.")
-    if _infinite(fit, other):
-        names = ", ".join(_infinite(fit, other))
-        beside = " Nor are standard errors: glmer's Hessian is singular then." if fit.random else ""
-        notes.append(f"Not compared, because separation makes them infinite: {names}.{beside}")
-    if _have_degrees(fit, other) and _singular(other):
-        notes.append("Degrees of freedom are not compared: the fit is singular, where numerical derivatives mislead.")
-    elif _have_degrees(fit, other) and not _within_reach(other):
-        notes.append(
-            "Degrees of freedom are not compared: in the units and origins of these columns a standard deviation is "
-            "below 1e-3 or above 1e3, or a correlation nearly 1, where lmerTest's numerical derivatives fail."
-        )
-    notes += compared_tests.notes(fit, other)
-    notes += [
-        f"{name} did not converge." for name, f in ((fit.backend, fit), (other.backend, other)) if not f.converged
-    ]
-    notes += [f"{quantity.capitalize()} are not compared: {why}." for quantity, why in _left_out(other).items()]
-    seen = [m for m in other.messages if m not in fit.messages]
-    return (*notes, *(f"{other.backend} says: {m}" for m in seen))

@@ -19,9 +19,8 @@ from ..inference.terms.anova import anova
 from ..result import Fit
 
 FEW = 600  # rows: pbkrtest inverts matrices of rows by rows
-FAR = (
-    80.0  # of a condition number: twice how many of its sds a slope variable lies from 0 (at 200 pbkrtest is 90 % off)
-)
+# of a condition number: twice how many of its sds a slope variable lies from 0 (at 200 pbkrtest is 90 % off)
+FAR = 80.0
 MANY = 20_000  # rows: R fits the model once more for its tests
 Row = tuple[str, float, float]  # a term, our number, the reference's
 
