@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import formula_neuro as fn
 from formula_neuro.cli import app
+from formula_neuro.data.table import as_table
 from formula_neuro.errors import DataError, FormulaError, NoBackend
 
 N = 24
@@ -94,16 +95,35 @@ def test_another_separator(file, name, separator, shown):
     refused(DataError, "y ~ x", f"one column only ('y{repr(separator)[1:-1]}x", f"is the separator {shown}", data=data)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_another_encoding(file, encoding):
+@pytest.mark.parametrize(("encoding", "how"), [("latin-1", "encoding='latin-1'"), ("utf-16", "encoding='utf-16'")])
+def test_another_encoding(file, encoding, how):
     data = file(GOOD.replace("x", "größe"), encoding=encoding)
-    refused(DataError, "y ~ größe", "is not written in UTF-8; save it as UTF-8", data=data)
+    refused(DataError, "y ~ größe", "is not written in UTF-8; save it as UTF-8", how, data=data)
 
 
 def test_rows_of_different_lengths(file):
     refused(
         DataError, "y ~ x", "cannot be read as a table (Expected 2 fields in line 3", data=file("y,x\n1,2\n2,3,4\n")
     )
+
+
+def test_rows_longer_than_the_header_are_refused(file):
+    """pandas would take the first column for names, and every value for the next one's."""
+    longer = "its rows have more values than the header has names (2), so that the first"
+    refused(DataError, "y ~ x", longer, data=file("y,x\n1,2,\n2,3,\n"))
+    refused(DataError, "y ~ x", longer, data=file("y,x\nSmith, 2010,2\nLee, 2010,3\n"))
+    refused(DataError, "y ~ x", longer, data=file("name x\nSmith 2010 1\nLee 2010 2\n", "a.txt"))
+
+
+@pytest.mark.parametrize("text", ['"y" "x"\n"a b" 1 2\n"c" 2 4\n"d" 3 7\n', "y x\n1 1 2\n2 2 4\n3 3 7\n"])
+def test_row_names_as_r_writes_them_are_no_column(file, text):
+    table = as_table(file(text, "a.txt"))
+    assert table["y"].tolist() == [1, 2, 3] and table["x"].tolist() == [2, 4, 7]
+
+
+def test_values_between_tabs_may_hold_blanks(file):
+    table = as_table(file("study\tn\nSmith 2010\t12\nLee 2010\t13\n", "a.txt"))
+    assert table["study"].tolist() == ["Smith 2010", "Lee 2010"]
 
 
 def test_repeated_names_in_a_header(file):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping, Sized
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..errors import DataError
 # R's "NA", and what other programs write; not "None", which is a level of many factors (drug: None, 5 mg, 10 mg).
 MISSING_WORDS = ["", "NA", "N/A", "#N/A", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null"]
 TOLD = "formula_neuro.messages"  # in a table's attrs: what a model of it must know
+SOURCE = "formula_neuro.source"  # the same: the path that it was read from
 READERS = {".csv": ",", ".tsv": "\t", ".txt": None}
 
 
@@ -25,7 +27,9 @@ def as_table(data: Any) -> pd.DataFrame:
     Paths may end in .csv, .tsv, .txt (blanks or tabs) or .parquet. Raises DataError, FileNotFoundError.
     """
     if isinstance(data, (str, os.PathLike)):
-        return _checked(read(data), f"{os.fspath(data)}: ")
+        table = _checked(read(data), f"{os.fspath(data)}: ")
+        table.attrs[SOURCE] = os.fspath(data)
+        return table
     if isinstance(data, pd.DataFrame):
         return _checked(data)
     if hasattr(data, "to_pandas"):
@@ -92,18 +96,56 @@ def read(given: str | os.PathLike[str]) -> pd.DataFrame:
         raise DataError(f"{path}: files may end in {', '.join(READERS)} or .parquet, not {ending or 'nothing'!r}")
     separator = READERS[ending]
     try:
+        separator = separator or _separator(path)
         _check_header(path, separator)
-        return pd.read_csv(
+        table = pd.read_csv(
             path, sep=separator or r"\s+", encoding="utf-8-sig", keep_default_na=False, na_values=MISSING_WORDS
         )
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: the file is empty") from None
     except UnicodeDecodeError:
-        remedy = "save it as UTF-8, or pass pandas.read_csv(path, encoding='latin-1')"
+        wide = path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff")  # Excel's "Unicode text"
+        encoding = "sep='\\t', encoding='utf-16'" if wide else "encoding='latin-1'"
+        remedy = f"save it as UTF-8, or pass pandas.read_csv(path, {encoding})"
         raise DataError(f"{path} is not written in UTF-8; {remedy}") from None
     except (pd.errors.ParserError, csv.Error) as error:
         told = str(error).strip().removeprefix("Error tokenizing data. C error: ")
         raise DataError(f"{path}: cannot be read as a table ({told})") from None
+    _check_row_names(table, path, separator)
+    return table
+
+
+def _separator(path: Path) -> str | None:
+    """A tab where the header has one, so that values may hold blanks; None for blanks."""
+    with path.open(encoding="utf-8-sig") as file:
+        return "\t" if "\t" in next((line for line in file if line.strip()), "").strip() else None
+
+
+def _check_row_names(table: pd.DataFrame, path: Path, separator: str | None) -> None:
+    """Raise where rows have more values than the header has names, which moves every value under another name.
+
+    R's row names, as write.table() has them, may stand first: quoted, or counting the rows.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = (line if separator else " ".join(line.split()) for line in file if line.strip())
+        head, row = (next(csv.reader(lines, delimiter=separator or " "), []) for _ in range(2))
+        first = next(iter(row), "")
+    if len(row) <= len(head):
+        return
+    counting = list(map(str, table.index)) == [str(i + 1) for i in range(len(table))]
+    if len(row) == len(head) + 1 and row[-1].strip() and (counting or _quoted(path)):
+        return
+    raise DataError(
+        f"{path}: its rows have more values than the header has names ({len(head)}), so that the first, {first!r}, "
+        "would be no column's; is a separator within a value, or at the end of each row, or the name of the first "
+        "column missing? Quote such values, or name the column"
+    )
+
+
+def _quoted(path: Path) -> bool:
+    """Whether the first row starts with a quotation mark."""
+    with path.open(encoding="utf-8-sig") as file:
+        return next(islice((line for line in file if line.strip()), 1, None), "").startswith('"')
 
 
 def _parquet(path: Path) -> pd.DataFrame:
@@ -126,9 +168,10 @@ def _check_header(path: Path, separator: str | None) -> None:
     _raise_repeated([name.strip() for name in names if name.strip()], f"{path}: ")
     other = next((mark for mark in ";\t," if len(names) == 1 and separator and mark in names[0]), None)
     if other:
+        how = "sep=';', decimal=','" if other == ";" else f"sep={other!r}"  # ; stands where the comma is in numbers
         raise DataError(
             f"{path}: one column only ({names[0]!r}); is the separator {other!r}? Rename the file, or pass "
-            f"pandas.read_csv(path, sep={other!r})"
+            f"pandas.read_csv(path, {how})"
         )
 
 
