@@ -14,8 +14,10 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro.agreement import Agreement
+from formula_neuro.display.kept_data import data_words, kept_table
 from formula_neuro.display.recipes import python_code, r_code
 from formula_neuro.display.report import coefficient_table, html, report
+from formula_neuro.display.sentences import sentences
 from formula_neuro.display.separation_words import separation_words
 
 
@@ -74,6 +76,11 @@ def test_every_picture_has_its_caption_and_a_text_for_those_who_cannot_see_it(pa
     images = [attrs for tag, attrs in Page(page).found if tag == "img"]
     assert len(images) == 5 == page.count("<figcaption>")
     assert all(len(attrs["alt"]) > 40 for attrs in images)
+
+
+def test_the_table_of_the_code_is_on_the_page(page):
+    (data,) = re.findall(r'download="data.csv" href="data:text/csv;charset=utf-8;base64,([^"]*)"', page)
+    assert len(pd.read_csv(StringIO(base64.b64decode(data).decode()))) == 512
 
 
 def test_the_tables_to_keep_hold_the_fits_own_numbers(page, logistic):
@@ -184,7 +191,7 @@ def test_the_box_gives_the_one_limit_that_the_data_give(infinite):
 
 def test_an_infinite_estimate_is_no_number_on_the_page(infinite):
     table = {row[0]: row[1:] for row in coefficient_table(infinite)["rows"]}
-    assert table["x"][0] == "+∞" and table["x"][1:5] == ["", "", "", ""]
+    assert table["x"][0] == "+∞" and table["x"][1:5] == ["–", "–", "–", "–"]
 
 
 def test_a_separated_bias_reduced_fit_is_told_apart(lesions):
@@ -212,7 +219,7 @@ RECIPES = {
     "weights": ({"weights": "w"}, 'weights="w"', "weights = w"),
     "offset": ({"offset": "log(w)"}, 'offset="log(w)"', "offset = log(w)"),
     "subset": ({"subset": "w > 1"}, 'subset="w > 1"', "subset = w > 1"),
-    "array": ({"weights": np.ones(20)}, "weights=...", "weights = ..."),
+    "array": ({"weights": np.ones(20)}, 'weights="weights"', "weights = weights"),
 }
 
 
@@ -235,3 +242,58 @@ def test_the_code_in_r_finds_the_same(lesions, name, tmp_path):
     done = subprocess.run(["Rscript", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     found = [float(word) for word in done.stdout.split()]
     assert found == pytest.approx(m.coef.tolist(), rel=1e-4)  # R's glm and brglm2 stop at 1e-8 and 1e-6
+
+
+# ---- the page's own table --------------------------------------------------------------------------
+def pasted(m, folder, monkeypatch) -> fn.Fit:
+    """The fit that a page's Python code makes where the page's table lies beside it."""
+    monkeypatch.chdir(folder)
+    table = kept_table(m.request, python_code(m))
+    assert table is not None
+    table.to_csv("data.csv", index=False)
+    scope: dict = {}
+    exec(python_code(m), scope)
+    return scope["m"]
+
+
+def test_factors_of_digits_are_still_factors_where_the_code_is_pasted(tmp_path, monkeypatch):
+    cells = fn.datasets.calcium_amplitude().query("midx.astype('str') in ('1', '2', '3')")
+    m = fn.fit("res ~ treatment + (1|midx/cidx)", cells)
+    again = pasted(m, tmp_path, monkeypatch)
+    assert list(again.coef.index) == ["(Intercept)", "treatment2"] and again.nobs == m.nobs
+    assert again.coef.tolist() == pytest.approx(m.coef.tolist(), rel=1e-6)  # two searches from the same start
+
+
+def test_levels_keep_their_order_and_arrays_their_place_where_the_code_is_pasted(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    dose = pd.Categorical(rng.choice(["none", "low", "high"], 40), ["none", "low", "high"])
+    table = pd.DataFrame({"y": rng.normal(size=40), "dose": dose, "unused": 1.0})
+    m = fn.fit("y ~ dose", table, weights=rng.uniform(1, 2, 40), subset=np.arange(40) > 3)
+    again = pasted(m, tmp_path, monkeypatch)
+    assert list(again.coef.index) == ["(Intercept)", "doselow", "dosehigh"] and again.nobs == 36
+    assert again.coef.tolist() == pytest.approx(m.coef.tolist(), rel=1e-12)
+    assert "unused" not in pd.read_csv("data.csv")
+
+
+def test_data_of_a_file_are_named_and_not_copied(tmp_path):
+    path = tmp_path / "trials.tsv"
+    fn.datasets.waterlick().to_csv(path, sep="\t", index=False)
+    m = fn.fit("dff ~ lick", path)
+    assert data_words(m.request) == "trials.tsv" and kept_table(m.request, "") is None
+    assert str(path) in python_code(m) and "read.delim(" in r_code(m)
+
+
+def test_an_interaction_is_told_before_the_effects_beside_it():
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"x": rng.normal(size=60), "g": list("ab") * 30, "z": rng.normal(size=60)})
+    table["y"] = table["x"] * (table["g"] == "b") + 0.1 * rng.normal(size=60)
+    first, second = sentences(fn.fit("y ~ x*g + z", table))
+    assert first.startswith("The effect of each unit of x on y is higher by 0.9") and first.endswith(
+        "g = b rather than a."
+    )
+    assert "for each unit of z" in second
+
+
+def test_a_page_says_when_and_with_what_it_was_made(page):
+    assert re.search(r"Made on \d{4}-\d\d-\d\d \d\d:\d\d UTC by formula_neuro .*, Python 3\.\d+\.\d+, numpy", page)
+    assert "No comparison was asked for" in page

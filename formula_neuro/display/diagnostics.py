@@ -62,6 +62,7 @@ def _residuals(fit: Fit) -> Picture:
         if len(np.unique(x)) > 12:
             b = binned(x, r, np.ones_like(x), min(12, len(x) // 8) or 1)
             axes.plot(b.x, b.mean, "-", color=VERMILION, lw=2, label="mean in bins")
+            axes.margins(y=0.15)  # room for the legend
             axes.legend(loc="best")
         if np.abs(r).max(initial=0.0) < 1e-6:  # rounding alone: a picture of it would mislead
             axes.set_ylim(-1, 1)
@@ -69,9 +70,11 @@ def _residuals(fit: Fit) -> Picture:
         axes.set_ylabel("scaled residual (in sd)")
 
     outside = int((np.abs(r) > 3).sum())
+    leaning = "a cloud that leans upwards is no fault where groups are small, as their effects are drawn to zero; "
     return Picture(
         "Residuals along the fit",
-        "Each circle is one row. A level, evenly wide cloud is what the model assumes; a bent line means a shape "
+        "Each circle is one row. A level, evenly wide cloud is what the model assumes; "
+        f"{leaning if fit.random else ''}a bent line means a shape "
         f"that the formula misses, a fan means unequal variance. {_count(outside, 'residual')} beyond 3 sd."
         f"{drawn(dots, len(r))}",
         draw,

@@ -89,6 +89,8 @@ def partial(fit: Fit, column: pd.Series, lines: list[Line]) -> Array:
     y + (g^-1(eta + s) - mu) otherwise.
     """
     request, link = fit.request, fit.request.family.link
+    if fit.infinite:  # by how much to move is unknown
+        return np.asarray(request.y)
     own = request.design.matrix @ np.nan_to_num(fit.beta) + request.design.offset
     shift = np.zeros(len(own))
     for line in lines:
@@ -223,7 +225,8 @@ def _caption(fit: Fit, name: str, by: str | None, curve: Curve) -> str:
         words += f"Thin lines: each {fit.random[0].group} with its own random effects. "
     if held:
         more = f" and {len(held) - 6} more" if len(held) > 6 else ""
-        words += f"Held at their middle or commonest value: {', '.join(held[:6])}{more}; dots are moved accordingly. "
+        moved = "" if fit.infinite else "; dots are moved accordingly"
+        words += f"Held at their middle or commonest value: {', '.join(held[:6])}{more}{moved}. "
     if is_binary(fit) and not curve.levels:
         words += "Ticks are single rows; circles their observed shares with 95 % limits."
     if not is_binary(fit):

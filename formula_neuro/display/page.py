@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import base64
 import os
+import platform
+import re
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from .. import __version__
+
+NAMED = ("numpy", "scipy", "pandas", "torch", "numba", "nibabel", "nilearn")  # in the foot of a page, where loaded
+UNCHECKED = (
+    "No comparison was asked for: fn.{verb} fits the model again {elsewhere} and compares every number; "
+    "{page}(path, crosscheck=...) shows its verdict here."
+)
+NO_NUMBER = ("NA", "NaN", "nan", "Inf", "inf")
 
 
 def render(template: str, values: dict[str, Any]) -> str:
@@ -23,8 +36,27 @@ def render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    page: str = environment.get_template(template).render(values)
+    made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    page: str = environment.get_template(template).render({**values, "made": made, "software": software()})
     return page
+
+
+def software() -> str:
+    """The versions of this package, of Python, and of the libraries at work."""
+    loaded = [(name, getattr(sys.modules[name], "__version__", "")) for name in NAMED if name in sys.modules]
+    told = [("formula_neuro", __version__), ("Python", platform.python_version()), *loaded]
+    return ", ".join(f"{name} {version}" for name, version in told)
+
+
+def took(seconds: float) -> str:
+    """A time in words.
+
+    >>> took(0.00081), took(2.5), took(200.0)
+    ('0.81 ms', '2.5 s', '3.3 min')
+    """
+    if seconds < 0.01:
+        return f"{1000 * seconds:.2g} ms"
+    return f"{seconds:.2g} s" if seconds < 99 else f"{seconds / 60:.2g} min"
 
 
 def check_writable(target: Path) -> None:
@@ -51,15 +83,27 @@ def csv_address(table: pd.DataFrame, index: str = "") -> str:
 
 
 def by_rows(heads: list[str], columns: list[list[str]]) -> dict[str, Any]:
-    """A table by rows, the hyphens of negative numbers as minus signs; the first column as it is."""
-    body = [[first, *(minus(word.strip()) for word in rest)] for first, *rest in zip(*columns, strict=True)]
-    return {"heads": heads, "rows": body}
+    """A table by rows, the hyphens of negative numbers as minus signs; the first column as it is.
 
+    `words` are the columns of text, which stand to the left; numbers stand to the right.
 
-def minus(word: str) -> str:
-    """Hyphens as minus signs, but not in 1e-05.
-
-    >>> minus("-2.5"), minus("1e-05"), minus("a-b")
-    ('−2.5', '1e-05', 'a-b')
+    >>> by_rows(["group", "term", "sd"], [["mouse"], ["x"], ["-1.5"]])
+    {'heads': ['group', 'term', 'sd'], 'rows': [['mouse', 'x', '−1.5']], 'words': [1]}
     """
-    return word.replace("-", "−") if word[:1] in "-0123456789" and "e-" not in word else word
+    body = [[first, *(minus(word.strip()) for word in rest)] for first, *rest in zip(*columns, strict=True)]
+    words = [j for j, column in enumerate(columns) if j and _is_text([word.strip() for word in column])]
+    return {"heads": heads, "rows": body, "words": words}
+
+
+def _is_text(column: list[str]) -> bool:
+    told = [word for word in column if word and word not in NO_NUMBER]
+    return bool(told) and all(word[0].isalpha() or (word[0] == "(" and word[1:2].isalpha()) for word in told)
+
+
+def minus(text: str) -> str:
+    """Hyphens before numbers as minus signs, but not in 1e-05.
+
+    >>> minus("-2.5 to (-1, 2)"), minus("1e-05"), minus("a-b")
+    ('−2.5 to (−1, 2)', '1e-05', 'a-b')
+    """
+    return re.sub(r"(?<![\w.)\]-])-(?=\.?\d|Inf)", "−", text)

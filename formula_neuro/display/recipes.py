@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,6 +13,7 @@ from ..data.values import Contrast
 from ..estimator import AGQ, BIAS_REDUCED, GEE, REML, Jeffreys, Laplace, Spatial
 from ..family import NBinom2, Quasi
 from ..syntax.expression import quoted
+from .kept_data import arrays, kept_table, levels, source
 from .residual_words import lme_code, structures_in_python
 
 if TYPE_CHECKING:
@@ -36,7 +38,18 @@ def python_code(fit: Fit, data: str = "data.csv") -> str:
     formula, *arguments = python_arguments(fit.request)
     if not fit.backend.startswith("native-"):
         arguments.append(f'backend="{fit.backend}"')
-    return f"import formula_neuro as fn\nm = fn.fit({', '.join([formula, json.dumps(data), *arguments])})"
+    path = json.dumps(source(fit.request) or data, ensure_ascii=False)
+    table = kept_table(fit.request, " ".join(arguments))
+    factors = {} if table is None else levels(fit.request, table)
+    lines = ["import formula_neuro as fn"]
+    if factors:
+        texts = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: str" for name in factors)
+        lines = ["import pandas as pd", *lines, f"data = pd.read_csv({path}, dtype={{{texts}}})"]
+        for name, own in factors.items():
+            column = f"data[{json.dumps(name, ensure_ascii=False)}]"
+            lines.append(f"{column} = pd.Categorical({column}, {json.dumps(own, ensure_ascii=False)})")
+    lines.append(f"m = fn.fit({', '.join([formula, 'data' if factors else path, *arguments])})")
+    return "\n".join(lines)
 
 
 def python_arguments(request: AnyRequest) -> list[str]:
@@ -81,10 +94,28 @@ def r_code(fit: Fit, data: str = "data.csv") -> str:
     summary(m)
     """
     request = fit.request
+    data = source(request) or data
     if structures_in_python(request.estimator):
         return lme_code(fit, data)
     library = "library(brglm2)\n" if request.estimator.word in BIAS_REDUCED else ""
-    return f'{library}d <- read.csv("{data}")\n{_sorted(request)}m <- {r_call(request)}\nsummary(m)'
+    return f"{library}d <- {r_reader(data)}\n{_factors(request)}{_sorted(request)}m <- {r_call(request)}\nsummary(m)"
+
+
+def r_reader(data: str) -> str:
+    """R's call that reads a table, by the ending of its file."""
+    path = json.dumps(data, ensure_ascii=False)
+    readers = {".tsv": "read.delim({})", ".txt": "read.table({}, header = TRUE)", ".parquet": "arrow::read_parquet({})"}
+    return readers.get(os.path.splitext(data)[1].lower(), "read.csv({})").format(path)
+
+
+def _factors(request: Request) -> str:
+    """The factors whose levels R would not find, or not in their order."""
+    table = kept_table(request, "")
+    found = {} if table is None else levels(request, table)
+    return "".join(
+        f"d${quoted(name)} <- factor(d${quoted(name)}, levels = c({', '.join(json.dumps(x) for x in own)}))\n"
+        for name, own in found.items()
+    )
 
 
 def r_call(request: AnyRequest) -> str:
@@ -184,5 +215,5 @@ def _extras(request: AnyRequest) -> list[tuple[str, str]]:
     if given is None:
         return list(found.items())
     found |= {"subset": ""} if given.subset is not None else {}
-    texts = {name: getattr(given, name) for name in found}
+    texts = {name: getattr(given, name) for name in found} | {name: name for name in arrays(request)}
     return [(name, text if isinstance(text, str) else "") for name, text in texts.items()]

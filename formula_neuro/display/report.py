@@ -16,7 +16,8 @@ from ..inference.null_model import explained, null_deviance
 from . import digits
 from .fit_tables import coefficient_columns, plural, random_columns, ratio_name, ratios
 from .grouping_words import grouping_notes
-from .page import by_rows, check_writable, csv_address, figure_part, minus, render
+from .kept_data import data_words, kept_table
+from .page import UNCHECKED, by_rows, check_writable, csv_address, figure_part, minus, render, took
 from .plot import draw_one, pictures, png
 from .recipes import python_code, r_code
 from .sentences import sentences
@@ -74,11 +75,11 @@ def _page(fit: Fit, crosscheck: Agreement | None) -> dict[str, Any]:
         "criteria": _criteria(fit),
         "figures": [figure_part(p.title, p.caption, png(draw_one(p))) for p in pictures(fit)],
         "check": check_part(crosscheck),
+        "unchecked": UNCHECKED.format(verb="crosscheck(m)", elsewhere=_elsewhere(fit), page="m.report"),
         "python": python_code(fit),
         "r": r_code(fit),
         "summary": summary(fit),
         "files": _files(fit),
-        "version": __version__,
     }
 
 
@@ -117,11 +118,11 @@ WHY = {
 
 def _facts(fit: Fit) -> list[tuple[str, str]]:
     dropped = sum(count for _, count in fit.request.design.dropped)
-    facts = [("rows", f"{fit.nobs}{' (some dropped)' if dropped else ''}")]
-    facts += [(group, f"{n} levels") for group, n in {e.group: len(e.levels) for e in fit.random}.items()]
+    facts = [("data", data_words(fit.request)), ("rows", f"{fit.nobs:,}{' (some dropped)' if dropped else ''}")]
+    facts += [(group, f"{n:,} levels") for group, n in {e.group: len(e.levels) for e in fit.random}.items()]
     facts += [("family", str(fit.request.family)), ("backend", fit.backend)]
     if not np.isnan(fit.seconds):
-        facts.append(("time", f"{fit.seconds:.2g} s"))
+        facts.append(("time", took(fit.seconds)))
     return [*facts, ("converged", "yes" if fit.converged else "NO"), ("formula_neuro", __version__)]
 
 
@@ -132,7 +133,7 @@ def coefficient_table(fit: Fit) -> dict[str, Any]:
     if heads[-1] == "":
         heads, body = heads[:-1], body[:-1]
     if fit.infinite:
-        body = [["" if word.strip() == "NA" else _infinity(word) for word in column] for column in body]
+        body = [["–" if word.strip() == "NA" else _infinity(word) for word in column] for column in body]
     known_limits = ~table["term"].isin(list(fit.infinite))
     limits = digits.estimates([list(table[name].where(known_limits)) for name in ("conf_low", "conf_high")], 3)
     heads, body = [*heads, "95 % CI"], [*body, _intervals(*limits)]
@@ -140,7 +141,7 @@ def coefficient_table(fit: Fit) -> dict[str, Any]:
         known = ratios(fit).set_index("term").reindex(table["term"])
         parts = digits.estimates([list(known[name]) for name in ("estimate", "conf_low", "conf_high")])
         heads += [ratio_name(fit), "95 % CI"]
-        body += [["" if "NA" in w else _infinity(w) for w in parts[0]], _intervals(*parts[1:])]
+        body += [["–" if "NA" in w else _infinity(w) for w in parts[0]], _intervals(*parts[1:])]
     return by_rows(["term", *heads], [list(table["term"]), *body])
 
 
@@ -149,7 +150,7 @@ def _infinity(word: str) -> str:
 
 
 def _intervals(low: list[str], high: list[str]) -> list[str]:
-    return ["" if "NA" in a + b else f"{a.strip()} to {b.strip()}" for a, b in zip(low, high, strict=True)]
+    return ["–" if "NA" in a + b else f"{a.strip()} to {b.strip()}" for a, b in zip(low, high, strict=True)]
 
 
 def _random(fit: Fit) -> dict[str, Any] | None:
@@ -164,7 +165,7 @@ def _criteria(fit: Fit) -> list[tuple[str, str]]:
     if fit.request.model == "lmm":
         reml = fit.request.estimator.word == "reml"
         pairs[-1] = ("REML criterion" if reml else "−2 log-likelihood", fit.criterion)
-    rows = [(name, minus(f"{value:.2f}")) for name, value in pairs]
+    rows = [(name, minus(f"{value:z.2f}")) for name, value in pairs]
     rows = [(name, "none" if word == "nan" else word) for name, word in rows]
     if fit.request.model == "glm":
         rows.append(("null deviance", minus(f"{null_deviance(fit):.2f}")))
@@ -173,7 +174,7 @@ def _criteria(fit: Fit) -> list[tuple[str, str]]:
     elif fit.request.model == "gee":
         known = fit.engine.about(fit) if hasattr(fit.engine, "about") else {}
         rows = [("dispersion", f"{fit.dispersion:.4g}"), *((k, minus(f"{v:.4g}")) for k, v in fit.residual.items())]
-        rows += [(name, v if isinstance(v, str) else minus(f"{v:.6g}")) for name, v in known.items()]
+        rows += [(_named(name), v if isinstance(v, str) else minus(f"{v:.6g}")) for name, v in known.items()]
     elif fit.request.family.dispersed:
         rows.append(("residual sd", f"{fit.sigma:.4g}"))
     if isinstance(fit.request.family, NBinom2):
@@ -181,6 +182,14 @@ def _criteria(fit: Fit) -> list[tuple[str, str]]:
     if fit.request.model == "lm" and (found := explained(fit)).df:
         rows += [("R²", f"{found.share:.4f}"), ("adjusted R²", minus(f"{found.adjusted:.4f}"))]
     return rows
+
+
+def _named(name: str) -> str:
+    return {"qic": "QIC", "qicu": "QICu"}.get(name, name.replace("_", " "))
+
+
+def _elsewhere(fit: Fit) -> str:
+    return "in R" if fit.backend.startswith("native-") else "natively"
 
 
 def check_part(crosscheck: Agreement | None) -> dict[str, Any] | None:
@@ -213,7 +222,9 @@ def check_part(crosscheck: Agreement | None) -> dict[str, Any] | None:
 
 def _files(fit: Fit) -> list[tuple[str, str]]:
     """Names and data: addresses of the tables, as csv."""
-    tables = {"coefficients.csv": fit.tidy()}
+    data = kept_table(fit.request, python_code(fit))
+    tables = {} if data is None or len(data) > MOST_ROWS_TO_SAVE else {"data.csv": data}
+    tables["coefficients.csv"] = fit.tidy()
     if fit.random:
         tables |= {"variances.csv": fit.varcorr(), "random_effects.csv": fit.ranef()}
     if fit.nobs <= MOST_ROWS_TO_SAVE:

@@ -9,6 +9,7 @@ import numpy as np
 from ..syntax.expression import label
 from .curves import is_number, levels_of
 from .fit_tables import ratio_name
+from .page import minus
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,23 +20,58 @@ MOST = 4
 
 
 def sentences(fit: Fit) -> list[str]:
-    """One sentence for each of the first plain predictors: what changes, by how much, per what.
+    """One sentence for each of the first interactions of two columns, then for each of the first plain predictors.
 
     Predictors that take part in an interaction are left out: their coefficient is no effect of its own.
     """
     design = fit.request.design
-    crossed = {v for term in design.terms if len(term.variables) > 1 for v in term.variables}
     table = fit.tidy(exponentiate=bool(ratio_name(fit)))
+    crossed = [set(term.variables) for term in design.terms if len(term.variables) > 1]
     found = []
-    for term in design.terms:
-        if len(term.variables) != 1 or term.variables[0] in crossed or term.stop - term.start > MOST:
-            continue
+    for term in sorted(design.terms, key=lambda term: -len(term.variables)):
         names = design.names[term.start : term.stop]
+        if any(set(term.variables) < other for other in crossed) or len(names) > MOST:
+            continue
         for i, name in enumerate(names, term.start):
-            if not np.isnan(fit.beta[i]) and name not in fit.infinite:
+            if np.isnan(fit.beta[i]) or name in fit.infinite:
+                continue
+            if len(term.variables) == 1:
                 per = _per(term.variables[0], design.data.get(term.variables[0]), name, names)
                 found.append(_sentence(fit, table.iloc[i], per))
+            elif parts := _parts(fit, term.variables, name, names):
+                found.append(_interaction(fit, table.iloc[i], *parts))
+    if crossed and not found:
+        return ["No coefficient within an interaction is an effect of its own: see the picture, or fn.emmeans(m, ...)."]
     return found[:MOST]
+
+
+def _parts(fit: Fit, variables: tuple[str, ...], name: str, names: tuple[str, ...]) -> list[str]:
+    """What the two sides of an interaction's coefficient are per, a number first; none where they have no words."""
+    data, halves = fit.request.design.data, [one.split(":") for one in names]
+    own = name.split(":")
+    if len(variables) != 2 or {len(half) for half in halves} != {2} or not all(v in data for v in variables):
+        return []
+    sides = [
+        _per(variable, data[variable], own[k], tuple(dict.fromkeys(half[k] for half in halves)))
+        for k, variable in enumerate(variables)
+    ]
+    return [side.removeprefix("for ") for side in sorted(sides, key=lambda side: not side.startswith("for each unit"))]
+
+
+def _interaction(fit: Fit, row: pd.Series, of: str, where: str) -> str:
+    """How the effect of one side of an interaction differs by the other."""
+    estimate, low, high = (float(row[name]) for name in ("estimate", "conf_low", "conf_high"))
+    if ratio_name(fit):
+        kind = ratio_name(fit).lower()
+        return f"The {kind} of {of} is multiplied by {estimate:.3g} (95 % CI {low:.3g} to {high:.3g}) for {where}."
+    verb, shown = "differs by", (estimate, low, high)
+    if low > 0 or high < 0:
+        verb = "is higher by" if low > 0 else "is lower by"
+        shown = (abs(estimate), *sorted((abs(low), abs(high))))
+    by, least, most = (minus(f"{value:.3g}") for value in shown)
+    response = fit.request.design.formula.response
+    on = f" on {label(response)}" if response is not None else ""
+    return f"The effect of {of}{on} {verb} {by} (95 % CI {least} to {most}) for {where}."
 
 
 def _per(variable: str, column: pd.Series | None, name: str, names: tuple[str, ...]) -> str:

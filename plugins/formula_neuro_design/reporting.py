@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from formula_neuro import __version__
-from formula_neuro.display.page import by_rows, check_writable, csv_address, figure_part, minus, render
+from formula_neuro.display.page import by_rows, check_writable, csv_address, figure_part, render
 from formula_neuro.display.plot import draw_one, png
 
 from .pictures import pictures
@@ -60,7 +60,6 @@ def html(d: OptimalDesign) -> str:
             "python": code(d),
             "summary": str(d.summary()),
             "files": _files(d),
-            "version": __version__,
         },
     )
 
@@ -99,7 +98,7 @@ def _contrast(d: OptimalDesign) -> dict[str, Any]:
 
 def _ranges(d: OptimalDesign) -> dict[str, Any]:
     table = block_ranges(d)
-    return {"heads": list(table.columns), "rows": [[minus(str(x)) for x in row] for row in table.to_numpy()]}
+    return by_rows([str(name) for name in table], [[str(x) for x in table[name]] for name in table])
 
 
 def _compared(table: pd.DataFrame) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from formula_neuro import __version__
-from formula_neuro.display.page import by_rows, check_writable, csv_address, figure_part, render
+from formula_neuro.display.page import by_rows, check_writable, csv_address, figure_part, render, took
 from formula_neuro.display.plot import png
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ def write_report(path: str | os.PathLike[str], page: Callable[[], Mapping[str, A
     """Write the page; returns the path written. Raises an OSError before any work is done."""
     target = Path(path)
     check_writable(target)
-    target.write_text(render("task_report.html.j2", {**page(), "version": __version__}), encoding="utf-8")
+    target.write_text(render("task_report.html.j2", dict(page())), encoding="utf-8")
     return str(target)
 
 
 def facts(pairs: Sequence[tuple[str, str]], backend: str, seconds: float) -> list[tuple[str, str]]:
     """The header: what is particular, then the backend, the time and the version, as in every report."""
-    time = [("time", f"{seconds:.2g} s")] if np.isfinite(seconds) else []
+    time = [("time", took(seconds))] if np.isfinite(seconds) else []
     return [*pairs, ("backend", backend), *time, ("formula_neuro", __version__)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ... import __version__
-from ...display.page import by_rows, check_writable, csv_address, figure_part, minus, render
+from ...display.page import UNCHECKED, by_rows, check_writable, csv_address, figure_part, minus, render, took
 from ...display.plot import png
 from ...display.report import check_part
 from ...maps.display.report import cluster_rows
@@ -71,11 +71,11 @@ def page(fit: FociFit, crosscheck: Agreement | None) -> dict[str, Any]:
         "brains": [figure_part(one.title, one.caption, png(one.figure, DPI)) for one in shown(fit, on)],
         "clusters": [_clusters(cell, one) for cell, one in found.items()],
         "check": check_part(crosscheck),
+        "unchecked": UNCHECKED.format(verb="crosscheck(c)", elsewhere="in R, as far as R can,", page="c.report"),
         "python": python_code(fit),
         "r": r_code(fit),
         "summary": summary(fit),
         "files": _files(fit, found),
-        "version": __version__,
     }
 
 
@@ -88,7 +88,7 @@ def _facts(fit: FociFit) -> list[tuple[str, str]]:
         ("family", fit.family.name),
         ("backend", fit.backend),
     ]
-    facts += [("time", f"{fit.seconds:.2g} s")] if np.isfinite(fit.seconds) else []
+    facts += [("time", took(fit.seconds))] if np.isfinite(fit.seconds) else []
     return [*facts, ("converged", "yes" if fit.converged else "NO"), ("formula_neuro", __version__)]
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ... import __version__
-from ...display.page import by_rows, check_writable, csv_address, figure_part, minus, render
+from ...display.kept_data import data_words
+from ...display.page import UNCHECKED, by_rows, check_writable, csv_address, figure_part, minus, render, took
 from ...display.plot import png
 from ..inference.contrast import contrast_maps
 from .own import OwnTable, own_tables
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 CLUSTERS = 10  # rows of a table
 DPI = 110
+NO_PEER = (
+    "No R package fits this model to a brain. v.engine.check() holds its normal approximation against exact chains in "
+    "pieces of the mask."
+)
 
 
 def report(fit: MapFit, path: str | os.PathLike[str], *, crosscheck: MapAgreement | None = None) -> str:
@@ -62,11 +67,13 @@ def page(fit: MapFit, crosscheck: MapAgreement | None) -> dict[str, Any]:
         "infinite": _infinite(fit),
         "clusters": [_clusters(name, one) for name, one in found.items() if name != "(Intercept)"],
         "check": _check(crosscheck),
+        "unchecked": NO_PEER
+        if fit.posterior
+        else UNCHECKED.format(verb="crosscheck(v, voxels=200)", elsewhere="in R", page="v.report"),
         "python": python_code(fit),
         "r": r_code(fit),
         "summary": summary(fit),
         "files": _files(fit, found),
-        "version": __version__,
     }
 
 
@@ -74,6 +81,7 @@ def page(fit: MapFit, crosscheck: MapAgreement | None) -> dict[str, Any]:
 def _facts(fit: MapFit) -> list[tuple[str, str]]:
     request, images = fit.request, fit.request.images
     facts = [
+        ("data", data_words(request)),
         ("masks" if images.binary else "images", f"{fit.nobs:,}"),
         ("voxels analysed", f"{fit.n_voxels:,}"),
         ("voxels in the mask", f"{int(images.mask.sum()):,}"),
@@ -81,7 +89,8 @@ def _facts(fit: MapFit) -> list[tuple[str, str]]:
         ("estimator", request.estimator.word),
         ("backend", fit.backend),
     ]
-    facts += [("time", f"{fit.seconds:.2g} s")] if np.isfinite(fit.seconds) else []
+    facts += [("seed", str(request.running.seed))] if fit.posterior else []
+    facts += [("time", took(fit.seconds))] if np.isfinite(fit.seconds) else []
     return [*facts, ("converged", "yes" if fit.converged else "NO"), ("formula_neuro", __version__)]
 
 
