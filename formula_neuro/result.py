@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .errors import Unable
 from .estimator import BIAS_REDUCED
 from .family import Array, Family
 from .inflation import ZeroInflation
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from .agreement import Agreement
 
+    from .display.shown import Summary
 
 @dataclass(frozen=True, eq=False)
 class RandomEffect:
@@ -392,6 +392,7 @@ class Fit:
 
     def plot(self, which: str | None = None) -> Figure:
         """Effect, coefficients, residuals, quantiles, influence and random effects in one figure, or one kind of them.
+        from .display.shown import Summary
 
         `which` is "effects", "coefficients", "residuals", "qq", "calibration", "influence" or "random".
 
@@ -426,18 +427,3 @@ class Fit:
         from .display.summary import short
 
         return short(self)
-
-
-class Summary(str):
-    """A text that shows itself unquoted, so that `m.summary()` reads well at a prompt."""
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def ability(fit: Fit, name: str, purpose: str) -> Any:
-    """A method of the fit's engine, or Unable naming the backend and what was wanted of it."""
-    method = getattr(fit.engine, name, None)
-    if method is None:
-        raise Unable(f"{purpose} needs a fit that can `{name}`, and {fit.backend} cannot")
-    return method

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..display.shown import Summary
 from ..family import Array, FociFamily
 from ..images.brain import Brain
-from ..result import Summary
 from .convergence import Convergence
 from .engine import Engine
 from .maps import FociMaps

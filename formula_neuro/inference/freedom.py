@@ -6,7 +6,9 @@ import numpy as np
 
 from ..errors import Unable
 from ..family import Array
-from ..result import Fit, ability
+from ..nearest import not_known
+from ..result import Fit
+from .ability import ability
 
 DF_WORDS = ("satterthwaite", "kenward-roger", "containment", "residual", "none")
 

@@ -10,7 +10,8 @@ import pandas as pd
 from scipy import stats
 
 from ..family import Array
-from ..result import Fit, ability
+from ..result import Fit
+from .ability import ability
 from .freedom import degrees_of_freedom, pooled_df
 
 LEAST = 1e-10  # of the largest variance, below which a direction repeats others

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..display.shown import Summary
 from ..errors import DataError, Unable
 from ..estimator import BIAS_REDUCED
 from ..family import Array, Family
 from ..images.brain import Brain
-from ..result import Fit, Summary
+from ..result import Fit
 from .lacking import cannot
 from .maps import Maps
 from .request import MapRequest

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from formula_neuro.data.scalars import is_whole
+from formula_neuro.display.shown import Summary
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
-from formula_neuro.result import Summary
+from formula_neuro.inference.sides import as_side
 
 from .comparison import Comparison
 from .constraints import Constraints

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from formula_neuro.result import Summary
+from formula_neuro.display.shown import Summary
 
 if TYPE_CHECKING:
     from .answer import OptimalDesign

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from formula_neuro import measures
+from formula_neuro.display.shown import Summary
 from formula_neuro.dynamics.connectome import Connectome
 from formula_neuro.dynamics.durations import milliseconds, shown
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
-from formula_neuro.result import Summary
 
 from .asking import Asked
 from .parameters import Value, known

@@ -12,7 +12,8 @@ import pandas as pd
 
 from ...errors import FitError, Unable
 from ...family import Array
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from . import parameters
 from .interval_kinds import INTERVALS, limits
 from .refits import NOT_CONVERGED, Refits, collected, refitter

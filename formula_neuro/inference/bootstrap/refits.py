@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ...errors import FitError
 from ...family import Array
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from .parameters import of_random, others
 
 NOT_CONVERGED = "the fit did not converge"

@@ -17,7 +17,8 @@ from ...errors import FitError, Unable
 from ...estimator import BIAS_REDUCED, Jeffreys, MeanBR
 from ...family import Array
 from ...request import Request
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from .restrict import check_linear, independent_rows, with_hypotheses
 
 TESTS = ("wald", "lr", "score")

@@ -18,7 +18,8 @@ from scipy.optimize import brentq
 
 from ...errors import FitError, Unable
 from ...estimator import REML
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from .held import Held, Profiler
 from .restrict import hold
 

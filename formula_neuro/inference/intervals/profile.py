@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 
 from ...errors import FitError
 from ...family import Array
-from ...result import ability
+from ..ability import ability
 from .likelihood_tests import Hypothesis
 
 FAR = 14  # doublings of the step: beyond 2^14 of its units no mean moves any more, so an end there is infinite

@@ -23,7 +23,8 @@ from scipy.sparse.linalg import splu
 
 from ...errors import DataError, FitError, Unable
 from ...family import Array
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from ..prediction.joint_covariance import root_of, row_weights, scaled_basis
 from .clusters import Clusters, clusters_of
 from .subset import on_rows

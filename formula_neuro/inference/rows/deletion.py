@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import DataError, FitError
 from ...family import Array
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from .working import Working
 
 

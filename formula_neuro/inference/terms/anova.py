@@ -17,7 +17,8 @@ from ...foci.inference.nested import nested_foci
 from ...maps.fit import MapFit
 from ...maps.inference.terms import MapAnova, anova_maps
 from ...request import Request
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from ..told import told
 from ..variances import variance_tests
 from .mixed_anova import mixed_table

@@ -15,7 +15,8 @@ from ...errors import Unable
 from ...estimator import REML
 from ...family import Array
 from ...request import Request
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from ..intervals.restrict import hold
 from ..precision import Joint, Precision, precision
 from . import term_tests as tt

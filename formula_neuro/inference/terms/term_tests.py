@@ -18,7 +18,8 @@ from ...errors import FitError, Unable
 from ...estimator import BIAS_REDUCED
 from ...family import Array
 from ...request import Request
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from ..intervals.likelihood_tests import BY_DEVIANCE, check_offered, score_statistic
 from ..intervals.restrict import check_linear, hold
 

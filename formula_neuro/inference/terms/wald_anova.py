@@ -14,7 +14,8 @@ from ...design import TermColumns
 from ...errors import DataError, Unable
 from ...family import Array
 from ...request import Request
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from ..contrast import contrast
 from ..intervals.restrict import hold
 from . import term_tests as tt

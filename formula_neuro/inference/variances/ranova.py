@@ -13,7 +13,8 @@ from ...errors import Unable
 from ...estimator import REML
 from ...foci.given import refuse_foci
 from ...request import Request
-from ...result import Fit, ability
+from ...result import Fit
+from ..ability import ability
 from ..told import told
 from . import exact_rlrt
 from .variance_tests import loglik_without_random, p_value, reference, step, words

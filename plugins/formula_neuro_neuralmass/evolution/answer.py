@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from formula_neuro.display.shown import Summary
 from formula_neuro.errors import DataError, Unable
 from formula_neuro.family import Array
-from formula_neuro.result import Summary
 from formula_neuro.running.bar import bar
 
 from .history import History, Ids

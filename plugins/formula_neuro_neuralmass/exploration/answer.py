@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from formula_neuro.data.table import TOLD
+from formula_neuro.display.shown import Summary
 from formula_neuro.errors import DataError, Unable
-from formula_neuro.result import Summary
 
 from ..simulation import Simulation
 from .folder import Folder
