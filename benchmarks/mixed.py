@@ -28,8 +28,9 @@ import pandas as pd
 import scipy
 
 import formula_neuro as fn
+from formula_neuro.asking import as_request
+from formula_neuro.design import model_matrix
 from formula_neuro.family import as_family
-from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro.registry import installed, run
 
 

@@ -31,8 +31,9 @@ import pandas as pd
 from mixed import cells, million
 
 import formula_neuro as fn
+from formula_neuro.asking import as_request
+from formula_neuro.design import model_matrix
 from formula_neuro.family import as_family
-from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro.registry import installed, run
 
 THREADS = int(os.environ["OMP_NUM_THREADS"])

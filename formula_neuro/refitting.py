@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from . import registry
+from .asking import as_request
 from .design import model_matrix
 from .errors import Unable
 from .estimator import DEFAULTS, Estimator, as_estimator
 from .family import Family, as_family
-from .fitting import as_request
 from .request import Request
 from .result import Fit
 from .searches.search import STARTS, USUAL, Point, Search

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from . import registry
+from .asking import as_request
 from .design import model_matrix
 from .estimator import Estimator, as_estimator
 from .family import Family, as_family
-from .fitting import as_request
 from .registry import Backend
 from .request import Request
 from .result import Fit

@@ -10,11 +10,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from formula_neuro.asking import Asked
 from formula_neuro.errors import DataError, FormulaError, ImageError, NewLevels
 from formula_neuro.estimator import Splines, as_estimator
 from formula_neuro.family import as_foci_family
 from formula_neuro.foci.aliasing import independent
-from formula_neuro.foci.asking import AskedOfFoci, foci_request
+from formula_neuro.foci.asking import foci_request
 from formula_neuro.foci.request import FociRequest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -25,8 +26,7 @@ CELLS = ["depression:No", "depression:Yes", "schizophrenia:No", "schizophrenia:Y
 
 def request(formula: str, data=None, **options) -> FociRequest:
     given = {"mask": mask()} | options
-    family = as_foci_family(given.pop("family", None))
-    return foci_request(AskedOfFoci(formula, foci() if data is None else data, family, **given))
+    return foci_request(Asked(formula, foci() if data is None else data, **given))
 
 
 def said(asked: FociRequest, words: str) -> str:

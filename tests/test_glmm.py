@@ -10,9 +10,10 @@ import pytest
 from scipy import integrate, optimize
 
 import formula_neuro as fn
+from formula_neuro.asking import as_request
+from formula_neuro.design import model_matrix
 from formula_neuro.errors import DataError, NoBackend
 from formula_neuro.family import as_family
-from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro_mixed.glmm.inner import inner_problem
 from formula_neuro_mixed.plain import agq
 from formula_neuro_mixed.plain.agq import normal_nodes

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from formula_neuro.asking import as_request
+from formula_neuro.design import model_matrix
 from formula_neuro.family import as_family
-from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro_mixed.glmm import inner as glmm_inner
 from formula_neuro_mixed.glmm import start as glmm_start
 

@@ -8,8 +8,9 @@ import pytest
 from scipy import optimize, special
 
 import formula_neuro as fn
+from formula_neuro.asking import as_request
+from formula_neuro.design import model_matrix
 from formula_neuro.family import as_family
-from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro_mixed import WITH_FISHER
 from formula_neuro_mixed.glmm.inner import inner
 from formula_neuro_mixed.glmm.inverse_links import inverse_link

@@ -8,9 +8,10 @@ import pytest
 from scipy import linalg, optimize
 
 import formula_neuro as fn
+from formula_neuro.asking import as_request
+from formula_neuro.design import model_matrix
 from formula_neuro.errors import DataError, FitError
 from formula_neuro.family import as_family
-from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro_mixed.lmm import rest
 from formula_neuro_mixed.lmm.derivatives import derivatives, gradient
 from formula_neuro_mixed.lmm.fitting import cross_products

@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 import pytest
 
+from formula_neuro.asking import as_request
+from formula_neuro.design import model_matrix
 from formula_neuro.family import as_family
-from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro.kernels.templates import lower_factor
 from formula_neuro_mixed.lmm.derivatives import Solver
 from formula_neuro_mixed.lmm.fitting import cross_products

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import formula_neuro as fn
+from formula_neuro.asking import as_request
+from formula_neuro.design import model_matrix
 from formula_neuro.family import as_family
-from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro_mixed.lmm.fitting import cross_products
 from formula_neuro_mixed.lmm.moments import moments
 from formula_neuro_mixed.lmm.profiled import solve

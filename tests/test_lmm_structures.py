@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from formula_neuro.asking import as_request
+from formula_neuro.design import model_matrix
 from formula_neuro.family import as_family
-from formula_neuro.fitting import as_request, model_matrix
 from formula_neuro_mixed import stacks
 from formula_neuro_mixed.effects import solved_effects
 from formula_neuro_mixed.lmm import first_guess, pairs, reduction

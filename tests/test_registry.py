@@ -13,9 +13,9 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro import registry
+from formula_neuro.asking import as_request
 from formula_neuro.errors import NoBackend
 from formula_neuro.family import as_family
-from formula_neuro.fitting import as_request
 from formula_neuro.registry import Backend, Plugin, Registry, Task
 from formula_neuro.testing import check_backend, small_request
 

@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 
 import formula_neuro as fn
-from formula_neuro.maps.request import Running as Where
+from formula_neuro.running.where import Running as Where
 from formula_neuro_spatial.gibbs import chains as running
 from formula_neuro_spatial.gibbs.chain import Plan
 from formula_neuro_spatial.gibbs.chains import gibbs

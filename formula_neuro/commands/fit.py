@@ -11,7 +11,7 @@ import typer
 
 from ..display.json_words import agreement_record, fit_record, foci_record, map_record
 from ..errors import RMissing, Unable
-from .answering import DISAGREES, FAILED, R_MISSING, say, words
+from .answering import DISAGREES, FAILED, R_MISSING, check_folder, say, words
 
 if TYPE_CHECKING:
     from ..agreement import Agreement
@@ -96,18 +96,16 @@ def _data(options: FitOptions) -> Any:
         return _foci(options)
     if not images.of_reading:
         return options.data
-    from ..estimator import as_estimator
-    from ..family import Binomial, as_family
+    from ..asking import Asked
+    from ..family import Binomial
     from ..images.reading import read_images
-    from ..maps.asking import Asked, unread_request
+    from ..maps.asking import unread_request
 
-    family = as_family(options.family or "gaussian")
-    estimator = None if options.estimator is None else as_estimator(options.estimator)
     asked = Asked(
         options.formula,
         options.data,
-        family,
-        estimator,
+        family=options.family,
+        estimator=options.estimator,
         weights=options.weights,
         offset=options.offset,
         backend=options.backend,
@@ -115,7 +113,7 @@ def _data(options: FitOptions) -> Any:
     return read_images(
         options.data,
         unread_request(asked).images.response,
-        binary=True if isinstance(family, Binomial) and images.threshold is None else None,
+        binary=True if isinstance(asked.family_of_tables, Binomial) and images.threshold is None else None,
         mask=images.mask,
         threshold=images.threshold,
         min_count=images.min_count,
@@ -151,7 +149,7 @@ def _check_outputs(options: FitOptions) -> None:
 
         check_writable(options.report)
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
+        check_folder(options.out)
 
 
 def _finish(m: Fitted, options: FitOptions, as_json: bool) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from .. import registry
 from ..agreement import Agreement
+from ..asking import as_request
 from ..comparing.numbers import Compared
 from ..comparing.tolerances import ERROR, RELATIVE, STOPPED, Tolerance
 from ..design import model_matrix
@@ -89,8 +90,6 @@ def _check(fit: FociFit) -> None:
 # ---- how many ------------------------------------------------------------------------------------
 def totals_request(fit: FociFit) -> Request:
     """The regression of the totals as a request of a table."""
-    from ..fitting import as_request
-
     request, cells = fit.request, fit.cells
     table = pd.DataFrame({"total": request.totals.astype(float)})
     names = [f"m{j}" for j in range(len(fit.names))]
@@ -190,8 +189,6 @@ def _dense(fit: FociFit) -> Iterator[Dense]:
 
 def _by_glm(one: Dense, reference: str | None) -> Array:
     """The linear predictor (V,) of R's glm of a cell's counts on the basis."""
-    from ..fitting import as_request
-
     names = [f"b{j}" for j in range(one.X.shape[1])]
     table = pd.DataFrame(one.X, columns=names).assign(y=one.y)
     request = as_request(model_matrix(f"y ~ 0 + {' + '.join(names)}", table), as_family("poisson"))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from ..asking import Asked
 from ..design import Design, TermColumns, model_matrix
 from ..errors import DataError, FormulaError
-from ..estimator import Estimator, Splines
-from ..family import FociFamily
+from ..estimator import Splines
+from ..family import FociFamily, as_foci_family
 from ..formula import Formula, Part, parse
-from ..maps.request import Running
 from ..syntax.expression import Name, label
 from . import remarks
 from .aliasing import independent
@@ -27,24 +26,7 @@ from .spatial_part import BASELINE, Columns, SpatialPart, spatial_part
 if TYPE_CHECKING:
     from .table import Foci
 
-HERE = Running()
 OUTSIDE = ("study", "analysis", "study_name", "analysis_name")  # columns that '.' does not stand for
-
-
-@dataclass(frozen=True, eq=False)
-class AskedOfFoci:
-    """What fit() was asked of foci."""
-
-    formula: str
-    foci: Foci
-    family: FociFamily
-    estimator: Estimator | None = None
-    offset: Any = None
-    subset: Any = None
-    contrasts: Mapping[str, Any] | None = None
-    na_action: str = "omit"
-    mask: Any = None
-    running: Running = HERE
 
 
 def foci_of(data: Any, weights: Any = None) -> Foci:
@@ -57,28 +39,29 @@ def foci_of(data: Any, weights: Any = None) -> Foci:
     return data if isinstance(data, Foci) else read_foci(data)
 
 
-def foci_request(asked: AskedOfFoci) -> FociRequest:
+def foci_request(asked: Asked) -> FociRequest:
     """The request of a meta-regression: its columns of maps and of moderators, and the foci inside the mask.
 
     Raises FormulaError, DataError and ImageError for what cannot be fitted.
     """
-    parsed, shared = _read(asked)
-    how = _estimator(asked, shared)
-    table = asked.foci.studies
-    check_exposure(parsed, asked.foci)
-    design = _global_design(parsed, asked)
+    source, family = foci_of(asked.data, asked.weights), as_foci_family(asked.family)
+    table = source.studies
+    parsed, shared = _read(asked.formula, table)
+    how = _estimator(asked, family, shared)
+    check_exposure(parsed, source)
+    design = _global_design(parsed, asked, table)
     maps = spatial_part(parsed, table, design.rows, asked.contrasts)
     columns, dropped = _moderators(design, maps)
-    _check_columns(asked.family, columns, maps)
-    foci = asked.foci if len(design.rows) == len(table) else asked.foci.select(design.rows)
+    _check_columns(family, columns, maps)
+    foci = source if len(design.rows) == len(table) else source.select(design.rows)
     brain, about_mask = analysed_brain(asked.mask)
     remarks.check_spacing(how, brain)
     inside, outside = located(foci, brain)
     group = np.bincount(maps.group[inside.analysis], minlength=len(maps.cells))
     remarks.check_cells(group, tuple(maps.cells))
     messages = (
-        *asked.foci.messages,
-        *_dropped_analyses(asked.foci, design),
+        *source.messages,
+        *_dropped_analyses(source, design),
         *design.messages,
         *maps.messages,
         *dropped,
@@ -88,7 +71,7 @@ def foci_request(asked: AskedOfFoci) -> FociRequest:
         *remarks.about(foci, maps, columns),
     )
     return FociRequest(
-        family=asked.family,
+        family=family,
         estimator=how,
         design=_without(design, columns),
         L=maps.columns.matrix,
@@ -101,15 +84,14 @@ def foci_request(asked: AskedOfFoci) -> FociRequest:
         brain=brain,
         messages=tuple(dict.fromkeys(messages)),
         running=asked.running,
-        layout=Layout(maps.columns, columns, asked.foci, asked.contrasts),
+        layout=Layout(maps.columns, columns, source, asked.contrasts),
     )
 
 
 # ---- the formula ---------------------------------------------------------------------------------
-def _read(asked: AskedOfFoci) -> tuple[Formula, bool]:
+def _read(text: str, studies: pd.DataFrame) -> tuple[Formula, bool]:
     """The formula, exposure(n) read as offset(log(n)); and whether (1 | study) stands in it."""
-    text = asked.formula
-    parsed = parse(text, [str(name) for name in asked.foci.studies.columns if name not in OUTSIDE])
+    parsed = parse(text, [str(name) for name in studies.columns if name not in OUTSIDE])
     if parsed.response is not None and parsed.response != Name("foci"):
         raise FormulaError(
             f"the response of a model of foci is foci, not {label(parsed.response)}: write 'foci ~ s(1) + ...'", text, 0
@@ -130,16 +112,16 @@ def _read(asked: AskedOfFoci) -> tuple[Formula, bool]:
     return with_exposure(replace(parsed, response=None, bars=())), bool(shared)
 
 
-def _estimator(asked: AskedOfFoci, shared: bool) -> Splines:
-    how = Splines() if asked.estimator is None else asked.estimator
+def _estimator(asked: Asked, family: FociFamily, shared: bool) -> Splines:
+    how = Splines() if asked.how is None else asked.how
     if not isinstance(how, Splines):
         raise ValueError(f"estimator={how.word!r} is not one of foci, which are fitted by fn.Splines(spacing='20 mm')")
-    clustered = asked.family.name == "clustered_negative_binomial"
+    clustered = family.name == "clustered_negative_binomial"
     if (shared or how.cluster) and not clustered:
         what = "(1 | study)" if shared else f"cluster={how.cluster!r}"
         raise FormulaError(
             f"{what} is a random level of studies, which family='clustered_negative_binomial' has, not "
-            f"{asked.family.name!r}; its standard errors take studies as clusters without it",
+            f"{family.name!r}; its standard errors take studies as clusters without it",
             asked.formula,
             0,
         )
@@ -147,7 +129,7 @@ def _estimator(asked: AskedOfFoci, shared: bool) -> Splines:
 
 
 # ---- the global part -----------------------------------------------------------------------------
-def _global_design(parsed: Formula, asked: AskedOfFoci) -> Design:
+def _global_design(parsed: Formula, asked: Asked, studies: pd.DataFrame) -> Design:
     """The design of the moderators with R's treatment contrasts, its intercept still in it, on complete rows."""
     fixed = replace(parsed.fixed, intercept=True)
     given = {name: kind for name, kind in (asked.contrasts or {}).items() if name in _labels(parsed)}
@@ -157,7 +139,7 @@ def _global_design(parsed: Formula, asked: AskedOfFoci) -> Design:
     in_s = {label(node) for part in parsed.spatial for node in part.variables}
     return model_matrix(
         replace(parsed, fixed=fixed),
-        asked.foci.studies,
+        studies,
         offset=asked.offset,
         subset=asked.subset,
         contrasts={name: kind for name, kind in given.items() if name not in in_s or name in _fixed(fixed)},

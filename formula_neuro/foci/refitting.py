@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import registry
+from ..asking import Asked
 from ..errors import Unable
-from ..estimator import as_estimator
-from ..family import as_foci_family
 from ..formula import parse
 from ..syntax.updating import updated
-from .asking import OUTSIDE, AskedOfFoci, foci_of, foci_request
+from .asking import OUTSIDE, foci_of, foci_request
 from .fit import FociFit
 
 if TYPE_CHECKING:
@@ -28,11 +27,11 @@ def refit_foci(fit: FociFit, changes: Changes) -> FociFit:
         raise Unable("foci take no weights=; how much an analysis could report goes into exposure(n) of the formula")
     foci = old.layout.source if changes.data is None else foci_of(changes.data)
     was = parse(old.design.formula.text, [str(name) for name in foci.studies.columns if name not in OUTSIDE])
-    asked = AskedOfFoci(
+    asked = Asked(
         old.design.formula.text if changes.formula is None else updated(was, changes.formula),
         foci,
-        family=old.family if changes.family is None else as_foci_family(changes.family),
-        estimator=old.estimator if changes.estimator is None else as_estimator(changes.estimator),
+        family=old.family if changes.family is None else changes.family,
+        estimator=old.estimator if changes.estimator is None else changes.estimator,
         offset=given.offset if changes.offset is ... else changes.offset,
         subset=given.subset if changes.subset is ... else changes.subset,
         contrasts=old.layout.contrasts if changes.contrasts is ... else changes.contrasts,

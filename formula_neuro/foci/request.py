@@ -13,14 +13,12 @@ from ..design import Design
 from ..estimator import Estimator
 from ..family import Array, FociFamily
 from ..images.brain import Brain
-from ..maps.request import Running
+from ..running.where import HERE, Running
 from ..searches.search import Search
 
 if TYPE_CHECKING:
     from .spatial_part import Columns
     from .table import Foci
-
-HERE = Running()
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from .. import registry
+from ..asking import Asked
 from ..estimator import Splines
-from ..family import as_foci_family
 from ..registry import Backend
-from .asking import AskedOfFoci, foci_request
+from .asking import foci_request
 from .engine import KINDS
 from .fit import FociFit
 from .request import FociRequest
@@ -41,7 +41,7 @@ def small_request(family: str) -> FociRequest:
     table = pd.DataFrame({"group": ["a", "b"] * 15, "age": rng.normal(40, 5, 30)})
     foci = simulate_foci(table=table, groups="group", counts="poisson", noise=8, seed=4)
     formula = FORMULAS[family == "negative_binomial"]
-    return foci_request(AskedOfFoci(formula, foci, as_foci_family(family), Splines(60), mask=ellipsoid()))
+    return foci_request(Asked(formula, foci, family, Splines(60), mask=ellipsoid()))
 
 
 def _fit(backend: Backend, request: FociRequest) -> Iterator[str]:

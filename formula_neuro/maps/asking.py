@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -13,18 +12,18 @@ import numpy as np
 import pandas as pd
 
 from .. import registry
+from ..asking import Asked, model_of
 from ..design import Design, model_matrix
 from ..errors import DataError, FormulaError
 from ..estimator import BIAS_REDUCED, Estimator, as_estimator
 from ..family import Array, Binomial, Family
 from ..formula import Formula, parse
 from ..syntax.expression import Name, label
-from .request import MapRequest, Running
+from .request import MapRequest
 
 if TYPE_CHECKING:
     from ..images.stack import Images
 
-HERE = Running()
 AT_ONCE = 4_000_000  # values that are looked at together
 SUBJECTS = ("participant_id", "subject_id", "subject")  # columns that name whom an image is of
 IMAGE_ENDINGS = (".nii", ".nii.gz", ".img", ".img.gz", ".hdr", ".mgz", ".mgh")
@@ -58,32 +57,14 @@ def response_name(formula: Formula) -> str | None:
     return node.text if isinstance(node, Name) else None
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """What fit() was asked: a formula whose response is a column of images, and a table or what read_images gave."""
-
-    formula: str
-    data: Any
-    family: Family
-    estimator: Estimator | None = None
-    weights: Any = None
-    offset: Any = None
-    subset: Any = None
-    contrasts: Mapping[str, Any] | None = None
-    na_action: str = "omit"
-    mask: Any = None
-    backend: str | None = None
-    running: Running = HERE
-
-
 def map_request(asked: Asked) -> MapRequest:
     """The request of a model in every voxel, its images read."""
     unread = unread_request(asked)
     design = unread.design
     images = _images(asked, unread.images.response)
     chosen = images if len(design.rows) == len(images.table) else images.select(design.rows)
-    _check_images(chosen, asked.family)
-    about = (*_about(chosen, asked.family, unread.weights), *_repeated(chosen, design))
+    _check_images(chosen, unread.family)
+    about = (*_about(chosen, unread.family, unread.weights), *_repeated(chosen, design))
     messages = (*images.messages, *design.messages, *about)
     return replace(unread, images=chosen, messages=messages, source=images)
 
@@ -93,6 +74,7 @@ def unread_request(asked: Asked) -> MapRequest:
 
     Raises whatever can be refused without them.
     """
+    family, given = asked.family_of_tables, asked.how
     table, response = _table(asked.formula, asked.data, asked.mask)
     parsed = parse(asked.formula, [str(c) for c in table.columns])
     if response_name(parsed) != response:
@@ -110,16 +92,14 @@ def unread_request(asked: Asked) -> MapRequest:
         subset=asked.subset,
         contrasts=asked.contrasts,
         na_action=asked.na_action,
-        beside=asked.estimator.columns if asked.estimator else (),
+        beside=given.columns if given else (),
     )
-    from ..fitting import model_of  # which imports this file
-
-    model = model_of(design, asked.family, asked.estimator)
-    how = as_estimator(asked.estimator, model)
+    model = model_of(design, family, given)
+    how = as_estimator(given, model)
     weighed = np.ones(len(design.rows)) if design.weights is None else design.weights
-    _check_model(design, asked.family, how)
+    _check_model(design, family, how)
     unread: Any = SimpleNamespace(voxels=(), response=response)
-    request = MapRequest(model, asked.family, how, design, unread, weighed, running=asked.running)
+    request = MapRequest(model, family, how, design, unread, weighed, running=asked.running)
     if not hasattr(asked.data, "voxels"):
         registry.installed().choose(request, asked.backend)
     return request
@@ -149,7 +129,7 @@ def _images(asked: Asked, response: str) -> Images:
     if hasattr(asked.data, "voxels"):
         images: Images = asked.data
         return images
-    binary = True if isinstance(asked.family, Binomial) else None
+    binary = True if isinstance(asked.family_of_tables, Binomial) else None
     return read_images(asked.data, response, mask=asked.mask, binary=binary, progress=asked.running.progress)
 
 

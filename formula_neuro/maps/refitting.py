@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import registry
+from ..asking import Asked
 from ..errors import Unable
-from ..estimator import DEFAULTS, Estimator, as_estimator
-from ..family import Family, as_family
+from ..estimator import DEFAULTS, Estimator
+from ..family import Family
 from ..formula import parse
 from ..syntax.updating import updated
-from .asking import Asked, map_request
+from .asking import map_request
 from .fit import MapFit
 
 
@@ -42,8 +43,8 @@ def refit_maps(fit: MapFit, changes: Changes) -> MapFit:
     asked = Asked(
         old.design.formula.text if changes.formula is None else updated(was, changes.formula),
         old.source if changes.data is None else changes.data,
-        family=old.family if changes.family is None else as_family(changes.family),
-        estimator=kept if changes.estimator is None else as_estimator(changes.estimator),
+        family=old.family if changes.family is None else changes.family,
+        estimator=kept if changes.estimator is None else changes.estimator,
         weights=given.weights if changes.weights is ... else changes.weights,
         offset=given.offset if changes.offset is ... else changes.offset,
         subset=given.subset if changes.subset is ... else changes.subset,

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ..asking import as_request
 from ..design import Design, model_matrix
 from ..estimator import Estimator
 from ..family import Array, Family
 from ..request import Request
+from ..running.where import HERE, Running
 from ..searches.search import Search
 
 if TYPE_CHECKING:
     from ..images.stack import Images
-
-
-@dataclass(frozen=True)
-class Running:
-    """Where and how the blocks of voxels run.
-
-    device: of torch, "cpu" or "cuda". workers: None or 1 (this process), a number of processes, or a dask client.
-    progress: True, False, or None for a bar only on a terminal. seed: of random numbers, where a model draws some.
-    """
-
-    device: str = "cpu"
-    workers: Any = None
-    progress: bool | None = None
-    seed: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +34,7 @@ class MapRequest:
     images: Images
     weights: Array
     messages: tuple[str, ...] = ()
-    running: Running = Running()
+    running: Running = HERE
     source: Images | None = None  # all images that were read, before rows were chosen; refit() starts there
 
     of_images: ClassVar[bool] = True
@@ -84,8 +72,6 @@ class MapRequest:
 
     def at(self, voxel: int) -> Request:
         """The same model of one analysed voxel (its number among them) as a request of a table."""
-        from ..fitting import as_request
-
         design, name = self.design, self.images.response
         assert design.given is not None
         whole = design.given.table

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from .. import registry
+from ..asking import Asked
 from ..estimator import as_estimator
-from ..family import as_family
 from ..images.grid import Grid
 from ..images.stack import Images, analysed
 from ..images.store import InMemory, Store
 from ..registry import Backend
-from .asking import Asked, map_request
+from .asking import map_request
 from .fit import MapFit
 
 FORMULAS = {m: "y ~ x" if m in ("lm", "glm") else "y ~ x + (1|g)" for m in ("lm", "glm", "lmm", "glmm")}
@@ -32,7 +32,7 @@ def problems_of_maps(backend: Backend) -> Iterator[str]:
             if linear != (family == "gaussian") or default.word not in backend.estimators:
                 continue
             images = small_images(family)
-            request = map_request(Asked(FORMULAS[model], images, as_family(family), default))
+            request = map_request(Asked(FORMULAS[model], images, family, default))
             refusal = backend.refuses(request)
             if refusal is None:
                 yield from (f"{model}, {family}: {problem}" for problem in _broken(backend, request))

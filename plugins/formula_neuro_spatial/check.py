@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import breadth_first_order
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
-from formula_neuro.maps.request import Running
+from formula_neuro.running.where import Running
 
 from .graph import MaskGraph
 from .laplace import given

@@ -21,7 +21,7 @@ def hold(request: Request, fixed: Mapping[int, float]) -> Request:
     The design's formula and recipe still speak of the whole model, so the answer is for numbers, not for new data.
 
     >>> from formula_neuro.design import model_matrix
-    >>> from formula_neuro.fitting import as_request
+    >>> from formula_neuro.asking import as_request
     >>> from formula_neuro.family import as_family
     >>> D = model_matrix("y ~ x", {"y": [1.0, 2, 4], "x": [0.0, 1, 2]})
     >>> held = hold(as_request(D, as_family("gaussian")), {1: 0.5})

@@ -12,10 +12,11 @@ import numpy as np
 from formula_neuro import __version__
 from formula_neuro.family import Array
 from formula_neuro.images.folders import cache_folder
-from formula_neuro.maps.request import MapRequest, Running
+from formula_neuro.maps.request import MapRequest
 from formula_neuro.running.bar import bar
 from formula_neuro.running.kept import Kept as Folder
 from formula_neuro.running.pieces import finished
+from formula_neuro.running.where import Running
 
 from ..answer import Answer
 from ..model import Model
