@@ -22,6 +22,8 @@ from formula_neuro_neuralmass.models import find
 from formula_neuro_neuralmass.models.aln import aln_with
 
 REFERENCE = Path(__file__).parents[2] / "tests" / "neural_masses.npz"
+KINDS = ("one node", "network", "noise", "stimulus")  # in peer's order; a run is of the last that is on
+SHOWN = {"ww": "ww, its integrator given tau_inh", "aln": "aln, with neurolib's table"}
 EVERY, LAST = 100, 3  # what the tests keep: every so many steps, and so many of the last
 
 
@@ -66,11 +68,17 @@ def ours(case: tuple[str, bool, bool, bool], theirs: dict[str, np.ndarray], engi
 
 
 def table(theirs: dict[str, np.ndarray]) -> None:
-    print("| run | engine | largest relative difference |\n|---|---|---|")
+    """The largest of all outputs and both engines, a line a model."""
+    worst: dict[tuple[str, str], float] = {}
     for case in peer.cases():
-        for engine in ("torch", "numba"):
-            each = ours(case, theirs, engine)
-            print(f"| {peer.label(*case)} | {engine} | {', '.join(f'{k} {v:.1e}' for k, v in each.items())} |")
+        name, *on = case
+        kind = next((word for word, asked in zip(KINDS[:0:-1], on[::-1], strict=True) if asked), KINDS[0])
+        largest = max(max(ours(case, theirs, engine).values()) for engine in ("torch", "numba"))
+        worst[name, kind] = max(worst.get((name, kind), 0.0), largest)
+    print(f"| model | {' | '.join(KINDS)} |\n|---|{'---|' * len(KINDS)}")
+    for name in peer.MODELS:
+        cells = [f"{worst[name, kind]:.0e}" if (name, kind) in worst else "-" for kind in KINDS]
+        print(f"| {SHOWN.get(name, name)} | {' | '.join('0' if cell == '0e+00' else cell for cell in cells)} |")
 
 
 def write(theirs: dict[str, np.ndarray]) -> None:
