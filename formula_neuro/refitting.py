@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .asking import as_request
-from .design import model_matrix
+from .asking import Asked, table_request
 from .errors import Unable
-from .estimator import DEFAULTS, Estimator, as_estimator
-from .family import Family, as_family
+from .estimator import DEFAULTS, Estimator
+from .family import Family
 from .request import Request
 from .result import Fit
 from .searches.search import STARTS, USUAL, Point, Search
@@ -77,19 +76,19 @@ def refit(
     text = old.design.formula.text if formula is None else updated(old.design.formula, formula)
     default = old.model in DEFAULTS and old.estimator == DEFAULTS[old.model]()
     kept = None if default else old.estimator
-    how = kept if estimator is None else as_estimator(estimator)
-    design = model_matrix(
+    how = kept if estimator is None else estimator
+    asked = Asked(
         text,
         given.table if data is None else data,
+        family=old.family if family is None else family,
+        estimator=how,
         weights=given.weights if weights is ... else weights,
         offset=given.offset if offset is ... else offset,
         subset=given.subset if subset is ... else subset,
         contrasts=given.contrasts if contrasts is ... else contrasts,
         na_action=na_action or given.na_action,
-        beside=how.columns if how else (),
     )
-    search = as_search(optimizer, iterations, start)
-    request = replace(as_request(design, old.family if family is None else as_family(family), how), search=search)
+    request = replace(table_request(asked), search=as_search(optimizer, iterations, start))
     return searched(request, _backend(fit, request, backend))
 
 
