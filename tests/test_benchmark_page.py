@@ -15,7 +15,7 @@ PAGE = f"# B\n\n{ONE}## Two\n\n| c |\n|---|\n| 5 |\n\n| c |\n|---|\n"
 
 @pytest.fixture(scope="module")
 def keep():
-    spec = importlib.util.spec_from_file_location("keep", BENCHMARKS / "keep.py")
+    spec = importlib.util.spec_from_file_location("keep", BENCHMARKS / "tools" / "keep.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.keep
