@@ -1,4 +1,4 @@
-"""Runs a benchmark and puts the tables that it prints into README.md: python benchmarks/tools/keep.py SCRIPT [ARGUMENTS].
+"""Runs a benchmark and puts the tables that it prints into README.md: python tools/keep.py SCRIPT [ARGUMENTS].
 
 A printed table takes the place of the one with the same heading line, several of one heading in their order; a line
 that begins with "Python 3" takes the place of its section's. What the page has no place for is named, and left out.
