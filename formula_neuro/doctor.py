@@ -17,16 +17,25 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
+from .commands import remedies
 from .registry import installed
 
 EVERYTHING = "everything"
 R = "R backends and cross-checks"
 RPY2 = "R inside this process (Rscript serves without it)"
 PICTURES = "pictures and reports"
+MODELS = "brain models at full speed"
+EVOLUTION = "fn.evolve by CMA-ES"
 BROWSER_TESTS = "tests of reports in a browser"
 
 R_PACKAGES = ("lme4", "lmerTest", "pbkrtest", "nlme", "emmeans", "brglm2", "glmmTMB", "geepack", "jsonlite")
-PLOT_MODULES = ("matplotlib", "nilearn", "jinja2")
+MODULES = (  # name, extra, what for
+    ("matplotlib", "plot", PICTURES),
+    ("nilearn", "plot", PICTURES),
+    ("jinja2", "plot", PICTURES),
+    ("numba", "simulate", MODELS),
+    ("cma", "simulate", EVOLUTION),
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -47,7 +56,7 @@ def examine() -> list[Finding]:
         torch, r, rpy2 = pool.submit(_torch), pool.submit(_ask_r), pool.submit(_ask_rpy2)
         findings = [_python(), _ourselves(), *_plugins(), torch.result()]
         findings += [*_r(r.result()), _rpy2(rpy2.result(), r.result())]
-    return [*findings, *map(_plot_module, PLOT_MODULES), _browser()]
+    return [*findings, *(_module(*module) for module in MODULES), _browser()]
 
 
 def complete(findings: Iterable[Finding], require_r: bool = False) -> bool:
@@ -63,20 +72,39 @@ def complete(findings: Iterable[Finding], require_r: bool = False) -> bool:
 
 
 def as_text(findings: Iterable[Finding]) -> str:
-    """One line a finding: ok with its version, or what is missing, for what, and the command.
+    """One line a finding: ok with its version, or what is missing, for what, and the command; then what follows.
 
-    >>> print(as_text([Finding("lme4", True, "1.1.31", "", R), Finding("nlme", False, "missing", "apt-get ...", R)]))
+    >>> print(as_text([Finding("lme4", True, "1.1.31", "", R), Finding("nlme", False, "missing", "conda ...", R)]))
     ok       lme4  1.1.31
-    missing  nlme  missing; needed for R backends and cross-checks; run: apt-get ...
+    missing  nlme  missing; needed for R backends and cross-checks; run: conda ...
+    <BLANKLINE>
+    Native fits have all that they need. Whatever you want of the rest, in one go:
+      R backends and cross-checks:
+        conda ...
     """
     findings = list(findings)
     width = max((len(finding.name) for finding in findings), default=0)
-    return "\n".join(_line(finding, width) for finding in findings)
+    return "\n".join([*(_line(finding, width) for finding in findings), "", *_conclusion(findings)])
 
 
 def _line(finding: Finding, width: int) -> str:
     head = f"{'ok' if finding.ok else 'missing':7}  {finding.name:{width}}  {finding.found}"
     return head if finding.ok else f"{head}; needed for {finding.needed_for}; run: {finding.remedy}"
+
+
+def _conclusion(findings: list[Finding]) -> list[str]:
+    """What can be done now, and for each thing that cannot, all its commands as few."""
+    lacking: dict[str, list[str]] = {}
+    for finding in findings:
+        if not finding.ok:
+            lacking.setdefault(finding.needed_for, []).append(finding.remedy)
+    ready = "Native fits lack something." if EVERYTHING in lacking else "Native fits have all that they need."
+    if not lacking:
+        return [f"{ready} Nothing is missing."]
+    lines = [f"{ready} Whatever you want of the rest, in one go:"]
+    for what, commands in lacking.items():
+        lines += [f"  {what}:", *(f"    {command}" for command in remedies.together(commands))]
+    return lines
 
 
 def as_json(findings: Iterable[Finding]) -> str:
@@ -97,14 +125,16 @@ def _python() -> Finding:
 
 def _ourselves() -> Finding:
     version = _version("formula_neuro")
-    return Finding("formula_neuro", bool(version), version or "runs without being installed", _pip("."), EVERYTHING)
+    return Finding(
+        "formula_neuro", bool(version), version or "runs without being installed", remedies.pip("."), EVERYTHING
+    )
 
 
 def _plugins() -> list[Finding]:
     """A plugin that cannot be loaded harms only who wants it; no plugin at all is a broken installation."""
     plugins = installed().plugins
     if not plugins:
-        remedy = "unset FORMULA_NEURO_PLUGINS" if "FORMULA_NEURO_PLUGINS" in os.environ else _pip(".")
+        remedy = "unset FORMULA_NEURO_PLUGINS" if "FORMULA_NEURO_PLUGINS" in os.environ else remedies.pip(".")
         return [Finding("plugins", False, "none", remedy, EVERYTHING)]
     findings = []
     for plugin in plugins:
@@ -122,17 +152,19 @@ def _torch() -> Finding:
         "'with device ' + torch.cuda.get_device_name() if c else 'no CUDA device', sep=', ')"
     )
     ok, said = _run(sys.executable, "-c", code)
-    return Finding("torch", ok, said, "" if ok else _pip("'torch>=2.4'"), EVERYTHING)
+    return Finding("torch", ok, said, "" if ok else remedies.pip("'torch>=2.4'"), EVERYTHING)
 
 
-def _plot_module(name: str) -> Finding:
+def _module(name: str, extra: str, needed_for: str) -> Finding:
     version = _version(name)
-    return Finding(name, bool(version), version or "missing", "" if version else _extra("plot"), PICTURES)
+    return Finding(name, bool(version), version or "missing", "" if version else remedies.extra(extra), needed_for)
 
 
 def _browser() -> Finding:
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    return Finding("chromium", bool(path), path or "missing", "" if path else _system("chromium"), BROWSER_TESTS)
+    return Finding(
+        "chromium", bool(path), path or "missing", "" if path else remedies.system("chromium"), BROWSER_TESTS
+    )
 
 
 # ---- R -------------------------------------------------------------------------------------------
@@ -170,14 +202,16 @@ def _ask_r() -> _RAnswer:
 def _r(answer: _RAnswer) -> list[Finding]:
     found = f"{answer.version} ({answer.home}), needs the extra {answer.extra!r}" if answer.home else answer.failure
     return [
-        Finding("R", bool(answer.home), found, "" if answer.home else _system("r-base-core", "r-base"), R),
+        Finding("R", bool(answer.home), found, "" if answer.home else remedies.system("r-base-core", "r-base"), R),
         *(_r_package(name, answer) for name in R_PACKAGES),
     ]
 
 
 def _r_package(name: str, answer: _RAnswer) -> Finding:
     version = answer.packages.get(name, "")
-    remedy = "" if version else _system(f"r-cran-{name.lower()}", f"r-{name.lower()}", home=answer.home, cran=name)
+    remedy = (
+        "" if version else remedies.system(f"r-cran-{name.lower()}", f"r-{name.lower()}", home=answer.home, cran=name)
+    )
     return Finding(f"R {name}", bool(version), version or "missing", remedy, R)
 
 
@@ -197,36 +231,15 @@ def _rpy2(answer: tuple[bool, str], r: _RAnswer) -> Finding:
 def _rpy2_remedy(present: bool, r: _RAnswer) -> str:
     steps = []
     if not r.home:
-        steps.append(_system("r-base-core", "r-base"))
+        steps.append(remedies.system("r-base-core", "r-base"))
     if not shutil.which("make"):
-        steps.append(_system("make"))  # R CMD config, in rpy2's build, needs it
+        steps.append(remedies.system("make"))  # R CMD config, in rpy2's build, needs it
     if present:  # built for another R: pip would keep it, or take the same build from its cache
-        steps.append(f"{sys.executable} -m pip uninstall -y rpy2 rpy2-rinterface rpy2-robjects")
-    return " && ".join([*steps, _extra(r.extra, "--no-cache-dir" if present else "")])
+        steps.append(remedies.pip("rpy2 rpy2-rinterface rpy2-robjects", "uninstall -y"))
+    return " && ".join([*steps, remedies.extra(r.extra, "--no-cache-dir" if present else "")])
 
 
-# ---- commands ------------------------------------------------------------------------------------
-def _pip(what: str) -> str:
-    return f"{sys.executable} -m pip install {what}"
-
-
-def _extra(name: str, flags: str = "") -> str:
-    return _pip(f'{flags} "formula_neuro[{name}]"'.lstrip())
-
-
-def _system(apt: str, conda: str = "", home: str = "", cran: str = "") -> str:
-    """The command that installs a system package by what this machine, or the R at `home`, is managed with."""
-    prefix = os.environ.get("CONDA_PREFIX", "")
-    if prefix and (not home or home.startswith(prefix)):
-        return f"conda install -c conda-forge {conda or apt}"
-    if shutil.which("apt-get") and home in ("", "/usr/lib/R"):
-        sudo = "" if os.geteuid() == 0 else "sudo "
-        return f"{sudo}apt-get install {apt}"
-    if cran:
-        return f"Rscript -e 'install.packages(\"{cran}\")'"
-    return f"conda install -c conda-forge {conda or apt}"
-
-
+# ---- asking --------------------------------------------------------------------------------------
 def _version(distribution: str) -> str:
     try:
         return importlib.metadata.version(distribution)

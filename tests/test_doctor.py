@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from formula_neuro import doctor, registry
+from formula_neuro.commands import remedies
 from formula_neuro.doctor import Finding
 
 
@@ -100,6 +101,7 @@ def test_rs_version_decides_the_extra(bare, no_children, version, extra):
 def test_a_missing_r_package_on_debian_is_an_apt_command(bare, no_children, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     fake(bare, "apt-get", "")
+    fake(bare, "sudo", "")
     fake_r(bare, "4.2.2", missing="lmerTest")
     assert finding("R lmerTest", doctor.examine()).remedy == "sudo apt-get install r-cran-lmertest"
 
@@ -145,9 +147,42 @@ def test_a_plugin_that_cannot_be_loaded_is_a_finding_and_not_required(bare, no_c
 
 def test_the_text_has_one_line_a_finding_and_names_the_command(bare, no_children):
     findings = doctor.examine()
-    lines = doctor.as_text(findings).split("\n")
+    lines = doctor.as_text(findings).split("\n\n")[0].split("\n")
     assert len(lines) == len(findings)
     assert all(f.ok or f.remedy in line for f, line in zip(findings, lines, strict=True))
+
+
+def test_the_text_ends_with_one_command_for_all_of_r(bare, no_children, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    fake(bare, "apt-get", "")
+    (line,) = [
+        line for line in doctor.as_text(doctor.examine()).split("\n") if "apt-get update" in line and "lme4" in line
+    ]
+    assert line.split(" && ")[0] == "    apt-get update"
+    assert {"r-base-core", *(f"r-cran-{name.lower()}" for name in doctor.R_PACKAGES)} <= set(line.split())
+
+
+def test_where_nothing_is_missing_the_text_says_so():
+    assert doctor.as_text([Finding("torch", True, "2.13", "", doctor.EVERYTHING)]).endswith("Nothing is missing.")
+
+
+def test_a_user_without_sudo_is_told_to_ask_root(bare, no_children, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    fake(bare, "apt-get", "")
+    assert finding("chromium", doctor.examine()).remedy == "su -c 'apt-get install chromium'"
+    assert "su -c 'apt-get update && apt-get install chromium'" in doctor.as_text(doctor.examine())
+
+
+def test_a_python_whose_path_holds_a_blank_is_quoted(bare, no_children, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/home/my work/python")
+    monkeypatch.setattr(doctor, "_version", lambda distribution: "")
+    assert finding("numba", doctor.examine()).remedy.startswith("'/home/my work/python' -m pip install ")
+
+
+def test_an_environment_without_pip_is_served_by_uv(monkeypatch):
+    monkeypatch.setattr(remedies, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "executable", "/venv/python")
+    assert remedies.extra("plot") == 'uv pip install --python /venv/python "formula_neuro[plot]"'
 
 
 def test_the_json_reads_back_as_the_findings(bare, no_children):
