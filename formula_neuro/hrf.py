@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
-from math import isfinite
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, TypeAlias
 
 from .errors import DataError
+from .scalars import is_number, is_whole
 
 Range: TypeAlias = tuple[float, float]
 Shape: TypeAlias = Callable[[Any], Any] | Sequence[float]
@@ -40,9 +40,8 @@ class HalfCosine:
     def __post_init__(self) -> None:
         _check_count(self.n, "HalfCosine")
         _check_step(self.step, "HalfCosine")
-        seed: Any = self.seed
-        if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
-            raise DataError(f"HalfCosine: seed is {seed!r}; a whole number from 0 is expected")
+        if not is_whole(self.seed):
+            raise DataError(f"HalfCosine: seed is {self.seed!r}; a whole number from 0 is expected")
         for name in ("h1", "h2", "h3", "h4", "f"):
             _check_range(getattr(self, name), f"HalfCosine: {name}")
         if self.h1[0] < 0 or min(self.h2[0], self.h3[0], self.h4[0]) <= 0:
@@ -80,12 +79,12 @@ class DoubleGamma:
             value = getattr(self, name)
             _check_range((value, value) if isinstance(value, Real) else value, f"DoubleGamma: {name}")
         for name in ("delay", "undershoot", "undershoot_dispersion"):
-            if not _number(getattr(self, name)) or getattr(self, name) <= 0:
+            if not is_number(getattr(self, name)) or getattr(self, name) <= 0:
                 raise DataError(f"DoubleGamma: {name} is {getattr(self, name)!r}; a number above 0 is expected")
         lowest = self.dispersion[0] if isinstance(self.dispersion, (tuple, list)) else self.dispersion
         if lowest <= 0:
             raise DataError(f"DoubleGamma: dispersion is {self.dispersion}; numbers above 0 are expected")
-        if not _number(self.ratio) or not 0 <= self.ratio < 1:
+        if not is_number(self.ratio) or not 0 <= self.ratio < 1:
             raise DataError(f"DoubleGamma: ratio is {self.ratio!r}; the undershoot's share lies in [0, 1)")
 
 
@@ -107,7 +106,7 @@ class Shapes:
 
     def __post_init__(self) -> None:
         _check_step(self.step, "Shapes")
-        if not _number(self.length) or self.length <= self.step:
+        if not is_number(self.length) or self.length <= self.step:
             raise DataError(f"Shapes: length is {self.length!r}; seconds, more than one step, are expected")
         shapes: Any = self.shapes
         if not isinstance(shapes, (Mapping, Sequence)) or isinstance(shapes, str) or not len(shapes):
@@ -164,23 +163,19 @@ def _values(text: str) -> float | int | Range | None:
     return found[0] if len(found) == 1 else (float(found[0]), float(found[1])) if len(found) == 2 else None
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, Real) and value is not True and value is not False and isfinite(value)
-
-
 def _check_count(n: object, where: str) -> None:
-    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+    if not is_whole(n, least=1):
         raise DataError(f"{where}: n is {n!r}; a whole number of shapes is expected")
 
 
 def _check_step(step: object, where: str) -> None:
-    if not _number(step) or not 0 < float(step) <= 1:  # type: ignore[arg-type]
+    if not is_number(step) or not 0 < float(step) <= 1:  # type: ignore[arg-type]
         raise DataError(f"{where}: step is {step!r}; the grid's step in seconds, up to 1, is expected")
 
 
 def _check_range(value: object, where: str) -> None:
     pair = tuple(value) if isinstance(value, (tuple, list)) else ()
-    if len(pair) != 2 or not all(map(_number, pair)) or pair[0] > pair[1]:
+    if len(pair) != 2 or not all(map(is_number, pair)) or pair[0] > pair[1]:
         raise DataError(f"{where} is {value!r}; a range (low, high) in seconds is expected")
 
 

@@ -74,10 +74,21 @@ def test_out_has_files_for_nilearn_fsl_and_spm(folder: Path):
     assert done.exit_code == 0, done.stderr
     names = sorted(path.name for path in (folder / "new/design").iterdir())
     assert names == [
-        "design.con", "design.csv", "design.mat", "design_contrasts.csv", "designs.csv", "spm_regressors.mat",
+        "design.con", "design.csv", "design.mat", "design_contrasts.csv", "design_spm.mat", "designs.csv",
         "summary.txt",
     ]  # fmt: skip
     assert "<html" in (folder / "design.html").read_text() and "wrote design.html" in done.stderr
+
+
+@pytest.mark.parametrize("wrong", [("--columns", "many"), ("--hrf", "nope"), ("--tr", "0")])
+def test_a_command_that_fails_leaves_no_folder(folder: Path, wrong: tuple[str, ...]):
+    assert run(*OF_EVENTS, *wrong, "--out", "none/of/these").exit_code == 2
+    assert not (folder / "none").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_said(folder: Path):
+    done = run(*OF_EVENTS, "--out", "events.tsv/design")
+    assert done.exit_code == 2 and "events.tsv is a file, and a folder is expected" in done.stderr
 
 
 def test_a_design_that_fsl_would_change_is_said_and_written_for_the_others(folder: Path):

@@ -242,9 +242,9 @@ def test_events_that_start_together_are_told():
 
 
 def test_types_with_the_canonical_response_alone_are_told():
-    assert any("stop: one column each, by SPM's response" in text for text in go().messages)
+    assert any("stop: one column, by SPM's response" in text for text in go().messages)
     known = go(snr={"go": 1}, nuisance={"stop": 1.0})
-    assert not any("one column each" in text for text in known.messages)
+    assert not any("one column" in text for text in known.messages)
 
 
 def test_onsets_that_look_like_volumes_are_told():
@@ -330,12 +330,13 @@ def test_events_without_times_are_refused():
     ("text", "said"),
     [
         ("~ hrf(condition)", "condition is not a column of the events, which have onset, duration, trial_type"),
+        ("~ hrf(go)", r"go is not a column of .*; it is a value of trial_type: write hrf\(trial_type\)"),
         ("~ hrf(trial_type) + hrf(onset)", "one hrf"),
         ("~ hrf(trial_type, 2)", "hrf takes the column of the events' types"),
         ("~ hrf(trial_type) + cosine(x)", "cosine takes the shortest period in seconds"),
         ("~ center(hrf(trial_type))", "is a term of its own"),
         ("~ cosine(128)", "is a term of its own"),
-        ("~ hrf(trial_type) + motion", "motion is not a column"),
+        ("~ hrf(trial_type) + motion", "motion is no hrf.* give confounds="),
         ("~ 1 + hrf(trial_type)", "a design gets no intercept"),
     ],
 )

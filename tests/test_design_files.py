@@ -84,6 +84,26 @@ def test_spm_has_regressors_names_and_contrasts(tmp_path: Path):
     assert estimate(with_constant, np.array([1.0, 0, 0, 0, 0]), y) == pytest.approx(own, rel=1e-9)
 
 
+def test_one_stem_does_for_fsl_and_spm(tmp_path: Path):
+    d = of_events()
+    mat, _ = d.to_fsl(tmp_path / "design")
+    assert d.to_spm(tmp_path / "design") == tmp_path / "design_spm.mat"
+    assert mat.read_text().startswith("/NumWaves")
+
+
+def test_a_design_of_fsl_is_not_replaced(tmp_path: Path):
+    d = of_events()
+    mat, _ = d.to_fsl(tmp_path / "design")
+    with pytest.raises(DataError, match="is a design of FSL, which SPM's would replace"):
+        d.to_spm(mat)
+
+
+@pytest.mark.parametrize("write", ["to_fsl", "to_spm", "to_csv"])
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path, write: str):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere does not exist; make it first"):
+        getattr(of_events(), write)(tmp_path / "nowhere" / "design")
+
+
 def test_a_mean_without_a_constant_is_refused(tmp_path: Path):
     d = of_scans("~ shift(x, 0, 7) + center(t)")
     with pytest.raises(DataError, match=r"column 'x' has the mean .*SPM takes means away"):

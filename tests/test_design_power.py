@@ -105,10 +105,10 @@ def test_the_mean_of_simulated_ts_is_expected_t():
     assert within(runs().t.mean(axis=1), told, runs().t)
 
 
-@pytest.mark.parametrize("two_sided", [False, True])
-def test_simulated_power_is_the_exact_one(two_sided: bool):
-    told = optimal().power(alpha=0.05, two_sided=two_sided)
-    seen = runs().share_beyond(told["threshold"][0], two_sided)
+@pytest.mark.parametrize("alternative", [None, "two-sided", "greater", "less"])
+def test_simulated_power_is_the_exact_one(alternative: str | None):
+    told = optimal().power(alpha=0.05, alternative=alternative)
+    seen = runs().share_beyond(told["threshold"][0], alternative=alternative)
     margin = 5 * np.sqrt(told["power"] * (1 - told["power"]) / RUNS) + 1 / RUNS
     assert (np.abs(seen - told["power"]) < margin).all()
 
@@ -134,6 +134,23 @@ def test_both_signs_of_an_effect_have_the_same_power_and_more_signal_has_more():
     assert (d.power(scale=2)["power"][:18] > told["power"][:18]).all()
     # phi = .5 shrinks, so a biased design may pass more often than the unbiased one; never by much here
     assert (told["power"] <= told["best_power"] + 0.05).all()
+
+
+def test_unless_asked_power_is_that_of_the_side_of_the_true_contrast():
+    d = optimal()
+    told, greater, less = (d.power(alternative=side)["power"] for side in (None, "greater", "less"))
+    np.testing.assert_array_equal(told, greater.where(d.family.l >= 0, less))
+
+
+def test_a_side_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="alternative='one-sided' is not known"):
+        optimal().power(alternative="one-sided")
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 1.5, True])
+def test_a_seed_that_is_no_whole_number_is_refused(seed):
+    with pytest.raises(DataError, match=r"seed is .*; a whole number from 0 or a numpy Generator"):
+        optimal().simulate(10, seed=seed)
 
 
 def test_a_threshold_is_the_quantile_of_alpha():

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
@@ -68,6 +69,15 @@ def words(error: Exception, terminal: bool) -> str:
         if known and type(error) not in (KeyError, IndexError, AttributeError)
         else f"{type(error).__name__}: {line}; --debug shows where"
     )
+
+
+def check_folder(folder: Path) -> None:
+    """Raise the fitting OSError where a folder cannot be written into, or made; nothing is created."""
+    there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"--out {folder}: {there} is a file, and a folder is expected")
+    if not os.access(there, os.W_OK):
+        raise PermissionError(f"--out {folder}: {there} cannot be written into: no permission; choose another folder")
 
 
 def say(text: str) -> None:

@@ -131,7 +131,9 @@ def _check_outputs(out: Path | None, report: Path | None) -> None:
 
         check_writable(report)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
+        from .answering import check_folder
+
+        check_folder(out)
 
 
 def _write(d: Any, out: Path | None, report: Path | None, say: Callable[[str], None]) -> list[str]:
@@ -140,12 +142,13 @@ def _write(d: Any, out: Path | None, report: Path | None, say: Callable[[str], N
     if report is not None:
         written.append(d.report(report))
     if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
         written += map(str, d.to_csv(out / "design"))
         d.to_frame().to_csv(out / "designs.csv", index=False)
         (out / "summary.txt").write_text(f"{d.summary()}\n", encoding="utf-8")
         written += [str(out / "designs.csv"), str(out / "summary.txt")]
         try:
-            written += [*map(str, d.to_fsl(out / "design")), str(d.to_spm(out / "spm_regressors.mat"))]
+            written += [*map(str, d.to_fsl(out / "design")), str(d.to_spm(out / "design"))]
         except ValueError as error:
             say(f"no files for FSL and SPM: {error}")
     return written

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from formula_neuro.data.scalars import is_whole
 from formula_neuro.display.shown import Summary
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.inference.sides import as_side
+from formula_neuro.scalars import is_whole
 
 from .comparison import Comparison
 from .constraints import Constraints
@@ -134,17 +134,20 @@ class OptimalDesign:
         threshold: float | None = None,
         *,
         scale: float = 1.0,
-        two_sided: bool = False,
+        alternative: str | None = None,
     ) -> pd.DataFrame:
-        """A row a design: how often T passes the threshold on the side of the true contrast (above it, for none).
+        """A row a design: how often T passes the threshold.
 
         alpha: of one voxel, .001 unless given, where T is Student's without an effect; or the t value `threshold`.
-        scale: amplitudes as multiples of those in snr. expected_t is the mean of T; best_power is the power if the
-        true design were known, with the same degrees of freedom. Exact: T is a doubly non-central t. Raises DataError.
+        alternative: "two-sided", "greater" or "less" (below minus the threshold); unless given, one-sided on the side
+        of each true contrast (greater, for none). scale: amplitudes as multiples of those in snr. expected_t is the
+        mean of T; best_power is the power if the true design were known, with the same degrees of freedom. Exact: T is
+        a doubly non-central t. Raises DataError and ValueError.
         """
+        side = None if alternative is None else as_side(alternative)
         found = standing(self.white_design, self.contrast, self.white_family, scale)
-        at = threshold_of(alpha, threshold, found.nu, two_sided)
-        told = power_table(found, scale * self.family.l / np.sqrt(self.g), at, two_sided)
+        at = threshold_of(alpha, threshold, found.nu, side)
+        told = power_table(found, scale * self.family.l / np.sqrt(self.g), at, side)
         return self.table.assign(threshold=at, **told)
 
     def roc(
@@ -168,6 +171,8 @@ class OptimalDesign:
 
         scale: as in power(). Raises DataError.
         """
+        if not isinstance(seed, np.random.Generator) and not is_whole(seed):
+            raise DataError(f"seed is {seed!r}; a whole number from 0 or a numpy Generator is expected")
         rng = np.random.default_rng(seed)
         return simulated(self.white_design, self.contrast, self.white_family, n, rng, self.table, scale)
 
@@ -270,8 +275,9 @@ class OptimalDesign:
     def to_spm(self, path: str | Path) -> Path:
         """Write a .mat for SPM's "multiple regressors" (R, names; the rows of `contrasts` fit them), answer its path.
 
-        SPM adds the constant itself, which is left out; the design has its own drifts, so set the high-pass filter to
-        Inf. Raises DataError where there is no constant and a column has a mean.
+        path: of a .mat, or a stem as of to_fsl, and the file is stem_spm.mat. SPM adds the constant itself, which is
+        left out; the design has its own drifts, so set the high-pass filter to Inf. Raises DataError where there is no
+        constant and a column has a mean, and FileNotFoundError.
         """
         return write_spm(path, self._written)
 

@@ -14,6 +14,7 @@ from formula_neuro.data.table import as_table, plain
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.hrf import HRF, DoubleGamma, HalfCosine, Shapes, as_hrf
+from formula_neuro.scalars import is_number, is_whole
 
 from .candidates import Candidates, candidates, listed
 from .choosing import Search
@@ -92,7 +93,7 @@ def as_noise(given: Any, n: int) -> Noise | None:
         if given not in ("white", "ar1"):
             raise DataError(f'noise is {given!r}; "white", "ar1", a correlation or a covariance is expected')
         return None if given == "white" else ar1(n, USUAL)
-    if isinstance(given, (int, float, np.number)) and not isinstance(given, bool):
+    if is_number(given):
         return ar1(n, float(given)) if given else None
     try:
         V = np.asarray(given, dtype=float)
@@ -130,10 +131,12 @@ def fixed_names(fix: Any) -> tuple[str, ...]:
     return tuple(fix)
 
 
-def check_numbers(k: Any, max_bias: Any, nuisance: Any) -> None:
-    """Raise DataError for what is no number where one is expected."""
+def check_kinds(k: Any, max_bias: Any, nuisance: Any, free_contrast: Any) -> None:
+    """Raise DataError for what is of another kind than is expected."""
+    if not isinstance(free_contrast, bool):
+        raise DataError(f"free_contrast is {free_contrast!r}; True or False is expected")
     for name, value in (("k", k), ("max_bias", max_bias)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float, np.number))):
+        if value is not None and not is_number(value):
             raise DataError(f"{name} is {value!r}; a number above 0 is expected")
     if nuisance is not None and not isinstance(nuisance, Mapping):
         raise DataError(f"nuisance is {nuisance!r}; standard deviations of amplitudes by name, as {{'drift': 0.5}}")
@@ -141,20 +144,18 @@ def check_numbers(k: Any, max_bias: Any, nuisance: Any) -> None:
 
 def check(search: Search, columns: Any, weights: Any, phi: Any, k: Any) -> None:
     """Raise DataError for settings that exclude one another or are none."""
+    if not is_whole(search.starts, least=1):
+        raise DataError(f"starts is {search.starts!r}; a whole number from 1 is expected")
     if search.method not in ("exact", "paper"):
         raise DataError(f'method is {search.method!r}; "exact" or "paper" is expected')
     if search.method == "paper" and search.starts != 1:
         raise DataError('the paper\'s search has one start of its own; starts belongs to method="exact"')
     if isinstance(columns, str) and columns not in RULES:
         raise DataError(f'columns is {columns!r}; a whole number, "auto" or "paper" is expected')
-    for name, value in (("columns", columns), ("starts", search.starts)):
-        if not isinstance(value, str) and (
-            isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1
-        ):
-            raise DataError(f"{name} is {value!r}; a whole number from 1 is expected")
-    seed: object = search.seed
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise DataError(f"seed is {seed!r}; a whole number from 0 is expected")
+    if not isinstance(columns, str) and not is_whole(columns, least=1):
+        raise DataError(f"columns is {columns!r}; a whole number from 1 is expected")
+    if not is_whole(search.seed):
+        raise DataError(f"seed is {search.seed!r}; a whole number from 0 is expected")
     if isinstance(weights, str) and weights != "minimax":
         raise DataError(f'weights is {weights!r}; numbers or "minimax" are expected')
     others = [name for name, asked in (("max_bias", search.max_bias is not None), ('weights="minimax"', search.minimax),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
+from formula_neuro.scalars import is_number
 
 from .candidates import Candidates
 from .family import Family
@@ -183,15 +184,9 @@ def _amplitudes(snr: Snr, designs: Candidates, nuisance: Mapping[str, float] | N
         values = [snr.get(name, 0.0) for name in designs.names]
     else:
         values = [0.0 if name in apart else snr for name in designs.names]
-    try:
-        found = np.array([float(value) for value in values])
-    except (TypeError, ValueError):
-        raise DataError(
-            f"snr is {snr!r}; a number, a number for each variable, or a list of these is expected"
-        ) from None
-    if not np.isfinite(found).all():
-        raise DataError(f"snr is {snr!r}; its numbers are missing or infinite")
-    return found
+    if not all(map(is_number, values)):
+        raise DataError(f"snr is {snr!r}; a number, a number for each variable, or a list of these is expected")
+    return np.array(values, dtype=float)
 
 
 def _spread(designs: Candidates, nuisance: Mapping[str, float] | None) -> Array:
@@ -199,7 +194,7 @@ def _spread(designs: Candidates, nuisance: Mapping[str, float] | None) -> Array:
     found = np.zeros(len(designs.names))
     for name, sd in (nuisance or {}).items():
         at = designs.place(name, "nuisance")
-        if isinstance(sd, bool) or not isinstance(sd, (int, float, np.number)) or not (np.isfinite(sd) and sd >= 0):
+        if not is_number(sd) or sd < 0:
             raise DataError(f"nuisance of {name} is {sd!r}; the standard deviation of its amplitude is expected")
         found[at] = float(sd)
     return found
@@ -220,6 +215,6 @@ def _phi(choice: Phi, k: float | None, l: Array, g: Array) -> Array:
         return CHOICES[choice](l, g) if k is None else CHOICES[choice](l, g, k)
     if k is not None:
         raise DataError('k belongs to phi="A" or "B"; leave it out beside a number')
-    if isinstance(choice, bool) or not isinstance(choice, (int, float, np.number)):
+    if not is_number(choice):
         raise DataError(f'phi is {choice!r}; a number, "A" or "B" is expected')
     return np.full(len(l), float(choice))

@@ -117,4 +117,4 @@ def _boosted(Z: Array, truths: Truths, seed: int) -> tuple[Array, Array]:
 def _power(rival: Rival, truths: Truths, alpha: float | None) -> Array:
     family = Family(truths.v, truths.l, np.full(len(truths.l), 0.5), np.ones(len(truths.l)))
     found = standing(rival.Z, rival.c, family)
-    return found.beyond(np.array([threshold_of(alpha, None, found.nu, False)]))[:, 0]
+    return found.beyond(np.array([threshold_of(alpha, None, found.nu)]))[:, 0]

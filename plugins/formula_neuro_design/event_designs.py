@@ -14,7 +14,7 @@ from formula_neuro.errors import DataError, FormulaError
 from formula_neuro.family import Array
 from formula_neuro.formula import parse
 from formula_neuro.hrf import HRF, SPM
-from formula_neuro.syntax.expression import Call, Name, Node, Number
+from formula_neuro.syntax.expression import Call, Name, Node, Number, label
 
 from .candidates import Candidates, names_of, terms_of, values
 from .constraints import collinear
@@ -66,8 +66,9 @@ def _of_others(names: list[str]) -> list[str]:
     if not names:
         return []
     return [
-        f"{', '.join(names)}: one column each, by SPM's response; what another response of theirs leaves beside it "
-        "goes into the estimate, so name them in nuisance= where their response varies too"
+        f"{', '.join(names)}: one column{' each' if len(names) > 1 else ''}, by SPM's response; what another response "
+        f"leaves beside it goes into the estimate, so name {'them' if len(names) > 1 else 'it'} in nuisance= where the "
+        "response varies too"
     ]
 
 
@@ -92,6 +93,12 @@ def event_run(text: str, data: Any, run: Run, confounds: Any = None) -> EventRun
     found = {name: read_events(events, name, run) for name in _typed(terms, events, text)}
     (types,) = found.values()
     others = [term for term in terms if not _is(term, "hrf") and not _is(term, "cosine")]
+    if others and confounds is None:
+        raise FormulaError(
+            f"{label(others[0])} is no hrf(...) or cosine(...), and the table of confounds is missing: give confounds=",
+            text,
+            others[0].at if isinstance(others[0], (Name, Call)) else 0,
+        )
     columns = dict(zip(names_of(others), (values(term, beside, text) for term in others), strict=True))
     for term in terms:
         if _is(term, "cosine"):
@@ -140,8 +147,11 @@ def _typed(terms: Sequence[Node], events: pd.DataFrame, text: str) -> list[str]:
     if len(given) != 1 or not isinstance(given[0], Name):
         raise FormulaError("hrf takes the column of the events' types, as in hrf(trial_type)", text, first.at)
     if given[0].text not in events.columns:
-        seen = ", ".join(events.columns)
-        raise FormulaError(f"{given[0].text} is not a column of the events, which have {seen}", text, given[0].at)
+        seen, name = ", ".join(events.columns), given[0].text
+        said = f"{name} is not a column of the events, which have {seen}"
+        holder = next((column for column in events.columns if (events[column].astype(str) == name).any()), None)
+        hint = f"; it is a value of {holder}: write hrf({holder}), and contrast={name!r}" if holder else ""
+        raise FormulaError(said + hint, text, given[0].at)
     return [given[0].text]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
+from formula_neuro.scalars import is_number, is_whole
 
 LONG_TR = 30.0  # seconds: no scan takes longer, and repetition times in ms are all above
 
@@ -27,13 +28,13 @@ class Run:
     slice_time: float = 0.0
 
     def __post_init__(self) -> None:
-        if not _number(self.tr) or self.tr <= 0:
+        if not is_number(self.tr) or self.tr <= 0:
             raise DataError(f"tr is {self.tr!r}; the seconds from volume to volume are expected, as tr=2.0")
         if self.tr > LONG_TR:
             raise DataError(f"tr is {self.tr:g} s; seconds are expected: is it in milliseconds?")
-        if isinstance(self.volumes, bool) or not isinstance(self.volumes, (int, np.integer)) or self.volumes < 2:
+        if not is_whole(self.volumes, least=2):
             raise DataError(f"volumes is {self.volumes!r}; the number of the run's volumes is expected, as volumes=200")
-        if not _number(self.slice_time) or not 0 <= self.slice_time < 1:
+        if not is_number(self.slice_time) or not 0 <= self.slice_time < 1:
             raise DataError(
                 f"slice_time is {self.slice_time!r}; the reference slice's share of tr, in [0, 1), is expected"
             )
@@ -139,7 +140,3 @@ def _first(odd: Any) -> int:
 def _text(value: object) -> str:
     """A type as text: 1.0, as a column of whole numbers with gaps is read, is 1."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and bool(np.isfinite(value))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from formula_neuro.display.page import check_writable
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 
@@ -52,6 +53,7 @@ def write_fsl(stem: str | Path, design: Written) -> tuple[Path, Path]:
     own = design.for_means_taken_away("FEAT")
     (n, p), s = own.Z.shape, len(own.c)
     mat, con = Path(f"{stem}.mat"), Path(f"{stem}.con")
+    check_writable(mat)
     head = [f"/NumWaves\t{p}", f"/NumPoints\t{n}", f"/PPheights\t{_row(np.ptp(own.Z, axis=0))}", "", "/Matrix"]
     _write(mat, [*head, *map(_row, own.Z)])
     names = [f"/ContrastName{i}\t{label}" for i, label in enumerate(own.labels, 1)]
@@ -72,13 +74,16 @@ def _write(path: Path, lines: Sequence[str]) -> None:
 def write_spm(path: str | Path, design: Written) -> Path:
     """A .mat for SPM's "multiple regressors": R, names, and contrasts (a row each) for the contrast manager.
 
-    SPM adds the constant itself. Raises DataError for columns with a mean and no constant.
+    SPM adds the constant itself. A path without .mat is a stem, as write_fsl's: stem_spm.mat is written. Raises
+    DataError for columns with a mean and no constant, and rather than replace a design of FSL.
     """
     from scipy.io import savemat
 
     own = design.for_means_taken_away("SPM")
-    target = Path(path)
-    target = target if target.suffix == ".mat" else Path(f"{target}.mat")
+    target = Path(path) if Path(path).suffix == ".mat" else Path(f"{path}_spm.mat")  # stem.mat is FSL's
+    check_writable(target)
+    if target.exists() and target.read_bytes()[:9] == b"/NumWaves":
+        raise DataError(f"{target} is a design of FSL, which SPM's would replace; give another name")
     cells = {name: _cells(texts) for name, texts in (("names", own.names), ("contrast_names", own.labels))}
     savemat(target, {"R": own.Z, "contrasts": own.c, **cells})
     return target
@@ -96,6 +101,7 @@ def write_csv(stem: str | Path, design: Written) -> tuple[Path, Path]:
     """stem.csv, a row a scan, and stem_contrasts.csv, a row a contrast; both with the columns' names."""
     base = str(stem).removesuffix(".csv")
     table, contrasts = Path(f"{base}.csv"), Path(f"{base}_contrasts.csv")
+    check_writable(table)
     pd.DataFrame(design.Z, columns=list(design.names)).to_csv(table, index=False)
     weights = pd.DataFrame(design.c, columns=list(design.names))
     weights.insert(0, "contrast_name" if "contrast" in design.names else "contrast", list(design.labels))

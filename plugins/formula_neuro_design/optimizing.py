@@ -15,7 +15,7 @@ from formula_neuro.hrf import HRF, Shape
 
 from .advice import MUCH, advice, of_columns
 from .answer import OptimalDesign
-from .asking import Data, as_noise, check, check_numbers, fixed_names, names_in, whitened
+from .asking import Data, as_noise, check, check_kinds, fixed_names, names_in, whitened
 from .blocks import Asked, Blocks, Phi, Snr, Weights, blocks
 from .candidates import Candidates
 from .choosing import Chosen, Problem, Search, chosen, columns_by
@@ -104,7 +104,7 @@ def optimize_design(
     """
     call = called(optimize_design, locals())
     search = Search(method, starts, seed, max_bias, isinstance(weights, str) and weights == "minimax")
-    check_numbers(k, max_bias, nuisance)
+    check_kinds(k, max_bias, nuisance, free_contrast)
     check(search, columns, weights, phi, k)
     given = Data(data, tr, volumes, slice_time, hrf, confounds)
     designs, W, labels = given.designs(formula, contrast, [*(nuisance or {}), *names_in(snr)])

@@ -11,6 +11,7 @@ from scipy import stats
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
+from formula_neuro.inference.sides import GREATER, LESS, TWO
 
 from .family import Family
 from .objective import estimator, misfit
@@ -32,10 +33,12 @@ class Standing:
     def of(self, rows: Rows) -> Standing:
         return Standing(self.eta[rows], self.D[rows], self.nu, self.sign[rows])
 
-    def beyond(self, threshold: Array, two_sided: bool = False) -> Array:
-        """P(T beyond the threshold on the side of the true contrast), or on either, (m, k)."""
-        found = tail(threshold, self.sign * self.eta, self.D, self.nu)
-        return found + tail(threshold, -self.sign * self.eta, self.D, self.nu) if two_sided else found
+    def beyond(self, threshold: Array, side: int | None = None) -> Array:
+        """P(T beyond the threshold), (m, k): on the side of the true contrast, or on `side`, of as_side()."""
+        if side == TWO:
+            return self.beyond(threshold, GREATER) + self.beyond(threshold, LESS)
+        sign = self.sign if side is None else float(side)
+        return tail(threshold, sign * self.eta, self.D, self.nu)
 
 
 def standing(Z: Array, c: Array, family: Family, scale: float = 1.0) -> Standing:
@@ -52,7 +55,7 @@ def check_scale(scale: float) -> None:
         raise DataError(f"scale is {scale}; a number above 0 is expected, 1 for the amplitudes of the design's snr")
 
 
-def threshold_of(alpha: float | None, threshold: float | None, nu: int, two_sided: bool) -> float:
+def threshold_of(alpha: float | None, threshold: float | None, nu: int, side: int | None = None) -> float:
     """The threshold that a central t on nu degrees of freedom passes with probability alpha. Raises DataError."""
     if threshold is not None:
         if alpha is not None:
@@ -63,18 +66,18 @@ def threshold_of(alpha: float | None, threshold: float | None, nu: int, two_side
     level = ALPHA if alpha is None else alpha
     if not 0 < level < 1:
         raise DataError(f"alpha is {level}; a probability between 0 and 1 is expected")
-    return float(stats.t.isf(level / 2 if two_sided else level, nu))
+    return float(stats.t.isf(level / 2 if side == TWO else level, nu))
 
 
-def power_table(found: Standing, least: Array, threshold: float, two_sided: bool) -> pd.DataFrame:
+def power_table(found: Standing, least: Array, threshold: float, side: int | None) -> pd.DataFrame:
     """expected_t, power and best_power (m,), the last that of each true design's own fit, with eta = `least`."""
     own = Standing(least, np.zeros(len(least)), found.nu, found.sign)
     at = np.array([threshold])
     return pd.DataFrame(
         {
             "expected_t": expected_t(found.eta, found.D, found.nu),
-            "power": found.beyond(at, two_sided)[:, 0],
-            "best_power": own.beyond(at, two_sided)[:, 0],
+            "power": found.beyond(at, side)[:, 0],
+            "best_power": own.beyond(at, side)[:, 0],
         }
     )
 

@@ -9,6 +9,8 @@ import pandas as pd
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
+from formula_neuro.inference.sides import TWO, as_side
+from formula_neuro.scalars import is_whole
 
 from .family import Family
 from .objective import estimator
@@ -39,10 +41,11 @@ class Simulation:
             mean_t=self.t.mean(axis=1),
         )
 
-    def share_beyond(self, threshold: float, two_sided: bool = False) -> Array:
-        """The share of runs (m,) with T beyond the threshold on the side of the truth (above, for none), or on any."""
-        side = np.where(self.truth < 0, -1.0, 1.0)[:, None]
-        t = np.abs(self.t) if two_sided else side * self.t
+    def share_beyond(self, threshold: float, *, alternative: str | None = None) -> Array:
+        """The share of runs (m,) with T beyond the threshold; alternative: as in power(). Raises ValueError."""
+        side = None if alternative is None else as_side(alternative)
+        sign = np.where(self.truth < 0, -1.0, 1.0)[:, None] if side is None else float(side)
+        t = np.abs(self.t) if side == TWO else sign * self.t
         return np.asarray((t > threshold).mean(axis=1))
 
 
@@ -54,7 +57,7 @@ def simulated(
     What is left of scale v + e off Z has the squared length |Pv|^2 + 2 (Pv)'(Pe) + |Pe|^2, so no run is formed for
     every design. Raises DataError.
     """
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 2:
+    if not is_whole(n, least=2):
         raise DataError(f"n is {n!r}; a number of simulated runs from 2 is expected")
     check_scale(scale)
     a, (scans, p) = estimator(Z, c), Z.shape

@@ -30,7 +30,7 @@ def compared_with_usual(d: OptimalDesign, truth: OptimalDesign, alpha: float | N
 def power_of(rival: Rival, d: OptimalDesign, alpha: float) -> Array:
     """The power (m,) of a usual analysis's one-sided t test for each design of d."""
     found = standing(_white(rival, d).Z, rival.c, d.white_family)
-    return found.beyond(np.array([threshold_of(alpha, None, found.nu, False)]))[:, 0]
+    return found.beyond(np.array([threshold_of(alpha, None, found.nu)]))[:, 0]
 
 
 def _white(rival: Rival, d: OptimalDesign) -> Rival:
