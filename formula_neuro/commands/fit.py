@@ -237,6 +237,7 @@ def _maps(m: MapFit | FociFit, options: FitOptions) -> list[str]:
 def _tables(m: Fit, folder: Path) -> list[str]:
     from ..display.summary import summary
 
+    folder.mkdir(parents=True, exist_ok=True)
     tables = {"coefficients": m.tidy(), "fit": m.glance(), "rows": m.augment()}
     if m.random:
         tables |= {"variances": m.varcorr(), "random_effects": m.ranef()}
