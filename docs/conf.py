@@ -6,8 +6,13 @@ vignettes are read where they lie.
 
 from __future__ import annotations
 
+import atexit
+import logging
+import os
 import re
+import shutil
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -45,12 +50,25 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+logging.getLogger("traitlets").setLevel(logging.WARNING)  # else each vignette is announced
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 suppress_warnings = [
     "myst.xref_missing",  # README links to files that are no pages here
     "ref.python",  # two classes of one name in the types of signatures
 ]
+
+
+def _quiet_kernels() -> str:
+    """A profile for the vignettes' kernels: nobody's start-up files, and no warning that they talk over localhost."""
+    folder = Path(tempfile.mkdtemp(prefix="formula_neuro-docs-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "profile_default").mkdir()
+    (folder / "profile_default" / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
+    return str(folder)
+
+
+os.environ["IPYTHONDIR"] = _quiet_kernels()
 
 
 def _as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
