@@ -61,7 +61,7 @@ def agreement_record(check: Agreement | MapAgreement | None) -> dict[str, Any] |
         "verdict": check.verdict,
         "native": first.native,
         "reference": first.reference,
-        "table": check.table.to_dict("records"),
+        "table": check.to_frame().to_dict("records"),
         "notes": list(check.notes),
     }
     by_voxel = getattr(check, "by_voxel", None)

@@ -15,6 +15,15 @@ from .problem import Problem, Record
 NEEDS_NUMBA = "numba compiles the equations and is not installed: pip install 'formula_neuro[simulate]'"
 
 
+def has_numba() -> bool:
+    return find_spec("numba") is not None
+
+
+def chosen(engine: str, device: str) -> str:
+    """The engine that "auto" stands for: numba on a processor where it is installed, else torch."""
+    return engine if engine != "auto" else "numba" if has_numba() and device == "cpu" else "torch"
+
+
 def run(
     problem: Problem,
     *,
@@ -28,10 +37,10 @@ def run(
     progress is told the steps done and the steps in all. Raises DataError.
     """
     one_of(engine, ("auto", "numba", "torch"), "engine")
-    compiled = find_spec("numba") is not None
+    compiled = has_numba()
     if engine == "numba" and (not compiled or problem.device != "cpu"):
         raise DataError(NEEDS_NUMBA if not compiled else f"numba runs on device='cpu', not {problem.device!r}")
-    if engine == "numba" or (engine == "auto" and compiled and problem.device == "cpu"):
+    if chosen(engine, problem.device) == "numba":
         from . import numba_engine
 
         return numba_engine.run(problem, workers=workers, progress=progress)

@@ -87,7 +87,7 @@ def _distribution(axes: Axes, evolution: Evolution, name: str) -> None:
         axes.hist(evolution.population[name], edges, density=True, color=BLUE, alpha=0.75, label="last population")
     axes.set(xlabel=name, yticks=[], xlim=(low, high))
     if name == evolution.plan.names[0]:
-        axes.legend()
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
 
 
 def _scores(axes: Axes, evolution: Evolution) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .answer import Exploration
 
 LEVELS = 6  # contours
+BRIGHT = 0.6  # the share of the scale from which white lines would not be seen
 MOST_LINES = 8
 
 
@@ -70,8 +71,11 @@ def _map(figure: Figure, grid: pd.DataFrame, measure: str, x: str, y: str) -> No
     axes.set_facecolor("#DDDDDD")  # where all runs failed
     shade = axes.pcolormesh(_edges(across), _edges(up), values, cmap="viridis", rasterized=True)
     if values.count() and values.min() < values.max():
-        lines = axes.contour(across, up, values, LEVELS, colors="white", linewidths=0.7, alpha=0.8)
-        axes.clabel(lines, fontsize=7, fmt="%g")
+        lines = axes.contour(across, up, values, LEVELS, linewidths=0.8, colors="white")
+        bright = values.min() + BRIGHT * np.ptp(values)
+        colours = [INK if level > bright else "white" for level in lines.levels]
+        lines.set_edgecolor(colours)
+        axes.clabel(lines, fontsize=8, fmt="%g", colors=colours)
     axes.set(xlabel=x, ylabel=y)
     for spine in axes.spines.values():
         spine.set_visible(False)
