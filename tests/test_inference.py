@@ -96,8 +96,8 @@ def test_degrees_of_freedom_can_be_asked_for(lm, lmm, glmm, word, df):
 
 
 def test_degrees_of_freedom_that_a_model_has_not_are_refused(lm, glmm):
-    for fit in (lm, glmm):
-        for word in ("satterthwaite", "kenward-roger", "containment"):
+    for fit, words in ((lm, ("containment",)), (glmm, ())):
+        for word in ("satterthwaite", "kenward-roger", *words):
             with pytest.raises(Unable, match=f"df='{word}' is for linear mixed models; this is a {fit.request.model}"):
                 fit.tidy(df=word)
     with pytest.raises(ValueError, match="df='foo' is not known; there are satterthwaite, kenward-roger, containment"):

@@ -23,8 +23,9 @@ def degrees_of_freedom(fit: Fit, L: Array, word: str | None = None) -> Array:
         return np.full(q, np.inf)
     if word == "residual" or (word is None and model != "lmm"):
         return np.full(q, fit.df_resid)
-    if model != "lmm":
-        raise Unable(f"df={word!r} is for linear mixed models; this is a {model}, which takes 'residual' or 'none'")
+    if model != "lmm" and (model, word) != ("glmm", "containment"):
+        takes = "'containment', 'residual' or 'none'" if model == "glmm" else "'residual' or 'none'"
+        raise Unable(f"df={word!r} is for linear mixed models; this is a {model}, which takes {takes}")
     if word is None and not hasattr(fit.engine, "df"):
         return np.full(q, np.nan)
     known = ~np.isnan(fit.beta)

@@ -59,17 +59,23 @@ def mixed_drop1(fit: Fit, scope: Any, test: str | None, df: str | None = None) -
 
 def _word(fit: Fit, test: str | None, df: str | None, default: str = "Wald") -> str:
     """F for linear mixed models, else the default; "Wald" too where no degrees of freedom are wanted."""
-    model = fit.request.model
+    by_f = fit.request.model == "lmm" or df == "containment"
     if test is not None and test not in WORDS:
         raise ValueError(f"test={test!r} is not offered for a mixed model; there are {', '.join(WORDS)}")
     if test is None:
-        word = ("Wald" if df == "none" else "F") if model == "lmm" else default if df is None else "Wald"
+        word = ("Wald" if df == "none" else "F") if by_f else default if df is None else "Wald"
     else:
         word = WORDS[test]
-    if model != "lmm" and df not in (None, "none"):
-        raise Unable(f"df={df!r} is for linear mixed models; the tests of a generalized one are chi-squared")
-    if word == "F" and model != "lmm":
-        raise Unable("an F test is of linear mixed models; a generalized one has test='Wald' and test='LRT'")
+    if not by_f and df not in (None, "none"):
+        raise Unable(
+            f"df={df!r} is for linear mixed models; the tests of a generalized one are chi-squared, or F with "
+            "df='containment'"
+        )
+    if word == "F" and not by_f:
+        raise Unable(
+            "an F test is of linear mixed models; a generalized one has test='Wald', test='LRT' and, of nested groups, "
+            "df='containment'"
+        )
     if word == "LRT" and df is not None:
         raise ValueError(f"df={df!r} has no part in a likelihood ratio; leave it or test={test!r} out")
     return word
@@ -90,11 +96,15 @@ def _joint(tested: Precision, L: Array) -> Joint:
 
 
 def _table(fit: Fit, names: Sequence[str], joint: Sequence[Joint], word: str) -> pd.DataFrame:
-    """lmerTest's columns: mean squares are F sigma^2, so that F is their ratio to the residual's; or chi-squared."""
+    """lmerTest's columns: mean squares are F sigma^2, so that F is their ratio to the residual's; or chi-squared.
+
+    The F of a generalized model is its chi-squared over df, and has no mean squares.
+    """
     table = pd.DataFrame({"term": names, "df": [float(j.q) for j in joint]})
     if word == "F":
         F = np.array([j.statistic for j in joint])
         table["df_resid"] = [j.df for j in joint]
+    if word == "F" and fit.request.model == "lmm":
         table["sum_sq"], table["mean_sq"] = F * fit.sigma**2 * table["df"], F * fit.sigma**2
     table["statistic"], table["p_value"] = [j.statistic for j in joint], [j.p_value for j in joint]
     return table

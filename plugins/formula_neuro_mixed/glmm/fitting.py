@@ -20,6 +20,7 @@ from formula_neuro.searches.search import Point, Search
 from ..batch import glmm as batch_glmm
 from ..checks import check_groups, singular_directions
 from ..effects import contribution, effects_of_term
+from ..lmm.containment import containment, of_rows
 from ..lmm.identified import about_identification
 from ..newton import flatness
 from ..profile import of_glmm
@@ -30,7 +31,9 @@ from .inner import Inner, inner
 from .modes import Mode
 from .search import Searched, estimated, limiting, polished, search
 from .start import alone, start
-from .words import check_response, separated, separation_words, shape_words, unbounded, unfinished
+from .words import check_response, few_groups, separated, separation_words, shape_words, unbounded, unfinished
+
+DF = "containment, residual"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +66,12 @@ class Engine:
         return glmm_again.loglik_without_random(fit)
 
     def df(self, fit: Fit, L: Array, method: str) -> Array:
-        """Degrees of freedom (q,) of each row of L (q, p): "residual" only, the tests being z tests."""
+        """Degrees of freedom (q,) of each row of L (q, p): "containment" or "residual"; without, tests are z tests."""
+        if method == "containment":
+            request, kept = fit.request, np.flatnonzero(~np.isnan(fit.beta))
+            return of_rows(containment(request.design, kept, request.weights > 0), L)
         if method != "residual":
-            raise ValueError(f"df={method!r} is not known for a generalized linear mixed model; there is 'residual'")
+            raise ValueError(f"df={method!r} is not known for a generalized linear mixed model; there are {DF}")
         return np.full(len(np.atleast_2d(L)), fit.df_resid)
 
 
@@ -93,6 +99,7 @@ def fit(request: Request) -> Fit:
         *request.messages,
         *aliased(request.design.names, problem.basis.kept),
         *notes,
+        *few_groups(request, problem.basis.kept),
         *separation_words(signs, prior),
         *too_large,
         *singular_directions(problem.terms, at.found.point[: problem.model.n_theta]),

@@ -44,6 +44,25 @@ def of_rows(each: Array, L: Array) -> Array:
     return np.asarray(np.where(np.isnan(taken).any(axis=1), np.nan, taken.min(axis=1, initial=np.inf)))
 
 
+def between(design: Design, kept: NDArray[np.intp], used: NDArray[np.bool_]) -> list[tuple[str, list[str], int]]:
+    """Of each grouping the columns that are constant within its groups and no larger ones, and what is left of groups.
+
+    (group, names, number of groups less that of columns constant within them); the columns are those `kept`.
+    """
+    X = design.matrix[np.ix_(used, kept)]
+    names = [design.names[j] for j in kept]
+    free = ~_constant(X, np.zeros(len(X), dtype=np.intp))
+    found = []
+    for term in sorted({term.group: term for term in design.random}.values(), key=lambda term: len(term.levels)):
+        codes = term.codes[used]
+        same = _constant(X, codes)
+        mine = [name for name, own in zip(names, same & free, strict=True) if own]
+        free &= ~same
+        if mine:
+            found.append((term.group, mine, len(np.unique(codes)) - int(same.sum())))
+    return found
+
+
 def nested(groups: Sequence[tuple[str, Codes]]) -> list[Codes]:
     """The distinct groupings from the coarsest to the finest; Unable where one is not nested in the other."""
     found: list[tuple[str, Codes]] = []
@@ -54,7 +73,7 @@ def nested(groups: Sequence[tuple[str, Codes]]) -> list[Codes]:
             if pairs > len(np.unique(codes)):
                 raise Unable(
                     f"df='containment' is for nested groups, and {name} is crossed with {outer}; "
-                    "take 'satterthwaite' or 'kenward-roger'"
+                    "take 'satterthwaite' or 'kenward-roger' (linear models), or fn.bootstrap_test"
                 )
             if pairs == len(np.unique(coarse)):  # the same groups by another name
                 continue
