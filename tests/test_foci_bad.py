@@ -36,6 +36,56 @@ def test_a_coordinate_that_is_no_number_is_refused_with_its_row(value, word):
     refused({**FOCI, "y": [34, value, 8]}, "row 2", word, "mm")
 
 
+def test_decimal_commas_are_named():
+    refused({**FOCI, "y": ["34,0", "20,5", "8,0"]}, "34,0", "decimal=','")
+
+
+@pytest.mark.parametrize("name", ["template", "Coordinate system"])
+def test_a_space_under_another_name_is_asked_about(name):
+    spaces = {name: ["MNI152", "MNI", "Talairach & Tournoux"]}
+    refused({**FOCI, **spaces}, f"the column {name} seems to say which space", "rename it space")
+    refused(FOCI, f"the column {name} seems", studies={"study": ["a", "b"], name: ["MNI", "TAL"]})
+    assert fn.read_foci({**FOCI, **spaces}, space="MNI").points.tolist() == [[-38, 34, 20], [40, 20, 4], [0, 8, 50]]
+
+
+def test_names_of_towns_are_no_spaces():
+    assert len(fn.read_foci({**FOCI, "site": ["Tallinn", "Tallinn", "Tal Hashomer"]})) == 2
+
+
+def test_a_space_that_comes_after_the_foci_is_refused():
+    with pytest.raises(DataError, match="the space of foci is decided when they are read"):
+        fn.read_foci(FOCI).with_studies({"study": ["a", "b"], "space": ["MNI", "TAL"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("hemi", ["R", "R", ""]), ("Region", ["Right insula", "right_amygdala", "PCC"])]
+)
+def test_foci_on_the_other_side_than_is_said_are_told(name, words):
+    said = f"1 focus stands on the other side than {name} says (a, row 1); x is below 0 on the left"
+    assert any(message.startswith(said) for message in fn.read_foci({**FOCI, name: words}).messages)
+
+
+def test_sides_of_a_table_of_studies_are_compared_too():
+    foci = fn.read_foci(FOCI, {"study": ["a", "b"], "side": ["left", "left"]})
+    assert any("1 focus stands on the other side than side says (a, row 2)" in message for message in foci.messages)
+
+
+def test_sides_that_agree_or_mean_a_hand_are_not_told():
+    foci = fn.read_foci({**FOCI, "side": ["lh", "rh", "l"], "task": ["right hand", "left hand", "left hand"]})
+    assert not any("other side" in message for message in foci.messages)
+
+
+@pytest.mark.parametrize("name", ["foci.xlsx", "foci.ods"])
+def test_a_sheet_is_told_what_to_do(tmp_path, name):
+    refused(file(tmp_path, "PK", name), "pandas.read_excel")
+
+
+@pytest.mark.parametrize("write", ["to_csv", "to_studyset", "to_sleuth"])
+def test_a_folder_that_is_not_there_is_said(tmp_path, write):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere does not exist; make it first"):
+        getattr(fn.simulate_foci(2), write)(tmp_path / "nowhere" / "foci.csv")
+
+
 def test_a_file_is_refused_by_its_line(tmp_path):
     refused(file(tmp_path, "study,x,y,z\na,1,2,3\na,4,,6\n", "f.csv"), "f.csv", "line 3", "missing")
 

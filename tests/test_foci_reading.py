@@ -115,7 +115,7 @@ def test_a_table_of_studies_is_joined_and_its_order_kept():
 
 def test_a_study_without_foci_is_kept_and_counted():
     foci = fn.read_foci(FOCI, {"study": ["a", "b", "c"], "age": [1, 2, 3]})
-    assert any("1 of 3 analyses have no foci" in message for message in foci.messages)
+    assert any("analyses without foci: 1 of 3" in message for message in foci.messages)
 
 
 def test_covariates_by_analysis_are_joined_on_both_ids():
@@ -134,6 +134,42 @@ def test_foci_that_name_no_analysis_take_the_only_one_of_their_study():
     foci = fn.read_foci(FOCI, {"study": ["a", "b"], "analysis": ["words", "faces"], "age": [30, 41]})
     assert foci.studies.to_numpy().tolist() == [["a", "words", 30], ["b", "faces", 41]]
     assert foci.counts.tolist() == [3, 1]
+
+
+TALAIRACH = talairach_to_mni(POINTS)
+
+
+def test_the_space_of_a_study_is_that_of_its_foci():
+    foci = fn.read_foci(FOCI, {"study": ["a", "b"], "Space": ["Talairach", "MNI"], "age": [30, 41]})
+    np.testing.assert_array_equal(foci.points, np.vstack([TALAIRACH[:3], POINTS[3:]]))
+    assert "3 of 4 foci brought from Talairach to MNI (Lancaster 2007)" in foci.messages
+    assert foci.studies.columns.tolist() == ["study", "analysis", "stated_space", "age"]
+
+
+def test_the_space_of_a_focus_counts_before_that_of_its_study():
+    foci = fn.read_foci({**FOCI, "space": ["MNI", None, "MNI", None]}, {"study": ["a", "b"], "space": ["TAL", "MNI"]})
+    expected = [POINTS[0], TALAIRACH[1], POINTS[2], POINTS[3]]
+    np.testing.assert_allclose(foci.points, expected, rtol=1e-14)  # a product of matrices rounds by its size
+
+
+def test_neurosynths_talairach_studies_are_brought_to_mni(tmp_path):
+    (tmp_path / "c.tsv.gz").write_bytes(gzip.compress(b"id\ttable_id\tx\ty\tz\n11\t28\t38.0\t-48.0\t49.0\n"))
+    (tmp_path / "m.tsv.gz").write_bytes(gzip.compress(b"id\tdoi\tspace\tyear\n11\tn/a\tTAL\t1997\n"))
+    foci = fn.read_foci(tmp_path / "c.tsv.gz", tmp_path / "m.tsv.gz")
+    np.testing.assert_array_equal(foci.points, talairach_to_mni(np.array([[38.0, -48.0, 49.0]])))
+
+
+@pytest.mark.parametrize("names", [("f.csv",), ("f.tsv",), ("f.csv", "s.csv")])
+def test_foci_written_and_read_again_are_the_same_and_not_brought_to_mni_twice(tmp_path, names):
+    foci = fn.read_foci(FOCI, {"study": ["a", "b", "c"], "space": ["TAL", "MNI", "MNI"]})
+    again = fn.read_foci(*foci.to_csv(*(tmp_path / name for name in names)))
+    np.testing.assert_array_equal(again.points, foci.points)
+    pd.testing.assert_frame_equal(again.studies, foci.studies)
+
+
+def test_the_second_table_is_written_beside_the_first(tmp_path):
+    foci, studies = fn.read_foci(FOCI).to_csv(tmp_path / "pain.csv")
+    assert (foci.name, studies.name) == ("pain.csv", "pain_studies.csv") and studies.exists()
 
 
 def test_a_row_without_coordinates_is_an_analysis_without_foci():

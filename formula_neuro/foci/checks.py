@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 
 import numpy as np
@@ -12,7 +13,8 @@ from ..errors import DataError
 from ..family import Array
 from .found import AXES, Found
 from .ids import KEY, pairs, some
-from .space import to_mni
+from .sides import contradicted
+from .space import is_column_of_spaces, to_mni
 from .table import Foci
 
 REACH = 130.0  # mm: no brain in MNI space reaches further from its origin along an axis
@@ -27,14 +29,22 @@ def checked(found: Found, space: str | None) -> Foci:
     stated = _numbers(found)
     said = [*found.messages, *_about_size(stated, found, space)]
     words = found.foci["space"] if "space" in found.foci.columns else [None] * len(stated)
+    if space is None and "space" not in found.foci.columns:
+        _check_names_of_spaces(found)
     points, moved = to_mni(stated, list(words), space)
-    said += [*moved, *_about_zeros(stated, found), *_about_copies(stated, found), *_about_cases(found)]
+    said += [
+        *moved,
+        *_about_zeros(stated, found),
+        *_about_sides(stated, found),
+        *_about_copies(stated, found),
+        *_about_cases(found),
+    ]
     foci = found.foci.assign(**dict(zip(AXES, points.T, strict=True))).rename(columns={"space": "stated_space"})
     studies = found.studies.reset_index(drop=True)
     out = Foci(foci.reset_index(drop=True), studies, tuple(said))
     none = int((out.counts == 0).sum())
     if none:
-        told = f"{none} of {len(out)} analyses have no foci; they are kept, for that nothing was found is information"
+        told = f"analyses without foci: {none} of {len(out)}; they are kept, for that nothing was found is information"
         out = Foci(out.foci, out.studies, (*said, told))
     return out
 
@@ -76,11 +86,23 @@ def _numbers(found: Found) -> Array:
     if len(wrong):
         first = found.foci[AXES].iloc[int(wrong[0])].tolist()
         shown = ", ".join("missing" if value is None or value != value else str(value) for value in first)
+        comma = any(re.fullmatch(r"\s*[-+]?\d+,\d+\s*", str(value)) for value in first)
+        remedy = "read the table by pandas.read_csv(path, decimal=',', ...)" if comma else "correct these rows"
         raise DataError(
             f"{found.source}, {found.places[int(wrong[0])]}: the coordinates are {shown}; three numbers in mm are "
-            f"expected ({len(wrong)} such foci: {_where(found, wrong)}); correct these rows or leave them out"
+            f"expected ({len(wrong)} such foci: {_where(found, wrong)}); {remedy} or leave them out"
         )
     return points
+
+
+def _check_names_of_spaces(found: Found) -> None:
+    """Raise where a column says Talairach under a name that is not read as the space."""
+    for name, column in [*found.foci.items(), *found.studies.items()]:
+        if name != "stated_space" and column.dtype.kind in "OTU" and is_column_of_spaces(column):
+            raise DataError(
+                f"{found.source}: the column {name} seems to say which space the coordinates are in; rename it space, "
+                "or say by space='MNI' that they are all in MNI space"
+            )
 
 
 def _about_size(points: Array, found: Found, space: str | None) -> list[str]:
@@ -108,6 +130,17 @@ def _about_zeros(points: Array, found: Found) -> list[str]:
     if not len(zeros):
         return []
     return [f"{_foci(zeros, 'is', 'are')} at (0, 0, 0) ({_where(found, zeros)}); do they stand for missing ones?"]
+
+
+def _about_sides(points: Array, found: Found) -> list[str]:
+    wrong = contradicted(found, points)
+    if wrong is None:
+        return []
+    name, rows = wrong
+    return [
+        f"{_foci(rows, 'stands', 'stand')} on the other side than {name} says ({_where(found, rows)}); x is below 0 on "
+        "the left: are signs lost, or is the file mirrored?"
+    ]
 
 
 def _about_copies(points: Array, found: Found) -> list[str]:

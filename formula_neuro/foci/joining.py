@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..errors import DataError
 from .found import Found
-from .ids import KEY, pairs, some
+from .ids import KEY, as_text, pairs, some
 
 
 def joined(analyses: pd.DataFrame, table: pd.DataFrame, source: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -43,6 +43,22 @@ def ordered(analyses: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     places = {key: i for i, key in reversed(list(enumerate(table[keys].itertuples(index=False, name=None))))}
     rank = [places[key] for key in analyses[keys].itertuples(index=False, name=None)]
     return analyses.iloc[np.argsort(rank, kind="stable")].reset_index(drop=True)
+
+
+def with_spaces(found: Found) -> Found:
+    """Foci that state no space have that of their study, where the studies have a column space (Neurosynth's do).
+
+    The column becomes stated_space, so that foci which are written and read again are not brought to MNI twice.
+    """
+    name = next((name for name in found.studies.columns if str(name).strip().lower() == "space"), None)
+    if name is None:
+        return found
+    by_study = pd.Series(found.studies[name].to_numpy(), index=pairs(found.studies))
+    theirs = by_study.reindex(pairs(found.foci)).to_list()
+    own = found.foci["space"].to_list() if "space" in found.foci.columns else [None] * len(theirs)
+    spaces = pd.Series([a if as_text(a) else b for a, b in zip(own, theirs, strict=True)], dtype=object)
+    studies = found.studies.rename(columns={name: "stated_space"})
+    return replace(found, foci=found.foci.assign(space=spaces.to_numpy()), studies=studies)
 
 
 def unique(table: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[str]]:

@@ -12,7 +12,7 @@ from ..errors import DataError
 from .checks import check_ids, checked
 from .found import Found
 from .ids import with_ids
-from .joining import joined, ordered, with_names
+from .joining import joined, ordered, with_names, with_spaces
 from .table import Foci
 from .tables import from_table, load
 
@@ -26,7 +26,8 @@ def read_foci(data: Any, studies: Any = None, *, space: str | None = None) -> Fo
         paths), of a csv or tsv file (.gz too) with the columns study, x, y, z, perhaps analysis, space and covariates,
         or of a folder of NiMARE's parquet tables (which needs pyarrow); or a table; or NiMARE's Studyset or Dataset.
     studies: a table (or its path) of covariates with the column study, and analysis where it has a row an analysis. Its
-        studies without foci are kept. For a studyset also the path of its annotations in JSON.
+        studies without foci are kept; its column space is that of foci which state none. For a studyset also the path
+        of its annotations in JSON.
     space: "MNI" or "TAL", for foci whose space is not stated (default: MNI). Talairach coordinates are brought to MNI.
 
     Lists of sample sizes become sample_size (their sum), sample_size_mean and sample_size_first. `messages` of what
@@ -49,7 +50,7 @@ def read_foci(data: Any, studies: Any = None, *, space: str | None = None) -> Fo
         table = with_ids(load(studies), name)
         found = with_names(found, table)
         both, said = joined(found.studies, table, name)
-        found = replace(found, studies=ordered(both, table), messages=(*found.messages, *said))
+        found = with_spaces(replace(found, studies=ordered(both, table), messages=(*found.messages, *said)))
     return checked(found, space)
 
 
@@ -87,9 +88,10 @@ def _of_path(data: str | os.PathLike[str], studies: Any) -> Found:
         return _of_files([path])
     if name.endswith(".txt"):
         return from_table(path, path.name)
+    sheet = "save the sheet as csv, or pass pandas.read_excel(path)"
     raise DataError(
-        f"{path}: files may end in .json (NiMARE), .txt (Sleuth), {', '.join(TABLES)}; a text that starts with "
-        "//Reference= is Sleuth's"
+        f"{path}: files may end in .json (NiMARE), .txt (Sleuth), {', '.join(TABLES)}; "
+        + (sheet if name.endswith((".xlsx", ".xls", ".ods")) else "a text that starts with //Reference= is Sleuth's")
     )
 
 

@@ -6,8 +6,9 @@ Talairach, so its inverse is applied.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ MNI_TO_TALAIRACH = np.array(
     ]
 )
 MNI, TALAIRACH, UNKNOWN = "MNI", "TAL", ""
+SURE = {"tal", "talairach", "tlrc"}  # first words that nothing but Talairach's space begins with
 WORDS = {MNI: ("mni", "icbm", "tpl-mni"), TALAIRACH: ("tal", "tlrc", "tt_", "ttn")}
 
 
@@ -46,6 +48,16 @@ def space_of(word: object) -> str:
     """
     plain = as_text(word).lower()
     return next((space for space, starts in WORDS.items() if plain.startswith(starts)), UNKNOWN)
+
+
+def is_column_of_spaces(values: Iterable[object]) -> bool:
+    """Whether all words are names of spaces, Talairach's among them.
+
+    >>> is_column_of_spaces(["MNI", "Talairach", None]), is_column_of_spaces(["Tallinn", "Milan"])
+    (True, False)
+    """
+    first = {re.split("[^a-z]", word)[0] for value in values if (word := as_text(value).lower())}
+    return bool(first & SURE) and first <= {*SURE, "mni", "icbm"}
 
 
 def to_mni(points: Array, words: Sequence[object], space: str | None) -> tuple[Array, list[str]]:
@@ -91,7 +103,7 @@ def _said(names: list[str], known: dict[str, str], converted: int, otherwise: st
     blank = sum(not name for name in names)
     if unclear and not asked:
         words = ", ".join(f"{word} {count}" for word, count in unclear.most_common(5))
-        said.append(f"{unclear.total()} foci of unknown space ({words}) count as {otherwise} (space= decides)")
+        said.append(f"foci of unknown space, which count as {otherwise} (space= decides): {words}")
     if blank and not asked and (blank < len(names)):
-        said.append(f"{blank} of {len(names)} foci have no stated space and count as {otherwise}")
+        said.append(f"foci without a stated space, which count as {otherwise}: {blank} of {len(names)}")
     return said

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.table import as_table, plain
+from ..display.page import check_writable
 from ..errors import DataError
 from ..family import Array
 from .ids import KEY, pairs, some, with_ids
@@ -102,9 +104,15 @@ class Foci:
         """
         from .joining import joined
 
-        if isinstance(columns, Mapping) and "study" not in columns:
-            return replace(self, studies=self._assigned(columns))
-        table = plain(as_table(columns))
+        table = columns if isinstance(columns, Mapping) else plain(as_table(columns))
+        if "space" in table and "stated_space" not in self.foci.columns:
+            raise DataError(
+                "the space of foci is decided when they are read: read_foci(foci, studies=table) takes the column "
+                "space; rename it if it is a covariate"
+            )
+        if isinstance(table, Mapping) and "study" not in table:
+            return replace(self, studies=self._assigned(table))
+        table = plain(as_table(table))
         if "study" not in table.columns:
             if len(table) != len(self):
                 raise DataError(
@@ -130,21 +138,30 @@ class Foci:
         old = self.studies.drop(columns=[name for name in new if name in self.studies.columns])
         return pd.concat([old, pd.DataFrame(new, index=old.index)], axis=1)  # assign() is slow beside 1,000 columns
 
-    def to_csv(self, foci: str | os.PathLike[str], studies: str | os.PathLike[str]) -> None:
-        """Write the two tables, for read_foci(foci, studies=studies)."""
-        self.foci.to_csv(foci, index=False)
-        self.studies.to_csv(studies, index=False)
+    def to_csv(self, foci: str | os.PathLike[str], studies: str | os.PathLike[str] | None = None) -> tuple[Path, Path]:
+        """Write the two tables, and answer their paths, for read_foci(foci, studies).
+
+        studies: beside the foci unless given, "foci.csv" and "foci_studies.csv". Raises FileNotFoundError.
+        """
+        first = Path(foci)
+        second = first.with_name(f"{first.stem}_studies{first.suffix}") if studies is None else Path(studies)
+        for path, table in ((first, self.foci), (second, self.studies)):
+            check_writable(path)
+            table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+        return first, second
 
     def to_studyset(self, path: str | os.PathLike[str], name: str = "formula_neuro") -> None:
         """Write a NIMADS studyset (JSON), with the covariates as annotations, which NiMARE reads."""
         from .writing import write_studyset
 
+        check_writable(Path(path))
         write_studyset(self, path, name)
 
     def to_sleuth(self, path: str | os.PathLike[str]) -> None:
         """Write Sleuth text (GingerALE); it holds names, sample sizes and coordinates alone."""
         from .writing import write_sleuth
 
+        check_writable(Path(path))
         write_sleuth(self, path)
 
     def __len__(self) -> int:
@@ -152,7 +169,8 @@ class Foci:
 
     def __repr__(self) -> str:
         n = self.studies["study"].nunique()
-        return f"Foci({len(self.foci):,} foci of {len(self):,} analyses in {n:,} studies)"
+        analyses = "1 analysis" if len(self) == 1 else f"{len(self):,} analyses"
+        return f"Foci({len(self.foci):,} foci of {analyses} in {n:,} {'study' if n == 1 else 'studies'})"
 
 
 def _unindexed(values: Any) -> Any:
