@@ -65,6 +65,17 @@ def test_the_curve_of_bias_is_the_answers():
     np.testing.assert_allclose(line.get_ydata(), 100 * optimal().bias[:8])
 
 
+def test_the_dots_between_bias_and_variance_are_the_designs_own():
+    for d in (
+        optimal(),
+        fn.optimize_design("~ center(shift(x, 0, 7)) + center(t)", FRAME, **CALL | {"max_bias": 0.02}),
+    ):
+        some = d.family.l != 0
+        largest, rms = (line for line in d.plot("pareto").axes[0].lines if line.get_marker() == "o")
+        assert largest.get_xdata()[0] == pytest.approx(100 * np.abs(d.bias[some]).max())
+        assert rms.get_ydata()[0] == pytest.approx(1 + np.average(d.variance_change, weights=d.family.w))
+
+
 # ---- the page ------------------------------------------------------------------------------------
 @functools.cache
 def page(make: Any) -> str:
@@ -109,7 +120,7 @@ def test_a_page_that_cannot_be_written_is_refused_before_work(tmp_path: Path):
 def test_the_summary_says_what_was_found_the_bias_and_what_to_ask_next():
     said = of_events().summary()
     assert "(2 found, " in said and "contrast  free1: 1, 0 elsewhere" in said
-    assert f"{np.abs(of_events().bias).max():.1%} at most" in said and ".compare()" in said
+    assert f"{100 * np.abs(of_events().bias).max():.1f} % at most" in said and ".compare()" in said
 
 
 # ---- columns -------------------------------------------------------------------------------------

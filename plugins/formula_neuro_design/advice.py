@@ -12,6 +12,7 @@ from formula_neuro.family import Array
 from .blocks import Blocks
 from .candidates import Candidates
 from .measures import Measures
+from .sentences import percent
 
 MUCH = 0.1  # bias, as a share of the contrast
 DEAR = 4.0  # times the Gauss-Markov variance: twice the standard error
@@ -58,7 +59,7 @@ def advice(
     told += _collinear(designs, blocks, W)
     worst = float(np.abs(np.atleast_2d(seen.bias)[truth]).max())
     if worst > allowed * (1 + 1e-3):
-        told.append(f"the bias reaches {worst:.1%} of the contrast; a smaller phi usually lowers it, or max_bias=")
+        told.append(f"the bias reaches {percent(worst)} of the contrast; a smaller phi usually lowers it, or max_bias=")
     price = 1 + float(np.nanmedian(np.atleast_2d(seen.variance_change)[truth]))
     if price > DEAR:
         told.append(

@@ -21,14 +21,18 @@ MOST_VARIANCE = 100.0  # over that of the true fit; nobody wants more
 
 def pareto(d: OptimalDesign) -> Picture:
     """Bias against variance along the path of phi."""
-    path, own = d.pareto(), d.pareto([1.0]).iloc[0]
+    path = d.pareto()
+    some, w = d.family.l != 0, d.family.w
+    own = {"max_bias": np.abs(d.bias[some]).max(), "rms_bias": np.sqrt(np.average(d.bias[some] ** 2, weights=w[some]))}
+    off = ", off the lines because max_bias= limits the largest bias instead of weighing it" if limited(d) else ""
+    variance = 1 + np.average(d.variance_change, weights=w)
     path = path[path["variance_change"] < MOST_VARIANCE - 1]
 
     def draw(axes: Axes) -> None:
         axes.plot(PERCENT * path["max_bias"], 1 + path["variance_change"], color=VERMILION, lw=1.4, label="largest")
         axes.plot(PERCENT * path["rms_bias"], 1 + path["variance_change"], color=BLUE, lw=1.6, label="rms")
         for name, colour in (("max_bias", VERMILION), ("rms_bias", BLUE)):
-            axes.plot(PERCENT * own[name], 1 + own["variance_change"], "o", color=colour, ms=6)
+            axes.plot(PERCENT * own[name], variance, "o", color=colour, ms=6)
         for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
             scale("log", subs=[2, 5])
             axis.set_major_formatter("{x:g}")
@@ -39,10 +43,16 @@ def pareto(d: OptimalDesign) -> Picture:
 
     return Picture(
         "What less bias costs",
-        "The best designs of these columns from little bias (left) to little variance (right); the dots are this one.",
+        "The best designs of these columns from little bias (left) to little variance (right), by the weighted sum of "
+        f"both; the dots are this one{off}.",
         draw,
         kind="pareto",
     )
+
+
+def limited(d: OptimalDesign) -> bool:
+    """Whether a limit on the largest bias took the place of phi."""
+    return "max_bias" in d.call
 
 
 def phi(d: OptimalDesign) -> Picture:
@@ -60,7 +70,8 @@ def phi(d: OptimalDesign) -> Picture:
             axes.fill_between(ks, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.25, lw=0)
             axes.plot(ks, np.median(values, axis=1), color=colour, lw=1.6, label=name)
         used = d.family.phi[some]
-        axes.axhline(float(np.median(used)), color=GREY, ls=":", label="here (median)")
+        if not limited(d):
+            axes.axhline(float(np.median(used)), color=GREY, ls=":", label="here (median)")
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("k, the weight of bias over that of variance")

@@ -96,7 +96,8 @@ def estimates(d: OptimalDesign) -> Picture:
         )  # fmt: skip
         axes.set_xlabel(name)
         axes.set_ylabel("estimate, sd of the noise")
-        axes.legend(loc="best")
+        axes.margins(y=0.2)  # room for the legend
+        axes.legend(loc="upper left", ncols=2)
 
     return Picture(
         "Simulated estimates",

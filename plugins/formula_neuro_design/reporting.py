@@ -15,7 +15,7 @@ from formula_neuro.display.page import by_rows, check_writable, csv_address, fig
 from formula_neuro.display.plot import draw_one, png
 
 from .pictures import pictures
-from .sentences import code, sentences
+from .sentences import code, percent, sentences
 from .summarizing import block_ranges
 from .usual import compared_with_usual
 
@@ -79,9 +79,9 @@ def _facts(d: OptimalDesign) -> list[tuple[str, str]]:
         ("scans", str(n)),
         ("columns", str(p)),
         ("true designs", str(len(d.bias))),
-        ("largest bias", f"{np.abs(d.bias[some]).max():.1%}"),
+        ("largest bias", percent(np.abs(d.bias[some]).max())),
         ("objective", f"{d.objective:.6g}"),
-        ("steps of the search", str(d.iterations)),
+        *([("steps of the search", f"{d.iterations:,}")] if d.iterations else []),
         ("backend", "native-design"),
         ("formula_neuro", __version__),
     ]

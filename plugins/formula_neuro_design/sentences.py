@@ -24,10 +24,10 @@ def sentences(d: OptimalDesign, compared: pd.DataFrame) -> list[str]:
     own, first = table.loc["optimal"], compared.iloc[0]
     return [
         f"One signed amplitude of {d.name} for {int(some.sum())} plausible responses: the estimate is off by "
-        f"{rms:.1%} of the truth (root mean square) and by {np.abs(d.bias[some]).max():.1%} at most.",
+        f"{percent(rms)} of the truth (root mean square) and by {percent(np.abs(d.bias[some]).max())} at most.",
         f"The root mean squared error over them, noise included, is {own['rmse']:.3g} standard deviations of the "
         f"noise; {_error(first)}.",
-        f"A one-sided t test at .001 finds the response with a probability of {_chance(own['mean_power'])} on average "
+        f"A one-sided t test at 0.001 finds the response with a probability of {_chance(own['mean_power'])} on average "
         f"and {_chance(own['min_power'])} at worst; that of the {first['analysis']} with "
         f"{_chance(first['mean_power'])} and {_chance(first['min_power'])}.",
     ]
@@ -40,7 +40,16 @@ def _error(first: Any) -> str:
 
 
 def _chance(value: Any) -> str:
-    return "less than .001" if value < 1e-3 else f"{value:.3f}".lstrip("0")
+    return "less than 0.001" if value < 1e-3 else f"{value:.3f}"
+
+
+def percent(share: float) -> str:
+    """A share as the pages write it.
+
+    >>> percent(0.045)
+    '4.5 %'
+    """
+    return f"{100 * share:.1f} %"
 
 
 def code(d: OptimalDesign, data: str = "data.csv") -> str:

@@ -9,6 +9,8 @@ import pandas as pd
 
 from formula_neuro.display.shown import Summary
 
+from .sentences import percent
+
 if TYPE_CHECKING:
     from .answer import OptimalDesign
 
@@ -56,7 +58,7 @@ def _contrast(d: OptimalDesign) -> str:
 def _bias(d: OptimalDesign) -> str:
     some = d.family.l != 0
     rms = np.sqrt(np.average(d.bias[some] ** 2, weights=d.family.w[some]))
-    return f"{rms:.1%} of the truth (root mean square over designs), {np.abs(d.bias[some]).max():.1%} at most"
+    return f"{percent(rms)} of the truth (root mean square over designs), {percent(np.abs(d.bias[some]).max())} at most"
 
 
 def _short(value: float) -> str:
