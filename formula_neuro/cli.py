@@ -88,7 +88,10 @@ def fit(
     device: Annotated[str, typer.Option(help="Of images: cpu or cuda.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Fit a formula to a table and print R's summary; images in every voxel; foci, 'foci ~ s(group) + x', as maps."""
+    """Fit a formula to a table, to images or to foci.
+
+    Prints R's summary. Images are fitted in every voxel; foci, 'foci ~ s(group) + x', become maps.
+    """
     from .commands import fit as command
     from .commands.answering import answering
 
@@ -125,7 +128,10 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML report.")] = Path("waterlick.html"),
     as_json: AsJson = False,
 ) -> None:
-    """Fit a mixed logistic model to simulated trials, write a report, and ask R where it is there."""
+    """Fit a mixed model to simulated trials, write a report.
+
+    The numbers are compared with R's where R is there.
+    """
     from .commands import demo as command
     from .commands.answering import answering
 
@@ -135,7 +141,7 @@ def demo(
 
 @app.command()
 def backends(context: typer.Context, as_json: AsJson = False) -> None:
-    """List what can fit what, whether it is ready here, and why not."""
+    """List what can fit what, what is not ready, and why."""
     from .commands import lists
     from .commands.answering import answering
 
@@ -145,7 +151,7 @@ def backends(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command()
 def tasks(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the verbs that are not fits, such as optimising a design."""
+    """List the verbs that are not fits."""
     from .commands import lists
     from .commands.answering import answering
 
@@ -159,7 +165,7 @@ def doctor(
     r: Annotated[bool, typer.Option("--r", help="A missing R or R package is a failure too (status 4).")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is installed, what is missing, and the command that installs it."""
+    """Say what is missing, and the command that installs it."""
     from .commands import lists
     from .commands.answering import answering
 

@@ -194,6 +194,31 @@ def test_a_crosscheck_with_r_agrees(trials):
     assert done.exit_code == 0 and json.loads(done.stdout)["crosscheck"]["ok"] is True
 
 
+@pytest.fixture
+def without_jinja(monkeypatch):
+    from formula_neuro.display import page
+
+    monkeypatch.setattr(page, "find_spec", lambda name: None)
+
+
+def test_the_demo_without_what_pages_need_prints_the_fit_and_says_what_to_install(trials, without_r, without_jinja):
+    done = run("demo")
+    assert done.exit_code == 0 and "The odds of lick = 1 rise by 6.4 %" in done.stdout
+    assert 'no report: reports need jinja2 and matplotlib: pip install "formula_neuro[plot]"' in done.stderr
+
+
+def test_a_report_that_cannot_be_made_is_said_before_the_fit(trials, without_jinja):
+    done = run("fit", "dff ~ lick", trials, "--report", "out.html")
+    assert done.exit_code == 1 and done.stdout == "" and "reports need jinja2" in done.stderr
+
+
+def test_the_list_of_commands_says_each_in_a_whole_sentence():
+    done = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"})
+    commands = done.stdout.split("Commands:\n")[1].splitlines()
+    assert len(commands) == len(app.registered_commands)
+    assert all(line.endswith(".") and not line.endswith("...") for line in commands)
+
+
 @pytest.mark.r
 def test_the_demo_prints_rs_verdict(trials):
     done = run("demo", "--out", "d.html")

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .explore import TABLES
-from .simulate import AsJson, Params, time_of, values
+from .runs import (
+    PICTURES,
+    TABLES,
+    Areas,
+    AsJson,
+    Bold,
+    Delays,
+    Dt,
+    Duration,
+    Every,
+    Keys,
+    Lengths,
+    Network,
+    Params,
+    Report,
+    Skip,
+    Tr,
+    Weights,
+    check_files,
+    function,
+    time_of,
+    values,
+    write_files,
+)
 
 
 def evolve(
@@ -29,9 +50,26 @@ def evolve(
     generations: Annotated[int, typer.Option(help="How many, with the first.")] = 10,
     seed: Annotated[int | None, typer.Option(help="Default: one is drawn and told.")] = None,
     model: Annotated[str | None, typer.Option(help="Simulate this model for each individual: aln, fhn, ...")] = None,
-    duration: Annotated[str | None, typer.Option(help="Of its runs: ms, or as '2 s'.")] = None,
+    duration: Duration = None,
+    skip: Skip = None,
     param: Params = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="All individuals: .csv, .tsv or .parquet.")] = None,
+    weights: Weights = None,
+    lengths: Lengths = None,
+    delays: Delays = None,
+    key: Keys = None,
+    areas: Areas = None,
+    dt: Dt = None,
+    every: Every = None,
+    bold: Bold = False,
+    tr: Tr = "2 s",
+    workers: Annotated[int, typer.Option(help="Threads of simulations, else processes.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help=".npz: all of it; .csv, .tsv, .parquet: all individuals; .png, .svg, .pdf: pictures."
+        ),
+    ] = None,
+    report: Report = None,
     as_json: AsJson = False,
 ) -> None:
     """Evolve parameters within bounds towards the best fitness, of any function or of a simulated model."""
@@ -40,11 +78,17 @@ def evolve(
     with answering(context):
         import formula_neuro as fn
 
-        if out is not None and out.suffix not in TABLES:
-            raise ValueError(f"--out {out}: files may end in {', '.join(TABLES)}")
-        if model is None and (duration is not None or param):
-            raise ValueError("--duration and --param are those of simulations; give --model too")
-        run = {"model": model, "duration": time_of(duration), "params": values(param or [])}
+        check_files(out, (".npz", *TABLES, *PICTURES), report)
+        params = values(param)
+        run = {
+            "duration": time_of(duration),
+            "skip": time_of(skip),
+            "params": params or None,
+            "connectome": Network(weights, lengths, delays, tuple(key or ()), areas).connectome(params),
+            "dt": time_of(dt),
+            "every": time_of(every),
+            "bold": {"tr": tr} if bold else None,
+        }
         w = fn.evolve(
             function(objective),
             bounds(bound),
@@ -54,18 +98,27 @@ def evolve(
             initial=initial,
             generations=generations,
             seed=seed,
-            simulate=None if model is None else {name: value for name, value in run.items() if value is not None},
+            simulate=_simulated(model, run),
+            workers=workers,
         )
         table = w.to_frame()
-        if out is not None:
-            _write(table, out)
+        written = write_files(w, {} if out is None else {out: table}, out, report)
         if as_json:
             rows = json.loads(table.to_json(orient="records"))
             typer.echo(json.dumps({"messages": list(w.messages), "individuals": rows}, ensure_ascii=False))
         else:
             typer.echo(str(w))
-        if out is not None:
-            say(f"wrote {out}")
+        if written:
+            say(f"wrote {', '.join(written)}")
+
+
+def _simulated(model: str | None, run: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments of fn.simulate that were given; None without a model."""
+    given = {name: value for name, value in run.items() if value is not None}
+    if model is None and given:
+        option = {"params": "param", "connectome": "weights"}.get(next(iter(given)), next(iter(given)))
+        raise ValueError(f"--{option} is of simulations; give --model too")
+    return None if model is None else {"model": model, **given}
 
 
 def bounds(given: list[str]) -> dict[str, tuple[float, float]]:
@@ -86,27 +139,3 @@ def bounds(given: list[str]) -> dict[str, tuple[float, float]]:
             raise ValueError(f"--bound {text!r}: each parameter is named once")
         found[name] = (low, high)
     return found
-
-
-def function(told: str) -> Callable[[Any], Any]:
-    """The function that FILE.py:FUNCTION names; the file is run."""
-    import runpy
-
-    file, sign, name = told.rpartition(":")
-    if not (file and sign and name):
-        raise ValueError(f"{told!r}: FILE.py:FUNCTION is expected, as fitness.py:distance")
-    if not Path(file).is_file():
-        raise FileNotFoundError(f"no such file: {file}")
-    found = runpy.run_path(file).get(name)
-    if not callable(found):
-        raise ValueError(f"{file} defines no function {name!r}")
-    wanted: Callable[[Any], Any] = found
-    return wanted
-
-
-def _write(table: Any, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".parquet":
-        table.to_parquet(out, index=False)
-    else:
-        table.to_csv(out, sep="\t" if out.suffix == ".tsv" else ",", index=False)

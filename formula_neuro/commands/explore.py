@@ -8,31 +8,64 @@ from typing import Annotated, Any
 
 import typer
 
-from .simulate import AsJson, Keys, Network, Params, time_of, values
-
-TABLES = (".csv", ".tsv", ".parquet")
-PICTURES = (".png", ".svg", ".pdf")
+from .runs import (
+    PICTURES,
+    TABLES,
+    Areas,
+    AsJson,
+    Bold,
+    Delays,
+    Dt,
+    Duration,
+    Every,
+    Keys,
+    Lengths,
+    ModelName,
+    Network,
+    Params,
+    Report,
+    Seed,
+    Skip,
+    Tr,
+    Weights,
+    check_files,
+    function,
+    time_of,
+    values,
+    write_files,
+)
 
 
 def explore(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="aln, fhn, hopf, kuramoto, thalamus, wc, ww, ...")],
+    model: ModelName,
     vary: Annotated[
         list[str],
         typer.Option(
             metavar="NAME=VALUES", help="What is explored, 0:3:21 (from, to, how many) or 1,2,5; again for each."
         ),
     ],
-    duration: Annotated[str | None, typer.Option(help="ms, or as '60 s'; default: the model's.")] = None,
-    skip: Annotated[str | None, typer.Option(help="Time that is left out of the measures.")] = None,
+    measure: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:FUNCTION", help="Of a run, n: a number, or a dict of them. Default: of the first output."
+        ),
+    ] = None,
+    duration: Duration = None,
+    skip: Skip = None,
     param: Params = None,
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Connectome: csv, tsv, npy, npz or mat.")] = None,
-    lengths: Annotated[Path | None, typer.Option(metavar="FILE", help="Its tracts' lengths, mm.")] = None,
+    weights: Weights = None,
+    lengths: Lengths = None,
+    delays: Delays = None,
     key: Keys = None,
-    areas: Annotated[int | None, typer.Option(help="Instead: a made-up connectome of so many areas.")] = None,
+    areas: Areas = None,
+    dt: Dt = None,
+    every: Every = None,
+    bold: Bold = False,
+    tr: Tr = "2 s",
     kind: Annotated[str, typer.Option(help="grid, zip or sequence.")] = "grid",
     replicates: Annotated[int, typer.Option(help="Repetitions of each set.")] = 1,
-    seed: Annotated[int | None, typer.Option(help="Of noise and start values; default: one is drawn and told.")] = None,
+    seed: Seed = None,
     workers: Annotated[int, typer.Option(help="Threads.")] = 1,
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Finished batches; the same command goes on from them.")
@@ -40,6 +73,7 @@ def explore(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help=".csv, .tsv, .parquet: the table; .png, .svg, .pdf: a picture.")
     ] = None,
+    report: Report = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a neural mass model over parameters: mean, maximum, minimum and sd of its first output, a row a run."""
@@ -48,31 +82,34 @@ def explore(
     with answering(context):
         import formula_neuro as fn
 
-        if out is not None and out.suffix not in (*TABLES, *PICTURES):
-            raise ValueError(f"--out {out}: files may end in {', '.join((*TABLES, *PICTURES))}")
+        check_files(out, (*TABLES, *PICTURES), report)
+        params = values(param)
         e = fn.explore(
             model,
             varied(vary),
-            Network(weights, lengths, areas, tuple(key or ())).connectome(),
-            values(param or []),
+            Network(weights, lengths, delays, tuple(key or ()), areas).connectome(params),
+            params,
+            measure=None if measure is None else function(measure),
             kind=kind,
             replicates=replicates,
             duration=time_of(duration),
+            dt=time_of(dt),
+            every=time_of(every),
             skip=time_of(skip),
+            bold={"tr": tr} if bold else False,
             seed=seed,
             workers=workers,
             out=keep,
         )
-        if out is not None:
-            _write(e, out)
+        written = write_files(e, {} if out is None else {out: e.table}, out, report)
         if as_json:
             rows = json.loads(e.table.to_json(orient="records"))
             told = {"model": model, "seed": int(e.table["seed"].iloc[0]), "messages": list(e.messages), "runs": rows}
             typer.echo(json.dumps(told, ensure_ascii=False, allow_nan=False))
         else:
             typer.echo(str(e))
-        if out is not None:
-            say(f"wrote {out}")
+        if written:
+            say(f"wrote {', '.join(written)}")
 
 
 def varied(given: list[str]) -> dict[str, list[Any]]:
@@ -109,13 +146,3 @@ def _value(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-def _write(e: Any, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix in PICTURES:
-        e.plot().savefig(out)
-    elif out.suffix == ".parquet":
-        e.table.to_parquet(out, index=False)
-    else:
-        e.table.to_csv(out, sep="\t" if out.suffix == ".tsv" else ",", index=False)

@@ -145,9 +145,9 @@ def _check_outputs(options: FitOptions) -> None:
     if options.images.voxels < 1:
         raise ValueError(f"--voxels is how many voxels are refitted, 1 or more; got {options.images.voxels}")
     if options.report is not None:
-        from ..display.page import check_writable
+        from ..display.page import check_page
 
-        check_writable(options.report)
+        check_page(options.report)
     if options.out is not None:
         check_folder(options.out)
 

@@ -49,7 +49,10 @@ def optimize_design(
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find a design matrix and contrast of small bias and variance over a family of delays or responses."""
+    """Find a design matrix for late or varying responses.
+
+    The columns and the contrast are those of small bias and variance over a whole family of delays or shapes.
+    """
     from .answering import answering, say
 
     with answering(context):
@@ -127,9 +130,9 @@ def _one_or_all(given: list[Any]) -> Any:
 def _check_outputs(out: Path | None, report: Path | None) -> None:
     """Raise before the work starts where its results could not be written."""
     if report is not None:
-        from ..display.page import check_writable
+        from ..display.page import check_page
 
-        check_writable(report)
+        check_page(report)
     if out is not None:
         from .answering import check_folder
 

@@ -8,6 +8,7 @@ import platform
 import re
 import sys
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ UNCHECKED = (
     "No comparison was asked for: fn.{verb} fits the model again {elsewhere} and compares every number; "
     "{page}(path, crosscheck=...) shows its verdict here."
 )
+NEEDED = 'reports need jinja2 and matplotlib: pip install "formula_neuro[plot]"'
 NO_NUMBER = ("NA", "NaN", "nan", "Inf", "inf")
 
 
@@ -28,7 +30,7 @@ def render(template: str, values: dict[str, Any]) -> str:
     try:
         import jinja2
     except ImportError as error:
-        raise ImportError('reports need jinja2 and matplotlib: pip install "formula-neuro[plot]"') from error
+        raise ImportError(NEEDED) from error
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("formula_neuro", "display"),
         autoescape=True,
@@ -57,6 +59,13 @@ def took(seconds: float) -> str:
     if seconds < 0.01:
         return f"{1000 * seconds:.2g} ms"
     return f"{seconds:.2g} s" if seconds < 99 else f"{seconds / 60:.2g} min"
+
+
+def check_page(target: Path) -> None:
+    """Raise before the work starts where no page could be made of it: ImportError or the fitting OSError."""
+    if not (find_spec("jinja2") and find_spec("matplotlib")):
+        raise ImportError(NEEDED)
+    check_writable(target)
 
 
 def check_writable(target: Path) -> None:
