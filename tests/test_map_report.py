@@ -44,7 +44,7 @@ def test_the_page_has_the_counts_of_the_table(page, fitted) -> None:
     assert row["discoveries"] > 0
     assert (
         f"{int(row['beyond_1.96']):,} (" in page
-        and f"{int(row['discoveries']):,} = {int(row['positive']):,} + " in page
+        and f"{int(row['discoveries']):,} ({int(row['positive']):,} above, " in page
     )
 
 

@@ -93,7 +93,7 @@ def where_columns(fit: FociFit) -> tuple[list[str], list[list[str]], list[str]]:
         "foci": [f"{n:,}" for n in table["foci"]],
         "per analysis": [f"{n:.1f}" for n in table["foci_per_analysis"]],
         "coefficients": ["" if np.isnan(n) else f"{n:.1f}" for n in table["edf"]],
-        "highest": [f"{n:.1f} x" for n in table["highest"]],
+        "highest": [f"{n:.1f} ×" for n in table["highest"]],
         "at (mm)": [f"({x:.0f}, {y:.0f}, {z:.0f})" for x, y, z in table[["x", "y", "z"]].to_numpy()],
     }
     return list(columns), list(columns.values()), list(table["cell"])

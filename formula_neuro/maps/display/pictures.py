@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 INSIDE = 0.9  # share of voxels in the template's brain from which it may stand behind them
 ACROSS, DOWN = 4, 2  # slices in a row, rows
 WIDTH, HEIGHT = 9.6, 5.4  # inches
+DARKEST = 0.2  # of the scale from 0 up: below it, small values would be black on a grey brain
 CLASS_COLOURS = ("#D9DDE2", "#E69F00", "#D55E00", "#56B4E9", "#0072B2", "#4D4D4D")  # in the order of CLASSES
 
 
@@ -145,7 +146,9 @@ def _colour_map(colours: Colours) -> tuple[Any, float]:
 
     if colours.names:
         return ListedColormap(list(CLASS_COLOURS[: len(colours.names)])), 0.0
-    return (colormaps["RdBu_r"], -colours.limit) if colours.signed else (colormaps["inferno"], 0.0)
+    if colours.signed:
+        return colormaps["RdBu_r"], -colours.limit
+    return ListedColormap(colormaps["inferno"](np.linspace(DARKEST, 1.0, 256))), 0.0
 
 
 def scale(figure: Figure, colours: Colours) -> None:

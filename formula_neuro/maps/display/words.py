@@ -76,7 +76,7 @@ def model(fit: MapFit) -> str:
 
 LEGEND = (
     f"Where a coefficient is 0, about 5 % of the voxels have |z| > {BEYOND} (of masks fewer, where lesions are rare).",
-    "Discoveries: voxels at a false discovery rate of 5 % (Benjamini and Hochberg), with z above + below 0.",
+    "Discoveries: voxels at a false discovery rate of 5 % (Benjamini and Hochberg), with z above and below 0.",
 )
 OF_POSTERIOR = (
     f"z: posterior mean by posterior standard deviation; where |z| > {BEYOND} the 95 % credible interval leaves 0 out.",
@@ -98,7 +98,7 @@ def coefficients(fit: MapFit) -> tuple[list[str], list[list[str]]]:
         "voxels": [f"{n:,}" for n in counted],
         f"|z| > {BEYOND}": [_share(k, n) for k, n in zip(beyond, counted, strict=True)],
         "discoveries": [
-            f"{n:,} = {up:,} + {down:,}" if n else "0"
+            f"{n:,} ({up:,} above, {down:,} below)" if n else "0"
             for n, up, down in zip(table["discoveries"], table["positive"], table["negative"], strict=True)
         ],
         "lowest z": _numbers(table["z_min"], 2),
