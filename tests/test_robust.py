@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError, FitError, Unable
@@ -274,3 +275,29 @@ def test_bias_reduced_fits_have_robust_covariances_too():
 def test_without_degrees_of_freedom_a_robust_error_is_nan(vcov):
     m = fn.fit("y ~ x", {"y": [1.0, 3], "x": [0.0, 1], "g": ["a", "b"]})
     assert m.tidy(vcov=vcov).std_error.isna().all()
+
+
+def test_few_clusters_are_named_where_their_covariance_is_too_small(lm):
+    twelve = np.arange(60) % 12
+    said = lm.tidy(vcov={"cluster": twelve}).attrs["messages"]
+    assert any("12 clusters are few: HC1 is too small" in m for m in said)
+    assert not any("few" in m for m in lm.tidy(vcov={"cluster": twelve, "type": "HC3"}).attrs.get("messages", ()))
+    assert not any("few" in m for m in lm.tidy(vcov={"cluster": np.arange(60) % 30}).attrs.get("messages", ()))
+
+
+def test_of_six_unequal_clusters_hc3_alone_keeps_the_level():
+    """300 sets of 2 to 12 rows a cluster, two clusters treated; limits leave out 1e-3 on each side."""
+    g = np.repeat(np.arange(6), [2, 12, 5, 9, 3, 11])
+    rng, treated = np.random.default_rng(5), (g % 3 == 0) * 1.0
+    m = fn.fit("y ~ treated", {"y": rng.normal(size=len(g)), "treated": treated, "g": g})
+    rejected = {"HC1": 0, "HC3": 0}
+    for _ in range(300):
+        y = rng.normal(size=6)[g] + rng.normal(size=len(g))
+        again = m.engine.refit(m.request.with_response(y))
+        for kind in rejected:
+            how = robust_covariance(again, {"cluster": "g", "type": kind})
+            df = how.freedom(again, 1, None if kind == "HC1" else "clusters")[0]
+            rejected[kind] += abs(again.beta[1]) > stats.t.isf(0.025, df) * np.sqrt(how.matrix[1, 1])
+    low, high = stats.binom.ppf([1e-3, 1 - 1e-3], 300, 0.05)
+    assert rejected["HC1"] > high
+    assert low <= rejected["HC3"] <= high
