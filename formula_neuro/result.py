@@ -18,14 +18,15 @@ import pandas as pd
 from .estimator import BIAS_REDUCED
 from .family import Array, Family
 from .inflation import ZeroInflation
+from .other_names import OtherNames
 from .request import Request
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .agreement import Agreement
-
     from .display.shown import Summary
+
 
 @dataclass(frozen=True, eq=False)
 class RandomEffect:
@@ -40,7 +41,7 @@ class RandomEffect:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(OtherNames):
     """A fitted model: numbers as attributes, tables and pictures as verbs.
 
     `coef`, `se`, `vcov` are pandas values indexed by R's coefficient names; aliased coefficients stay,
@@ -76,6 +77,11 @@ class Fit:
     # what describes residuals beside sigma, by name: a GEE's correlations, a residual structure's phi and sd ratios
     residual: Mapping[str, float] = field(default_factory=dict)
     inflation: ZeroInflation | None = None  # estimates of the probability of zeros that are none of the family's
+
+    _within = frozenset(
+        "beta covariance criterion engine eta infinite inflation iterations n_parameters names null_deviance random "
+        "residual residual_weights theta zero_probability".split()
+    )
 
     # ---- numbers ---------------------------------------------------------------------------------
     @property
@@ -386,13 +392,13 @@ class Fit:
         Residual standard error: 1.162 on 2 degrees of freedom
         ...
         """
+        from .display.shown import Summary
         from .display.summary import summary
 
         return Summary(summary(self))
 
     def plot(self, which: str | None = None) -> Figure:
         """Effect, coefficients, residuals, quantiles, influence and random effects in one figure, or one kind of them.
-        from .display.shown import Summary
 
         `which` is "effects", "coefficients", "residuals", "qq", "calibration", "influence" or "random".
 

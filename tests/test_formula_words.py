@@ -188,7 +188,7 @@ def test_a_contrast_stays_when_a_level_is_lost_and_one_for_a_number_of_levels_is
         ("C(f, contr.sum, x = 2)", "C() takes object, contr, how.many, base, scores"),
         ("I(x:2)", ": has no value; it is an operator among terms"),
         ("I(f %in% x)", "right of %in% stand constants"),
-        ("nchar(f)", "nchar() is not a function of formulas; there are C, I, abs"),
+        ("nchar(f)", "nchar() is not a function of formulas; often used are log, exp"),
         ("log(s(x))", "s() is not a function of formulas; s(...) stands alone among the terms"),
     ],
 )

@@ -214,7 +214,7 @@ def test_other_refusals_name_what_would_work(logit):
         firth.tidy(test="score")
     with pytest.raises(ValueError, match="test='rao' is not known; there are wald, lr, score"):
         logit.tidy(test="rao")
-    with pytest.raises(ValueError, match="method='exact' is not known; there are wald, profile, score and 'bootstrap'"):
+    with pytest.raises(ValueError, match="method='exact' is not known; there are wald, profile, score, bootstrap"):
         fn.confint(logit, method="exact")
     with pytest.raises(ValueError, match=r"w is not a coefficient; there are \(Intercept\), x, z, fb, fc"):
         fn.confint(logit, ["x", "w"])

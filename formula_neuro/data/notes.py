@@ -83,7 +83,12 @@ def about_response(formula: Formula) -> list[str]:
     nodes = [part.variables[i] for part in parts for term in part.terms for i in term]
     nodes += [*formula.offsets, *(node for bar in formula.bars for node in bar.group)]
     both = left & {n.text for node in nodes for n in names(node)}
-    return [f"{name} stands on both sides of the '~', so it explains itself" for name in both] if len(left) == 1 else []
+    found = (
+        [f"{name} stands on both sides of the '~', so it explains itself" for name in both] if len(left) == 1 else []
+    )
+    if formula.response in formula.fixed.variables and (0,) not in formula.fixed.terms:
+        found.append(f"{label(formula.response)} is the response, so it was left out right of the '~', as in R")
+    return found
 
 
 def about_bars(formula: Formula, values: Mapping[str, Value]) -> list[str]:

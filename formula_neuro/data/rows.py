@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..family import Array
+from ..nearest import nearest, not_known
 from ..syntax import expression
 from ..words.transforms import States, evaluate
 from .values import Categorical, Matrix, Value, as_numbers, from_column, keep, missing
@@ -37,8 +38,9 @@ def extra(given: Any, table: pd.DataFrame, what: str, states: States) -> Array |
 def column(name: str, table: pd.DataFrame) -> Value:
     """A column of the data by its name, for what stands beside the formula; DataError where there is none."""
     if name not in table.columns:
-        known = ", ".join(map(str, table.columns))
-        raise DataError(f"{name!r} is not a column of the data (there are {known})")
+        near = nearest(name, map(str, table.columns))
+        hint = f"; did you mean {near!r}?" if near else f" (there are {', '.join(map(str, table.columns))})"
+        raise DataError(f"{name!r} is not a column of the data{hint}")
     return from_column(table[name], name)
 
 
@@ -73,7 +75,7 @@ def complete(
 ) -> tuple[Rows, tuple[tuple[str, int], ...]]:
     """The chosen rows without a missing value in any variable, and how many each variable lacks."""
     if na_action not in ("omit", "fail"):
-        raise ValueError(f"na_action={na_action!r} is not known; there are 'omit' and 'fail'")
+        raise ValueError(not_known("na_action", na_action, ("omit", "fail"), {"exclude": "omit", "drop": "omit"}))
     good = chosen.copy()
     dropped: list[tuple[str, int]] = []
     given = {**values, **{f"{what}=": v for what, v in extras.items() if v is not None}}

@@ -10,11 +10,13 @@ from scipy import stats
 
 from ..family import Array, NBinom2
 from ..result import Fit
+from .infinite import about_infinite
 from .intervals.likelihood_tests import check_test, retested
 from .null_model import explained
 from .precision import precision
 from .rows.robust import chosen
 from .sides import TWO, beyond, limits
+from .told import told
 
 COLUMNS = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
 
@@ -61,7 +63,19 @@ def tidy(
         with np.errstate(over="ignore"):  # a coefficient on its way to infinity has an infinite limit
             for column in ("estimate", "conf_low", "conf_high"):
                 table[column] = np.exp(table[column])
-    return table
+    said = about_infinite(fit, every, "estimates and standard errors") if test == "wald" else ()
+    said = (*table.attrs.get("messages", ()), *said, *(_about_ratios(fit) if exponentiate else ()))
+    if said:
+        table.attrs["messages"] = said
+    return told(table)
+
+
+def _about_ratios(fit: Fit) -> tuple[str, ...]:
+    """A note where exp(coefficient) is no ratio."""
+    link = fit.request.family.link.name
+    if link in ("log", "logit", "cloglog"):
+        return ()
+    return (f"exp(...) of coefficients on the {link} scale are no odds or rate ratios; exponentiate=False shows them",)
 
 
 def check_level(conf_level: float) -> None:
@@ -122,4 +136,4 @@ def glance(fit: Fit) -> pd.DataFrame:
         row |= {name: value, f"{name}_se": error}
     about = getattr(fit.engine, "about", None)
     row |= {**(about(fit) if about else {}), **fit.residual}
-    return pd.DataFrame([row])
+    return told(pd.DataFrame([row]))

@@ -16,7 +16,7 @@ DF_WORDS = ("satterthwaite", "kenward-roger", "containment", "residual", "none")
 def degrees_of_freedom(fit: Fit, L: Array, word: str | None = None) -> Array:
     """Denominator degrees of freedom (q,) of the contrasts L (q, p); None takes the model's default."""
     if word is not None and word not in DF_WORDS:
-        raise ValueError(f"df={word!r} is not known; there are {', '.join(DF_WORDS)}")
+        raise ValueError(not_known("df", word, DF_WORDS, {"kr": "kenward-roger", "inf": "none", "asymptotic": "none"}))
     q, model = len(L), fit.request.model
     plain = model == "glmm" or (model == "glm" and not fit.request.family.dispersed)
     if word == "none" or (word is None and plain):

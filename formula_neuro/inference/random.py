@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ..nearest import not_known
 from ..result import Fit
 from .prediction.joint_covariance import joint
+from .told import told
 
 
 def varcorr(fit: Fit) -> pd.DataFrame:
@@ -35,7 +37,7 @@ def varcorr(fit: Fit) -> pd.DataFrame:
             rows.append(("Residual", name, None, float("nan"), value))
     table = pd.DataFrame(rows, columns=["group", "term", "term2", "covariance", "sd_or_correlation"])
     names = {c: pd.Series([row[i] for row in rows], dtype=object) for i, c in ((1, "term"), (2, "term2"))}
-    return table.assign(**names)  # objects, because pandas' text columns turn None into NaN
+    return told(table.assign(**names))  # objects, because pandas' text columns turn None into NaN
 
 
 def ranef(fit: Fit, sd: str = "conditional") -> pd.DataFrame:
@@ -45,7 +47,7 @@ def ranef(fit: Fit, sd: str = "conditional") -> pd.DataFrame:
     adds: the standard error of the mode as a prediction of the level's effect. Both take the variances as known.
     """
     if sd not in ("conditional", "prediction"):
-        raise ValueError(f"sd={sd!r} is not known; there are 'conditional' and 'prediction'")
+        raise ValueError(not_known("sd", sd, ("conditional", "prediction")))
     columns = ["group", "level", "term", "estimate", "sd"]
     if not fit.random:
         return pd.DataFrame(columns=columns)

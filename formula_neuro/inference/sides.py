@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from ..family import Array
+from ..nearest import not_known
 
 TWO, GREATER, LESS = 0, 1, -1
 _SIDES = {
@@ -28,7 +29,7 @@ def as_side(given: Any) -> int:
     for side, words in _SIDES.items():
         if isinstance(given, Hashable) and given in words:
             return side
-    raise ValueError(f"alternative={given!r} is not known; there are 'two.sided', 'greater' or 'less'")
+    raise ValueError(not_known("alternative", given, ("two.sided", "greater", "less"), {"larger": "greater"}))
 
 
 def beyond(t: Array, df: Array, side: int) -> Array:

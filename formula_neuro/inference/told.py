@@ -1,4 +1,4 @@
-"""Tables that print what is said beside them: `attrs["messages"]` below the rows."""
+"""Tables that print whole: every column, and below the rows what is said beside them, `attrs["messages"]`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+WIDTH = 120  # pandas' own is that of the terminal, which hides the p values of a table of coefficients
+
 
 class Told(pd.DataFrame):
-    """A DataFrame whose messages are printed with it, also of rows and columns taken from it.
+    """A DataFrame that prints all its columns, and its messages too; so do rows and columns taken from it.
 
     >>> table = pd.DataFrame({"p_value": [0.5]})
     >>> table.attrs["messages"] = ("the fits are compared by their REML likelihoods",)
@@ -25,7 +27,9 @@ class Told(pd.DataFrame):
         return Told
 
     def __repr__(self) -> str:
-        return "\n".join([super().__repr__(), *self.attrs.get("messages", ())])
+        with pd.option_context("display.max_columns", None, "display.width", WIDTH):
+            shown = super().__repr__()
+        return "\n".join([shown, *self.attrs.get("messages", ())])
 
     __str__ = __repr__
 
@@ -36,7 +40,7 @@ class Told(pd.DataFrame):
 
 
 def told(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its messages printed below it."""
+    """The table, to be printed whole and with its messages."""
     found = Told(table)
     found.attrs.update(table.attrs)
     return found

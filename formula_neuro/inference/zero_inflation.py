@@ -13,6 +13,7 @@ from ..family import Array, Binomial
 from ..inflation import ZeroInflation
 from ..result import Fit
 from .coefficients import check_level, wald
+from .told import told
 
 TYPES = ("conditional", "zprob", "zlink")  # glmmTMB's words
 
@@ -37,7 +38,7 @@ def zero_inflation(fit: Fit, conf_level: float = 0.95, exponentiate: bool = Fals
         with np.errstate(over="ignore"):  # a coefficient on its way to infinity has an infinite limit
             for column in ("estimate", "conf_low", "conf_high"):
                 table[column] = np.exp(table[column])
-    return table
+    return told(table)
 
 
 def required(fit: Fit, what: str) -> ZeroInflation:

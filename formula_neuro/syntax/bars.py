@@ -133,7 +133,9 @@ def _groups(pieces: list[Piece], text: str) -> list[tuple[tuple[Node, ...], str]
             expected = "operator"
         else:
             if piece.text not in (":", "/"):
-                raise FormulaError(f"groups are joined by ':' or '/', not {piece.text!r}", text, piece.at)
+                words = piece.kind == "variable" and isinstance(levels[-1][-1], Name)
+                hint = "; a column's name with a space stands in backticks" if words else ""
+                raise FormulaError(f"groups are joined by ':' or '/', not {piece.text!r}{hint}", text, piece.at)
             if piece.text == "/":
                 levels.append([])
             expected = "variable"

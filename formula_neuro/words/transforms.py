@@ -22,6 +22,7 @@ from .arguments import CONSTANT_TYPES, Argument, Constant, formal_names
 from .arithmetic import OPERATORS, operate, sequence
 from .comparing import among
 from .contrasts import with_contrast
+from .elsewhere import about_function
 from .factors import as_factor, as_ordered, interaction
 from .functions import FUNCTIONS as PLAIN
 from .functions import bind
@@ -104,13 +105,12 @@ def _value(node: Node, scope: _Scope) -> Argument:
     if node.function in FUNCTIONS:
         plain: Argument = _call(node, FUNCTIONS[node.function], scope)
         return plain
-    raise FormulaError(_unknown(node), scope.whole, node.at)
+    raise FormulaError(_unknown(node, scope), scope.whole, node.at)
 
 
-def _unknown(node: Call) -> str:
+def _unknown(node: Call, scope: _Scope) -> str:
     known = sorted({*FUNCTIONS, *LEARNING, *ELSEWHERE})
-    near = nearest(node.function, known)
-    hint = f"did you mean {near}()?" if near else f"there are {', '.join(known)}"
+    hint = about_function(node.function, known, map(str, scope.table.columns))
     if any(isinstance(v, Call) and v.function in ("|", "||") for _, v in node.arguments):
         hint = "of covariance structures there are us(x | g), diag(), cs() and ar1()"
     if node.function == "s":

@@ -13,10 +13,13 @@ from ...errors import Unable
 from ...family import Array
 from ...foci.fit import FociFit
 from ...maps.lacking import refuse_maps
+from ...nearest import nearest, not_known
 from ...result import Fit
 from ..bootstrap.distributions import Bootstrap, intervals
 from ..coefficients import check_level, wald
+from ..infinite import about_infinite
 from ..precision import precision
+from ..told import told
 from .likelihood_tests import check_offered, hypothesis
 from .mixed_profile import mixed_profile
 from .profile import limits
@@ -63,15 +66,15 @@ def confint(
     if isinstance(fit, FociFit):
         return _of_foci(fit, parm, method, conf_level)
     if method == "bootstrap" or isinstance(method, Bootstrap):
-        return intervals(fit, parm, Bootstrap() if isinstance(method, str) else method, conf_level)
+        return told(intervals(fit, parm, Bootstrap() if isinstance(method, str) else method, conf_level))
     if method == "profile" and fit.request.model in ("lmm", "glmm"):
         if df is not None:
             raise ValueError("df= is of Wald's limits; profiles of mixed models use the normal distribution, as lme4's")
-        return mixed_profile(fit, parm, conf_level)
+        return told(mixed_profile(fit, parm, conf_level))
     places = _places(fit, parm)
     L = np.eye(len(fit.names))[places]
     if method not in METHODS:
-        raise ValueError(f"method={method!r} is not known; there are {', '.join(METHODS)} and 'bootstrap'")
+        raise ValueError(not_known("method", method, (*METHODS, "bootstrap")))
     own = precision(fit, df)
     freedom = own.freedom(L)
     names, estimate = [fit.names[j] for j in places], fit.beta[places]
@@ -83,8 +86,10 @@ def confint(
         ends, messages = _by_test(fit, L, np.asarray(stats.t.ppf((1 + conf_level) / 2, freedom)), method)
     table = pd.DataFrame({"term": names, "estimate": estimate, "conf_low": ends[:, 0], "conf_high": ends[:, 1]})
     table["method"] = method
+    if method == "wald":
+        messages += about_infinite(fit, L, "estimates and limits")
     table.attrs["messages"] = tuple(messages)
-    return table
+    return told(table)
 
 
 def _of_foci(fit: FociFit, parm: str | Sequence[str] | None, method: Any, conf_level: float) -> pd.DataFrame:
@@ -109,8 +114,12 @@ def _by_test(fit: Fit, L: Array, quantiles: Array, method: str) -> tuple[Array, 
 
 def _places(fit: Fit | FociFit, parm: str | Sequence[str] | None) -> list[int]:
     names = list(fit.names)
+    if isinstance(parm, (int, float)):
+        raise ValueError(f"parm={parm!r} names no coefficient; the level goes by its name, conf_level=0.95")
     asked = names if parm is None else [parm] if isinstance(parm, str) else list(parm)
     unknown = [name for name in asked if name not in names]
     if unknown:
-        raise ValueError(f"{unknown[0]} is not a coefficient; there are {', '.join(names)}")
+        near = nearest(str(unknown[0]), names)
+        hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(names)}"
+        raise ValueError(f"{unknown[0]} is not a coefficient{hint}")
     return [names.index(name) for name in asked]

@@ -16,6 +16,7 @@ from scipy import stats
 from ...errors import FitError, Unable
 from ...estimator import BIAS_REDUCED, Jeffreys, MeanBR
 from ...family import Array
+from ...nearest import not_known
 from ...request import Request
 from ...result import Fit
 from ..ability import ability
@@ -27,7 +28,7 @@ WORDS = {"lr": "a likelihood-ratio test", "score": "a score test"}
 
 def check_test(test: str) -> None:
     if test not in TESTS:
-        raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")
+        raise ValueError(not_known("test", test, TESTS, {"lrt": "lr", "chisq": "lr", "rao": "score"}))
 
 
 def check_offered(fit: Fit, test: str) -> None:

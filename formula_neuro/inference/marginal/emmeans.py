@@ -15,6 +15,7 @@ from ...design import Design
 from ...family import Array
 from ...foci.given import refuse_foci
 from ...maps.lacking import refuse_maps
+from ...nearest import not_known
 from ...result import Fit
 from ...syntax.expression import label
 from ...syntax.expression import names as columns_in
@@ -205,11 +206,11 @@ def _ratios(fit: Fit, type: str) -> bool:
 # ---- words ---------------------------------------------------------------------------------------
 def _check_words(adjust: str | None, type: str, weights: str) -> None:
     if weights not in WEIGHTS:
-        raise ValueError(f"weights={weights!r} is not known; there are {', '.join(WEIGHTS)}")
+        raise ValueError(not_known("weights", weights, WEIGHTS))
     if type not in ("link", "response"):
-        raise ValueError(f"type={type!r} is not known; there are link and response")
+        raise ValueError(not_known("type", type, ("link", "response"), {"lp": "link", "prob": "response"}))
     if adjust is not None and adjust not in METHODS:
-        raise ValueError(f"adjust={adjust!r} is not known; there are {', '.join(METHODS)}")
+        raise ValueError(not_known("adjust", adjust, METHODS, {"bonf": "bonferroni", "dunnett": "dunnettx"}))
 
 
 def _names(specs: str | Sequence[str], by: str | Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -13,6 +13,7 @@ from ...family import Array
 from ...result import Fit
 from ..rows.influence import cooks_distance, measured, standardized
 from ..rows.working import working
+from ..told import told
 from .residual_types import residuals
 
 
@@ -63,4 +64,4 @@ def _beside(table: pd.DataFrame, added: dict[str, Array]) -> pd.DataFrame:
     taken = [name for name in added if name in table.columns]
     if taken:
         raise Unable(f"augment: the data already has a column {taken[0]!r}; rename it before the fit")
-    return table.assign(**{name: np.asarray(values) for name, values in added.items()})
+    return told(table.assign(**{name: np.asarray(values) for name, values in added.items()}))

@@ -11,6 +11,7 @@ from scipy.linalg import solve_triangular
 
 from ...errors import Unable
 from ...family import Array, Family
+from ...nearest import not_known
 from ...result import Fit
 from ..coefficients import check_level
 from ..precision import precision
@@ -33,7 +34,7 @@ class Wish:
     def __post_init__(self) -> None:
         check_level(self.conf_level)
         if self.interval is not None and self.interval not in INTERVALS:
-            raise ValueError(f"interval={self.interval!r} is not known; there are {' and '.join(map(repr, INTERVALS))}")
+            raise ValueError(not_known("interval", self.interval, INTERVALS))
 
 
 def check_able(fit: Fit, wish: Wish, random: bool, type: str) -> None:

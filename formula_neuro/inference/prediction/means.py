@@ -14,10 +14,12 @@ from ...data.table import as_table
 from ...design import Design
 from ...errors import Unable
 from ...family import Array
+from ...nearest import not_known
 from ...result import Fit
 from .. import zero_inflation as zeros
 from ..estimable import estimable
 from ..rows.robust import chosen
+from ..told import told
 from . import mixed_limits as mixed_prediction
 from .conditioning import Conditioned, check_whole, conditioned, contribution
 from .limits import Wish, check_able, through_link, uncertainty
@@ -103,7 +105,7 @@ def predict(
         wish, messages = Wish(interval, conf_level, df, vcov, own), (*messages, *about)
     table = _table(fit, design, eta, type, wish, given)
     _note(table, messages)
-    return table
+    return told(table)
 
 
 def _of_mixture(fit: Fit, newdata: Any, type: str, wish: Wish, random: bool | str) -> pd.DataFrame:
@@ -117,7 +119,7 @@ def _of_mixture(fit: Fit, newdata: Any, type: str, wish: Wish, random: bool | st
         fit, _design(fit, newdata, conditioned(fit, False), None), zeros.columns(fit, newdata), type, wish
     )
     _note(table, (POPULATION,) if type == "response" else ())
-    return table
+    return told(table)
 
 
 def _of_zeros(fit: Fit, newdata: Any, type: str) -> pd.Series:
@@ -128,7 +130,7 @@ def _of_zeros(fit: Fit, newdata: Any, type: str) -> pd.Series:
 
 def _check_words(type: str, new_levels: str) -> None:
     if type not in TYPES:
-        raise ValueError(f"type={type!r} is not known; there are {', '.join(map(repr, TYPES))}")
+        raise ValueError(not_known("type", type, TYPES, {"prob": "response", "mean": "response", "lp": "link"}))
     if new_levels not in ("error", "zero"):
         raise ValueError(f"new_levels={new_levels!r} is not known; there are 'error' and 'zero'")
 

@@ -11,6 +11,7 @@ from scipy import special
 
 from ...errors import Unable
 from ...family import Array
+from ...nearest import not_known
 from ...result import Fit
 from .. import zero_inflation as zeros
 from ..rows.influence import measured, standardized, studentized
@@ -60,7 +61,7 @@ def residuals(
         rows = measured(fit, base)
         values = base.on_rows(studentized(rows) if type == "studentized" else standardized(rows, "pearson" in type))
     else:
-        raise ValueError(f"type={type!r} is not known; there are {', '.join(KINDS)}")
+        raise ValueError(not_known("type", type, KINDS))
     return pd.Series(values, index=index, name="residual")
 
 

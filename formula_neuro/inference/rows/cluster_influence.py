@@ -26,6 +26,7 @@ from ...family import Array
 from ...result import Fit
 from ..ability import ability
 from ..prediction.joint_covariance import root_of, row_weights, scaled_basis
+from ..told import told
 from .clusters import Clusters, clusters_of
 from .subset import on_rows
 
@@ -61,7 +62,7 @@ def cluster_influence(fit: Fit, groups: Any, exact: bool = False) -> pd.DataFram
     for what, values in (("dfbeta", d), ("dfbetas", scaled)):
         table = table.assign(**{f"{what}_{name}": values[:, j] for j, name in enumerate(fit.names)})
     table.attrs["messages"] = (*_words(fit, clusters, d, scaled), *_lost(clusters, d, kept))
-    return table.sort_index()
+    return told(table.sort_index())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from ...nearest import nearest
 from ...result import Fit
 
 
@@ -71,8 +71,9 @@ def _column(fit: Fit, name: str) -> NDArray[Any]:
         raise DataError(f"{name}: this fit's design does not keep its data; give the labels themselves, one a row used")
     columns = {str(column): column for column in given.table.columns}
     if name not in columns:
-        known: Sequence[str] = list(columns)
-        raise DataError(f"{name} is not a column of the data that the fit was made from (there are {', '.join(known)})")
+        near = nearest(name, columns)
+        hint = f"; did you mean {near!r}?" if near else f" (there are {', '.join(columns)})"
+        raise DataError(f"{name} is not a column of the data that the fit was made from{hint}")
     return np.asarray(given.table[columns[name]], dtype=object)[fit.request.design.rows]
 
 

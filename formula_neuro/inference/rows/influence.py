@@ -12,6 +12,7 @@ import pandas as pd
 
 from ...family import Array
 from ...result import Fit
+from ..told import told
 from .deletion import deleted
 from .working import Working, working
 
@@ -73,7 +74,7 @@ def influence(fit: Fit, exact: bool = False) -> pd.DataFrame:
         changed, messages = deleted(fit, base)
         table = table.assign(**changed)
         table.attrs["messages"] = messages
-    return table
+    return told(table)
 
 
 def measured(fit: Fit, base: Working) -> Rows:

@@ -4,8 +4,8 @@ Type I adds terms in turn: rows of the triangle U of X'X = U'DU. Type II puts a 
 and before those that do. Type III averages over the levels of other factors, each as often, whatever the contrasts of
 the fit (Goodnight 1976; Kuznetsova, Brockhoff & Christensen 2017). A term contains another if it has all its variables,
 and besides these factors only: a:x contains x, but not a, which is then tested at x = 0. Where a margin is left out
-(a + a:b) lmerTest's type III depends on the contrasts; here it averages all the same. Of a single term all types are the
-same hypothesis; lmerTest takes it in the rows of type I, on which Satterthwaite's degrees of freedom depend.
+(a + a:b) lmerTest's type III depends on the contrasts; here it averages all the same. Of a single term all types
+are the same hypothesis; lmerTest takes it in the rows of type I, on which Satterthwaite's degrees of freedom depend.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ...columns.blocks import Block
 from ...design import Design, TermColumns
 from ...errors import Unable
 from ...family import Array
+from ...nearest import not_known
 from ...result import Fit
 from . import term_tests as tt
 from .sum_contrasts import in_sums
@@ -28,7 +29,7 @@ from .term_tables import TYPES
 def hypotheses(fit: Fit, type: str) -> list[tuple[str, Array]]:
     """Each term but the intercept with its rows (q, p); a term without an estimable column has none and is left out."""
     if type not in TYPES:
-        raise ValueError(f"type={type!r} is not known; there are {', '.join(TYPES)}")
+        raise ValueError(not_known("type", type, TYPES, {"1": "I", "2": "II", "3": "III"}))
     terms = tested_terms(fit)
     if len(terms) == 1:
         type = "I"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ...design import TermColumns
 from ...family import Array
+from ...nearest import not_known
 from ...request import Request
 from ...result import Fit
 from . import term_tests as tt
@@ -20,7 +21,7 @@ TYPES = ("I", "II", "III")
 def term_table(fit: Fit, type: str = "I", test: str | None = None) -> pd.DataFrame:
     """One row a term; see anova()."""
     if type not in TYPES:
-        raise ValueError(f"type={type!r} is not known; there are {', '.join(TYPES)}")
+        raise ValueError(not_known("type", type, TYPES, {"1": "I", "2": "II", "3": "III"}))
     word = tt.chosen_test(fit, test)
     if type == "I":
         return _sequential(fit, word)

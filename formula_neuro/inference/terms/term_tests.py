@@ -17,6 +17,7 @@ from ...design import TermColumns
 from ...errors import FitError, Unable
 from ...estimator import BIAS_REDUCED
 from ...family import Array
+from ...nearest import not_known
 from ...request import Request
 from ...result import Fit
 from ..ability import ability
@@ -35,7 +36,7 @@ def chosen_test(fit: Fit, test: str | None) -> str:
         estimated = False  # penalised likelihoods are compared as they are
     word = ("F" if estimated else "Chisq") if test is None else {"LRT": "Chisq"}.get(test, test)
     if word not in TESTS:
-        raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")
+        raise ValueError(not_known("test", test, TESTS))
     if word == "F" and not estimated:
         raise ValueError(
             f"test='F' divides by an estimated dispersion, and {fit.request.family} by {fit.request.estimator.word} "

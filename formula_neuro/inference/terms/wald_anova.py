@@ -13,6 +13,7 @@ from scipy.linalg import null_space
 from ...design import TermColumns
 from ...errors import DataError, Unable
 from ...family import Array
+from ...nearest import not_known
 from ...request import Request
 from ...result import Fit
 from ..ability import ability
@@ -35,7 +36,7 @@ def wald_anova(fits: Sequence[Fit], test: str | None = None, type: str = "I") ->
     if test not in (None, "F", "Chisq"):
         raise Unable(f"test={test!r} needs a likelihood, and GEE has none; there are Wald's 'F' and 'Chisq'")
     if type not in TYPES:
-        raise ValueError(f"type={type!r} is not known; there are {', '.join(TYPES)}")
+        raise ValueError(not_known("type", type, TYPES, {"1": "I", "2": "II", "3": "III"}))
     if len(fits) > 1:
         return _nested(sorted(fits, key=lambda fit: fit.n_parameters), test)
     (fit,) = fits
