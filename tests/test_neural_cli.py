@@ -48,6 +48,8 @@ def test_tables_and_whole_runs_are_written(tmp_path):
         (["--out", "run.xls"], "not '.xls'"),
         (["--areas", "4", "--weights", "w.csv"], "give one of them"),
         (["--lengths", "l.csv"], "give its --weights too"),
+        (["--weights", "w.csv"], "--param signalV=0 for no delays"),
+        (["--report", "absent/run.html"], "make it first"),
         (["--every", "0.15"], "no multiple of dt"),
     ],
 )
@@ -58,3 +60,19 @@ def test_what_cannot_be_used_is_one_line_and_status_2(words, told):
 
 def test_a_run_that_explodes_has_status_1():
     assert run("--param", "alpha=-3", "--duration", "50 ms").exit_code == 1
+
+
+def test_delays_are_read_and_a_report_written(tmp_path):
+    np.savetxt(tmp_path / "w.csv", [[0, 1], [0.5, 0]], delimiter=",")
+    file, page = str(tmp_path / "w.csv"), tmp_path / "run.html"
+    done = run("--weights", file, "--delays", file, "--report", str(page), "--out", str(tmp_path / "run.npz"))
+    assert done.exit_code == 0, done.output
+    assert fn.load_simulation(tmp_path / "run").connectome.delays_ms[0, 1] == 1
+    assert "fhn" in page.read_text("utf-8")
+
+
+def test_an_exploration_measures_by_a_function_in_a_file(tmp_path):
+    (tmp_path / "m.py").write_text("def range(n):\n    return {'low': n['x'].min(), 'high': n['x'].max()}\n")
+    words = ["--vary", "x_ext=0,1", "--measure", f"{tmp_path / 'm.py'}:range", "--duration", "20 ms", "--json"]
+    done = CliRunner().invoke(app, ["explore", "fhn", *words])
+    assert {"low", "high"} <= set(json.loads(done.stdout)["runs"][0])

@@ -20,7 +20,7 @@ L = np.array([[0, 40, 3.0], [40, 0, 81], [3.0, 81, 0]])
     [
         (lambda: fn.Connectome(W[:2], L), r"weights has the shape \(2, 3\); a square matrix"),
         (lambda: fn.Connectome(W, L[:2, :2]), r"lengths_mm has the shape \(2, 2\) and weights \(3, 3\)"),
-        (lambda: fn.Connectome(W + np.nan), "weights has 9 missing or infinite values, the first at row 1, column 1"),
+        (lambda: fn.Connectome(W + np.nan), "weights has 6 missing or infinite values, the first at row 1, column 2"),
         (lambda: fn.Connectome(W, np.where(L > 50, np.inf, L)), "lengths_mm has 2 missing or infinite"),
         (lambda: fn.Connectome(W, -L), "lengths_mm has 6 values below 0, the first, -40"),
         (lambda: fn.Connectome(W, L, delays_ms=L), "both given"),
@@ -121,7 +121,7 @@ def test_text_files_give_matrices_and_names(tmp_path, ending):
 def test_numpy_and_matlab_files_give_matrices_by_key(tmp_path):
     np.save(tmp_path / "w.npy", W)
     savemat(tmp_path / "both.mat", {"sc": W, "len": L})
-    c = fn.Connectome.read(tmp_path / "w.npy", delays=tmp_path / "w.npy")
+    c = fn.Connectome.read(tmp_path / "w.npy", delays_ms=tmp_path / "w.npy")
     np.testing.assert_array_equal(c.delays_ms, W)
     np.testing.assert_array_equal(fn.Connectome.read(tmp_path / "both.mat", key="sc").weights, W)
     with pytest.raises(DataError, match="2 square matrices"):
@@ -144,6 +144,72 @@ def test_lengths_whose_nodes_are_in_another_order_are_refused(tmp_path):
     pd.DataFrame(L, columns=list("acb")).to_csv(tmp_path / "l.csv", index=False)
     with pytest.raises(DataError, match="in another order"):
         fn.Connectome.read(tmp_path / "w.csv", tmp_path / "l.csv")
+
+
+def test_a_missing_diagonal_is_dropped_as_any_other_is(tmp_path):
+    np.savetxt(tmp_path / "w.csv", np.where(np.eye(3), np.nan, W), delimiter=",")
+    c = fn.Connectome.read(tmp_path / "w.csv")
+    np.testing.assert_array_equal(c.weights, W)
+    assert "3 values on the diagonal are dropped" in c.messages[0]
+
+
+def test_semicolons_and_decimal_commas_are_read(tmp_path):
+    pd.DataFrame(W, index=list("abc"), columns=list("abc")).to_csv(tmp_path / "w.csv", sep=";", decimal=",")
+    c = fn.Connectome.read(tmp_path / "w.csv")
+    np.testing.assert_array_equal(c.weights, W)
+    assert c.names == ("a", "b", "c")
+
+
+def test_tabs_part_names_that_hold_blanks(tmp_path):
+    names = ["left V1", "right V1", "left M1"]
+    pd.DataFrame(W, index=names, columns=names).to_csv(tmp_path / "w.txt", sep="\t")
+    assert fn.Connectome.read(tmp_path / "w.txt").names == tuple(names)
+
+
+def test_a_list_of_connections_says_how_it_becomes_a_matrix(tmp_path):
+    (tmp_path / "edges.csv").write_text("source,target,weight\nV1,M1,0.5\nM1,PFC,0.2\n")
+    with pytest.raises(DataError, match="a list of connections becomes a matrix"):
+        fn.Connectome.read(tmp_path / "edges.csv")
+
+
+@pytest.mark.parametrize(("axis", "cut"), [(2, r"sc\[:, :, i\]"), (0, r"sc\[i, :, :\]")])
+def test_matrices_of_several_subjects_say_how_they_are_taken_apart(tmp_path, axis, cut):
+    savemat(tmp_path / "all.mat", {"sc": np.stack([W] * 4, axis=axis)})
+    with pytest.raises(DataError, match=f"of 4 subjects.*{cut}"):
+        fn.Connectome.read(tmp_path / "all.mat")
+
+
+def test_a_structure_of_matlab_says_how_it_is_opened(tmp_path):
+    savemat(tmp_path / "s.mat", {"data": {"sc": W, "len": L}})
+    with pytest.raises(DataError, match=r"data, a structure of sc, len.*simplify_cells"):
+        fn.Connectome.read(tmp_path / "s.mat")
+
+
+def test_lengths_in_cm_are_noticed(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, most in (("w", 1.0), ("cm", 15.0), ("mm", 150.0)):
+        np.savetxt(tmp_path / f"{name}.csv", most * rng.random((24, 24)), delimiter=",")
+    noted = [fn.Connectome.read(tmp_path / "w.csv", tmp_path / f"{u}.csv").messages for u in ("cm", "mm")]
+    assert [any("in cm are brought to mm" in message for message in told) for told in noted] == [True, False]
+
+
+def test_a_matrix_of_one_triangle_is_noticed():
+    weights = np.ones((5, 5)) - np.eye(5)
+    assert "only one triangle" in fn.Connectome(np.triu(weights)).messages[0]
+    assert not fn.Connectome(weights).messages
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: fn.Connectome("w.csv"), r"fn\.Connectome\.read\('w\.csv'\)"),
+        (lambda: fn.Connectome.read(pd.DataFrame(W)), r"fn\.Connectome\(matrix\)"),
+        (lambda: fn.Connectome(pd.DataFrame(W).assign(name=list("abc"))), "index_col=0"),
+    ],
+)
+def test_what_is_given_in_the_place_of_a_matrix_or_file_says_what_to_write(make, told):
+    with pytest.raises(DataError, match=told):
+        make()
 
 
 # ---- made up -------------------------------------------------------------------------------------

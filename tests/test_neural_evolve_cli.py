@@ -53,9 +53,23 @@ def test_a_model_is_simulated_for_each_individual_and_the_table_written(objectiv
         (["FILE:circle", "--bound", "x=1"], "NAME=LOW:HIGH, two numbers, is expected"),
         (["FILE:circle", "--bound", "x=0:1", "--bound", "x=0:2"], "each parameter is named once"),
         (["FILE:circle", "--bound", "x=0:1", "--duration", "1 s"], "give --model too"),
-        (["FILE:circle", "--bound", "x=0:1", "--out", "all.xls"], "files may end in .csv"),
+        (["FILE:circle", "--bound", "x=0:1", "--out", "all.xls"], "files may end in .npz, .csv"),
+        (["FILE:circle", "--bound", "x=0:1", "--workers", "2"], "--workers is of simulations"),
+        (["FILE:circle", "--bound", "x=0:1", "--areas", "4"], "--weights is of simulations"),
     ],
 )
 def test_what_cannot_be_used_is_told_in_a_line(words: list[str], said: str, objectives: Path):
     done = run(words[0].replace("FILE", str(objectives)), *words[1:])
     assert done.exit_code == 2 and said in done.stderr
+
+
+def test_a_network_is_evolved_and_kept_with_its_page(objectives: Path, tmp_path: Path):
+    network = ["--model", "fhn", "--areas", "4", "--duration", "20 ms", "--dt", "0.5"]
+    files = ["--out", str(tmp_path / "w.npz"), "--report", str(tmp_path / "w.html")]
+    done = run(f"{objectives}:rate", "--bound", "K_gl=0:1", *SMALL, *network, *files)
+    assert done.exit_code == 0, done.output
+    brain = fn.Connectome.simulate(4)
+    w = fn.evolve(lambda n: float(n["x"].max()), {"K_gl": (0, 1)}, population=6, initial=8, generations=2, seed=1,
+                  simulate={"model": "fhn", "connectome": brain, "duration": 20, "dt": 0.5})  # fmt: skip
+    assert fn.load_evolution(tmp_path / "w.npz").to_frame()["f0"].equals(w.to_frame()["f0"])
+    assert "K_gl" in (tmp_path / "w.html").read_text("utf-8")

@@ -149,7 +149,9 @@ def test_a_limit_cycle_of_hopf_has_the_radius_and_frequency_of_its_parameters():
 
 
 def test_a_name_that_is_no_model_is_told_with_those_there_are():
-    with pytest.raises(DataError, match=r"no model is named 'alm'; there are aln, fhn, hopf, kuramoto"):
+    with pytest.raises(
+        DataError, match=r"no model is named 'alm'; did you mean 'aln'\? \(there are aln, fhn, hopf, kuramoto"
+    ):
         find("alm")
     assert {"aln", "fhn", "hopf", "kuramoto", "thalamus", "wc", "ww", "ww_reduced"} <= set(names())
 

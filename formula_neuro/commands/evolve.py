@@ -62,7 +62,7 @@ def evolve(
     every: Every = None,
     bold: Bold = False,
     tr: Tr = "2 s",
-    workers: Annotated[int, typer.Option(help="Threads of simulations, else processes.")] = 1,
+    workers: Annotated[int, typer.Option(help="Threads of simulations.")] = 1,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -98,7 +98,7 @@ def evolve(
             initial=initial,
             generations=generations,
             seed=seed,
-            simulate=_simulated(model, run),
+            simulate=_simulated(model, run, workers),
             workers=workers,
         )
         table = w.to_frame()
@@ -112,11 +112,12 @@ def evolve(
             say(f"wrote {', '.join(written)}")
 
 
-def _simulated(model: str | None, run: dict[str, Any]) -> dict[str, Any] | None:
+def _simulated(model: str | None, run: dict[str, Any], workers: int) -> dict[str, Any] | None:
     """The arguments of fn.simulate that were given; None without a model."""
     given = {name: value for name, value in run.items() if value is not None}
-    if model is None and given:
-        option = {"params": "param", "connectome": "weights"}.get(next(iter(given)), next(iter(given)))
+    if model is None and (given or workers > 1):
+        first = next(iter(given), "workers")
+        option = {"params": "param", "connectome": "weights"}.get(first, first)
         raise ValueError(f"--{option} is of simulations; give --model too")
     return None if model is None else {"model": model, **given}
 

@@ -61,8 +61,8 @@ class Network:
             return None
         if self.lengths is None and self.delays is None and params.get("signalV") != 0:
             raise ValueError(
-                "--weights has no lengths of tracts: give --lengths FILE (mm), --delays FILE (ms), or --param signalV=0 for "
-                "no delays"
+                "--weights has no lengths of tracts: give --lengths FILE (mm), --delays FILE (ms), or "
+                "--param signalV=0 for no delays"
             )
         key = self.keys[0] if len(self.keys) == 1 else self.keys or None
         return Connectome.read(self.weights, self.lengths, delays_ms=self.delays, key=key)

@@ -149,21 +149,21 @@ class Connectome:
     @staticmethod
     def read(
         weights: str | Path,
-        lengths: str | Path | None = None,
+        lengths_mm: str | Path | None = None,
         *,
-        delays: str | Path | None = None,
+        delays_ms: str | Path | None = None,
         names: Sequence[str] = (),
         coordinates: Any = None,
         key: str | Sequence[str] | None = None,
     ) -> Connectome:
-        """Matrices from .csv, .tsv, .txt, .npy, .npz or .mat files; names from the header where there is one.
+        """Matrices in .csv, .tsv, .txt, .npy, .npz or .mat files; names from the header where there is one.
 
         key: which matrix of an .npz or .mat file, where it holds several; of a file that holds the lengths too, both,
             as Connectome.read("brain.mat", "brain.mat", key=("SC", "lengths")). Raises DataError, FileNotFoundError.
         """
         from .connectome_files import read_connectome
 
-        return read_connectome(weights, lengths, delays, names, coordinates, key)
+        return read_connectome(weights, lengths_mm, delays_ms, names, coordinates, key)
 
     @staticmethod
     def simulate(n: int = 80, seed: int = 1) -> Connectome:

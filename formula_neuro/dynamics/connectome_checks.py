@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,25 @@ from ..family import Array
 
 HEAVY = "models expect weights of about 1 or less: c.normalize() divides them"
 LARGEST = 10.0  # weight without a message
+MIRRORED = 3  # nodes above which a matrix of one triangle is no chain that was meant
 MANY = 5  # names in a message: more are counted
 
 
 def square(given: Any, what: str) -> Array:
-    """A copy as finite (N, N) numbers. Raises DataError."""
+    """A copy as (N, N) numbers, finite but for the diagonal. Raises DataError."""
     if isinstance(given, pd.DataFrame):
         given = given.to_numpy()
     try:
         found = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
-        raise DataError(f"{what} cannot be read as numbers; an (N, N) matrix is expected") from None
+        raise DataError(f"{what} cannot be read as numbers; an (N, N) matrix is expected{_instead(given)}") from None
     if found.ndim != 2 or found.shape[0] != found.shape[1] or not found.size:
-        raise DataError(f"{what} has the shape {found.shape}; a square matrix, a row and a column a node, is expected")
+        raise DataError(
+            f"{what} has the shape {found.shape}; a square matrix, a row and a column a node, is expected"
+            f"{several(found, what)}"
+        )
     strange = ~np.isfinite(found)
+    np.fill_diagonal(strange, False)  # the diagonal is dropped in any case
     if strange.any():
         i, j = np.argwhere(strange)[0]
         raise DataError(
@@ -36,9 +42,32 @@ def square(given: Any, what: str) -> Array:
     return found
 
 
+def _instead(given: Any) -> str:
+    """What to write for what are no numbers."""
+    if isinstance(given, (str, Path)):
+        return f"; for a file, fn.Connectome.read({str(given)!r})"
+    columns = np.ndim(given) == 2 and np.shape(given)[1] == np.shape(given)[0] + 1
+    return "; where its first column holds names, pandas.read_csv(..., index_col=0), or fn.Connectome.read" * columns
+
+
+def several(found: Any, what: str) -> str:
+    """How matrices of several subjects in one array are taken apart, where it looks like that."""
+    shape = np.shape(found)
+    if len(shape) != 3:
+        return ""
+    axis = next((axis for axis in (2, 0, 1) if len({n for k, n in enumerate(shape) if k != axis}) == 1), None)
+    if axis is None:
+        return ""
+    at = ", ".join("i" if k == axis else ":" for k in range(3))
+    return (
+        f"; of {shape[axis]} subjects fn.explore takes one connectome each: "
+        f'{{f"s{{i}}": fn.Connectome({what}[{at}], ...) for i in range({shape[axis]})}}'
+    )
+
+
 def without_diagonal(matrix: Array, what: str, notes: list[str]) -> Array:
     """The matrix, in place, with a diagonal of 0; a note where it had another."""
-    own = np.count_nonzero(np.diagonal(matrix))
+    own = np.count_nonzero(np.diagonal(matrix))  # missing values count
     if own:
         notes.append(f"{what}: {own} values on the diagonal are dropped; no tract leads from a node to itself")
         np.fill_diagonal(matrix, 0.0)
@@ -106,6 +135,11 @@ def odd(weights: Array, names: tuple[str, ...]) -> list[str]:
         notes.append(f"{below} weights are below 0; they subtract what arrives, and no rate model is made for them")
     if weights.max() > LARGEST:
         notes.append(f"the largest weight is {weights.max():.4g}; {HEAVY}")
+    if len(names) > MIRRORED and weights.any() and not (np.triu(weights).any() and np.tril(weights).any()):
+        notes.append(
+            "only one triangle of the weights has values: half of the connections are absent (both directions are "
+            "weights + weights.T)"
+        )
     if len(names) > 1:
         linked = (weights != 0) | (weights.T != 0)
         alone = [name for name, row in zip(names, linked, strict=True) if not row.any()]

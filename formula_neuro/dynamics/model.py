@@ -109,6 +109,7 @@ class Model:
     source: str = ""
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         missing = [name for name in self.states if name not in self.initial]
         if missing:
             raise DataError(f"the model {self.name} has no start value for {missing[0]}")
@@ -116,7 +117,35 @@ class Model:
         used += [own.delay for own in self.inputs.values() if isinstance(own, Own)]
         unknown = [name for name in [*used, *self.external] if name not in self.parameters]
         if unknown:
-            raise DataError(f"the model {self.name} uses the parameter {unknown[0]}, which it does not list")
+            raise DataError(f"the model {self.name} uses the parameter {unknown[0]}, which its parameters do not list")
+
+    def _check_kinds(self) -> None:
+        """Raise DataError where a part is of another kind than it has to be."""
+        for what in ("states", "outputs", "external", "network", "noise"):
+            given = getattr(self, what)
+            if not isinstance(given, (tuple, list)):
+                raise DataError(
+                    f"{what} of the model {self.name} is of type {type(given).__name__}; a tuple of them is expected"
+                )
+        for name, given in self.parameters.items():
+            if not isinstance(given, Parameter):
+                raise DataError(
+                    f"the parameter {name} of {self.name} is {given!r}; fn.Parameter({given!r}) is expected"
+                )
+        for noise in self.noise:
+            if isinstance(noise, White) and not callable(noise.scale):
+                raise DataError(
+                    f"the scale of White noise is {noise.scale!r}; a function of the parameters is expected, as "
+                    "lambda p: p.sigma"
+                )
+        for what, given in (("drift", self.drift), ("finish", self.finish), ("bold", self.bold)):
+            if given is not None and not callable(given):
+                raise DataError(f"{what} of the model {self.name} is {given!r}; a function is expected")
+
+    def __repr__(self) -> str:
+        parts = {"states": self.states, "outputs": self.outputs, "parameters": self.parameters}
+        told = [f"{what} {', '.join(names)}" for what, names in parts.items() if names]
+        return f"Model {self.name}: {'; '.join(told)}"
 
     @property
     def transmitted(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import warnings
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from ..errors import DataError
 from ..family import Array
@@ -49,7 +50,7 @@ def fcd(ts: Any, window: int = 30, step: int = 5, *, definition: Literal["triang
     if window < 2 or step < 1:
         raise DataError(f"window={window}, step={step}; 2 samples or more, and steps of 1 or more, are expected")
     of_triangles = definition == "triangle"
-    series = as_series(ts, samples=window + (0 if of_triangles else 1))
+    series = as_series(ts, samples=window + (0 if of_triangles else 1), why=f" for a window of {window}")
     if series.shape[1] < 3:
         raise DataError(f"the series has {series.shape[1]} nodes; dynamics of connectivity need 3 or more")
     starts = range(0, len(series) - window + (1 if of_triangles else 0), step)
@@ -62,7 +63,7 @@ def fcd(ts: Any, window: int = 30, step: int = 5, *, definition: Literal["triang
 def matrix_correlation(a: Any, b: Any) -> float:
     """Pearson's correlation of two matrices' values above the diagonal, such as simulated and measured connectivity.
 
-    NaN where either has none (a constant node). Raises DataError.
+    Of two tables the nodes are paired by their names. NaN where either has none (a constant node). Raises DataError.
     """
     x, y = _pair(a, b)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
@@ -123,8 +124,28 @@ def fisher_z(r: Any) -> Any:
     return z if found.ndim else float(z)
 
 
+def _in_order_of(a: Any, b: Any) -> Any:
+    """b with its rows and columns in the order of a's, where both are tables that name the same nodes."""
+    if not (isinstance(a, pd.DataFrame) and isinstance(b, pd.DataFrame)):
+        return b
+    for table in (a, b):
+        if not (isinstance(table.index, pd.RangeIndex) or list(table.index) == list(table.columns)):
+            raise DataError("the rows of a matrix are named otherwise than its columns, or in another order")
+    names, others = [str(name) for name in a.columns], [str(name) for name in b.columns]
+    shared = set(names) & set(others)
+    if shared and set(names) != set(others):
+        odd = next(iter([name for name in (*names, *others) if name not in shared]))
+        raise DataError(
+            f"the matrices share {len(shared)} nodes by name, but not {odd!r}; select the same nodes in both"
+        )
+    if not shared or names == others or len(set(others)) < len(others):
+        return b
+    at = [others.index(name) for name in names]
+    return b.iloc[at, at]
+
+
 def _pair(a: Any, b: Any) -> tuple[Array, Array]:
-    first, second = as_matrix(a, "the first matrix"), as_matrix(b, "the second matrix")
+    first, second = as_matrix(a, "the first matrix"), as_matrix(_in_order_of(a, b), "the second matrix")
     if first.shape != second.shape:
         raise DataError(f"the matrices have the shapes {first.shape} and {second.shape}; equal ones are expected")
     return triangle(first), triangle(second)

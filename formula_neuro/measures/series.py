@@ -10,7 +10,7 @@ from ..errors import DataError
 from ..family import Array
 
 
-def as_series(given: Any, what: str = "the series", samples: int = 2) -> Array:
+def as_series(given: Any, what: str = "the series", samples: int = 2, why: str = "") -> Array:
     """Finite numbers (time, node); a single series is a column. Raises DataError."""
     try:
         found = np.asarray(given, dtype=np.float64)
@@ -21,7 +21,7 @@ def as_series(given: Any, what: str = "the series", samples: int = 2) -> Array:
     if found.ndim != 2:
         raise DataError(f"{what} has the shape {found.shape}; (time, node) is expected")
     if len(found) < samples:
-        raise DataError(f"{what} has {len(found)} samples in time; {samples} or more are expected")
+        raise DataError(f"{what} has {len(found)} samples in time; {samples} or more are expected{why}")
     gone = ~np.isfinite(found)
     if gone.any():
         raise DataError(f"{what} has {int(gone.sum())} missing or infinite values in {int(gone.any(0).sum())} nodes")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from formula_neuro.dynamics.connectome import Connectome
-from formula_neuro.dynamics.model import Model
+from formula_neuro.dynamics.model import Model, Tract
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.stimuli import Stimulus
@@ -113,7 +113,7 @@ def ask(
         tables=_tables(model, tables),
         device=_device(device),
         dtype=dtype,  # type: ignore[arg-type]
-        messages=(*(connectome.messages if connectome else ()), *steps.told, *ignored),
+        messages=(*(connectome.messages if connectome else ()), *steps.told, *ignored, *_alone(model, connectome)),
     )
 
 
@@ -170,6 +170,13 @@ def _used(
     idle = [name for name in values if connectome is None and name in model.network]
     told = (f"{', '.join(idle)}: ignored without a connectome",) if idle else ()
     return {name: value for name, value in values.items() if name not in idle}, told
+
+
+def _alone(model: Model, connectome: Connectome | None) -> tuple[str, ...]:
+    """A note where a network is given to a model that takes nothing from it."""
+    if connectome is None or any(isinstance(how, Tract) for how in model.inputs.values()):
+        return ()
+    return (f"{model.name} has no Tract among its inputs: its nodes run side by side, without coupling",)
 
 
 def checked_stimuli(model: Model, given: Mapping[str, Any]) -> dict[str, Stimulus]:

@@ -22,7 +22,9 @@ def as_balloon(model: Model, bold: Any, steps: Steps, nodes: Sequence[str]) -> B
     if bold is False or bold is None:
         return None
     if model.bold is None:
-        raise DataError(f"the model {model.name} drives no BOLD; leave bold= out")
+        raise DataError(
+            f"the model {model.name} drives no BOLD; leave bold= out, or give a model of your own bold=lambda s: ..."
+        )
     if bold is True:
         bold = Balloon()
     if isinstance(bold, Mapping):

@@ -15,9 +15,10 @@ from formula_neuro.running.pieces import threads_or_pool
 from .evolution.answer import Evolution, run
 from .evolution.history import Brood, History
 from .evolution.methods import Mate, Mutate, Selection
-from .evolution.objective import Evaluated, Individual, OneByOne, Whole, evaluated
+from .evolution.objective import Evaluated, Individual, OneByOne, Whole, check_objective, evaluated
 from .evolution.search import DEFAULT_SIZE, Evaluate, Plan
 from .evolution.stopping import as_stop
+from .parameters import known
 
 METHODS = ("adaptive", "nsga2", "cma")
 TAKEN = ("id", "generation", "parent1", "parent2", "score", "status", "params")  # columns and fields of the answer
@@ -79,9 +80,11 @@ def evolve(
         other = {"bounds": bounds, "weights": weights, "population": population, "initial": initial, "seed": seed,
                  "method": None if method in ("adaptive", start.plan.method) else method}  # fmt: skip
         plan = _same(start.plan, other, stop, selection, mate, mutate)
+        check_objective(objective, plan.names)
         return run(plan, _asking(objective, plan, batch, simulate, workers), generations, start, progress)
     limits = _limits(bounds)
     _check(method, population, initial, selection, mate, mutate)
+    check_objective(objective, tuple(limits))
     plan = Plan(
         method=method,
         names=tuple(limits),
@@ -158,8 +161,7 @@ def _seed(seed: int | None) -> int:
 
 
 def _check(method: str, population: int | None, initial: int | None, *operators: Any) -> None:
-    if method not in METHODS:
-        raise DataError(f"method is {method!r}; one of {', '.join(METHODS)} is expected")
+    known(method, METHODS, "evolve has no method")
     least = {"adaptive": 2, "nsga2": 4, "cma": 2}[method]
     for name, value in (("population", population), ("initial", initial)):
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,8 +12,11 @@ import pandas as pd
 from formula_neuro.dynamics.model import Model
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
+from formula_neuro.nearest import nearest
 
 Value: TypeAlias = "float | Array"  # of all nodes, or (N,)
+NEAR = 3  # names that may have been meant
+SHORT = 12  # names that a message can list
 
 
 def checked(model: Model, given: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Value]:
@@ -21,17 +24,26 @@ def checked(model: Model, given: Mapping[str, Any], nodes: Sequence[str]) -> dic
     if not isinstance(given, Mapping):
         raise DataError(f"params is of type {type(given).__name__}; a mapping of names to values is expected")
     for name in given:
-        known(str(name), model.parameters, f"the model {model.name} has no parameter")
+        known_parameter(str(name), model)
     return {str(name): _value(model, str(name), value, nodes) for name, value in given.items()}
 
 
-def known(name: str, names: Iterable[str], what: str) -> None:
-    """Raise DataError with the nearest names unless the name is one of them."""
+def known(name: str, names: Iterable[str], what: str, listed: str = "") -> None:
+    """Raise DataError with the nearest names unless the name is one of them; `listed` says where many are listed."""
     names = list(names)
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"{what} {name!r}{hint} (there are {', '.join(names)})")
+        near = [one for one in (nearest(name, names),) if one is not None]
+        near = list(dict.fromkeys([*near, *get_close_matches(name, names, n=NEAR, cutoff=0.5)]))[:NEAR]
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        there = (
+            f"there are {', '.join(names)}" if len(names) <= SHORT or not listed else f"{listed} lists all {len(names)}"
+        )
+        raise DataError(f"{what} {name!r}{hint} ({there})")
+
+
+def known_parameter(name: str, model: Model) -> None:
+    """Raise DataError unless the model has that parameter."""
+    known(name, model.parameters, f"the model {model.name} has no parameter", f"fn.models({model.name!r})")
 
 
 def one_of(value: Any, words: Sequence[str], what: str) -> None:

@@ -17,6 +17,7 @@ from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.running.whole import whole
 
+from .archives import to_read, to_write
 from .asking import Asked
 from .models import find
 from .problem import Balloon, Start
@@ -30,7 +31,7 @@ ASIDE = "the run had a stimulus, which files do not hold: to continue it, give s
 
 def save(n: Simulation, path: str | Path) -> Path:
     """Write a run to path, which gets the ending .npz where it has another."""
-    target = Path(path) if Path(path).suffix == ".npz" else Path(f"{path}.npz")
+    target = to_write(path)
     arrays: dict[str, Any] = {"t": n.t, "bold_t": n.bold_t}
     arrays |= _under("output", n.outputs) | _under("state", n.end.states) | _under("past", n.end.past)
     arrays |= _under("ou", n.end.ou) | _under("param", n.params) | _under("given", n.asked.params)
@@ -118,8 +119,9 @@ def load_simulation(path: str | Path) -> Simulation:
 
 
 def _read(path: str | Path) -> dict[str, Array]:
+    target = to_read(path)
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with np.load(target, allow_pickle=False) as held:
             return dict(held)
     except (ValueError, TypeError, BadZipFile, EOFError):  # what numpy says of a file that is no archive, or a cut one
         raise DataError(OTHER.format(path)) from None

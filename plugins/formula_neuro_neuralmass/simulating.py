@@ -80,8 +80,8 @@ def simulate(
         find(model, params, tables),
         connectome,
         Timing(duration, dt, every, sampling, skip, outputs),
-        params=params or {},
-        init=init or {},
+        params={} if params is None else params,
+        init={} if init is None else init,
         stimulus=stimulus,
         bold=bold,
         seed=seed,
@@ -107,7 +107,7 @@ def run_problem(
     nodes = f"{len(asked.nodes)} nodes" if len(asked.nodes) > 1 else "one node"
     what = planned(f"{asked.model.name}, {nodes}, {shown(round(asked.duration, 9))}", size)
     before = time.perf_counter()
-    with bar(what, problem.steps, progress) as advance:
+    with bar(what, problem.steps, progress, compiles=True) as advance:
         done = 0
 
         def told(steps: int, total: int) -> None:
@@ -170,7 +170,7 @@ def _found(problem: Problem, record: Record, b: int) -> list[str]:
     if not np.isnan(record.failed[b]):
         found.append(f"values became infinite at {record.failed[b]:g} ms; later ones are NaN (a smaller dt may help)")
     if record.clamped[b] > 0:
-        found.append(f"{record.clamped[b]:.2%} of the look-ups in the model's tables were beyond an edge")
+        found.append(f"{100 * record.clamped[b]:.2g} % of the look-ups in the model's tables were beyond an edge")
     if problem.bold is not None and record.end.bold is not None:
         found += saturated(problem.bold, record.end.bold[1, :, b])
     return found

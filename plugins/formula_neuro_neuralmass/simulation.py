@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from formula_neuro.stimuli import Stimulus
 
 
+FEWEST = 2  # samples of a correlation
+AS_BOLD = "n.bold (scans, nodes) at n.bold_t"
+
+
 @dataclass(frozen=True, eq=False)
 class Simulation:
     """A run of one parameter set: n.t (ms), n["rates_exc"] (time, node), n.bold (scans, nodes) at n.bold_t (ms).
@@ -53,8 +57,19 @@ class Simulation:
     key: int = 0  # of its random numbers among those of the seed
 
     def __getitem__(self, name: str) -> Array:
+        if name.casefold() == "bold" and name not in self.outputs:
+            raise DataError(f"BOLD is {AS_BOLD}, not an output")
         known(name, self.outputs, "the run has no output")
         return self.outputs[name]
+
+    def __getattr__(self, name: str) -> Any:
+        """Outputs are n["..."]: an attribute that is not there says so."""
+        hint = ""
+        if name in self.__dict__.get("outputs", {}):  # copying and unpickling ask before they are there
+            hint = f'; an output is n["{name}"]'
+        elif name.casefold() == "bold":
+            hint = f"; BOLD is {AS_BOLD}"
+        raise AttributeError(f"a run has no attribute {name!r}{hint}")
 
     @property
     def status(self) -> str:
@@ -95,7 +110,13 @@ class Simulation:
         of_bold = output is None and self.bold is not None
         t, values = (self.bold_t, self._bold()) if of_bold else (self.t, self[output] if output else self.output)
         after = 0.0 if skip is None else milliseconds(skip, "skip")
-        found = measures.fc(values[t >= after])
+        left = values[t >= after]
+        if len(left) < FEWEST:
+            raise DataError(
+                f"{len(left)} of {len(t)} samples {'of BOLD ' if of_bold else ''}are left after {shown(after)}; a "
+                f"correlation needs {FEWEST}: simulate for longer, or skip less"
+            )
+        found = measures.fc(left)
         return pd.DataFrame(found, index=list(self.nodes), columns=list(self.nodes))
 
     def _bold(self) -> Array:
@@ -155,10 +176,10 @@ class Simulation:
         n, a = len(self.nodes), self.asked
         first = self.end.step - a.steps
         span = f"{shown(round(a.duration, 9))}" + (f" from {shown(round(first * a.dt, 9))} on" if first else "")
-        given = ", ".join(f"{name} {_value(value)}" for name, value in self.params.items() if name in a.params)
+        given = ", ".join(f"{name} {text}" for name, text in in_words(self).items() if name in a.params)
         lines = [
             f"{self.model}: {n} node{'s' if n > 1 else ''}, {span} in steps of {a.dt:g} ms, seed {self.seed} "
-            f"({self.engine}, {self.seconds:.2g} s)",
+            f"({self.engine}{'' if np.isnan(self.seconds) else f', {self.seconds:.2g} s'})",
             *([f"given: {given}"] if given else []),
             *(_line(name, values, self.t) for name, values in self.outputs.items()),
             *([_line("bold", self.bold, self.bold_t)] if self.bold is not None else []),
@@ -178,5 +199,13 @@ def _line(name: str, values: Array, t: Array) -> str:
     return f"{name}: {told}; {len(t)} samples{every}"
 
 
-def _value(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) else f"{value.min():g} to {value.max():g}"
+def in_words(n: Simulation) -> dict[str, str]:
+    """A run's parameters: one value for all nodes, the range of those by node, a choice by its name."""
+    choices = {name: parameter.choices for name, parameter in n.asked.model.parameters.items()}
+    return {name: _value(value, choices.get(name, {})) for name, value in n.params.items()}
+
+
+def _value(value: Value, choices: Mapping[str, float]) -> str:
+    if np.ndim(value) == 0:
+        return next((word for word, number in choices.items() if number == value), f"{float(value):g}")
+    return f"{np.min(value):g} to {np.max(value):g}"

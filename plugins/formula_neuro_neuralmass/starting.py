@@ -107,6 +107,9 @@ def _without_input(
     n, indegree = len(weights), weights.sum(1)[:, None]
     s = SimpleNamespace(**{**arriving, **drawn, **ou, "indegree": indegree, "nodes": n})
     values = model.drift(s, SimpleNamespace(**params))
+    lost = [name for name in silent if name not in values]
+    if lost:
+        raise DataError(f"a tract of {model.name} carries {lost[0]!r}, but its drift gives {', '.join(values)}")
     return {name: np.broadcast_to(values[name], zero.shape).copy() for name in silent}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from formula_neuro.dynamics.model import OU, Model
+from formula_neuro.dynamics.model import OU, Equations, Model
 from formula_neuro.errors import DataError
 
 from . import balloon
@@ -42,6 +42,11 @@ class Names:
         known = ", ".join(sorted(n for n in self.__dict__ if not n.startswith("_")))
         raise DataError(f"the equations of {self._owner} use {name!r}, which is not among its values: {known}")
 
+    def __getitem__(self, name: str) -> Any:
+        raise DataError(
+            f"the equations of {self._owner} use [{name!r}]; values are attributes, as s.{name} or p.{name}"
+        )
+
 
 def step_program(model: Model, varying: frozenset[str] = frozenset()) -> Program:
     """The step of a model: Euler's, its noise, what `finish` replaces, and the clamped look-ups counted.
@@ -55,10 +60,15 @@ def step_program(model: Model, varying: frozenset[str] = frozenset()) -> Program
     inputs = {name: graph.leaf(f"input.{name}") for name in model.inputs}
     given = {**inputs, **ou, "indegree": graph.leaf("indegree", steady=True), "nodes": graph.leaf("nodes", steady=True)}
     parameters = Names(model.name, p)
-    drift = _mapping(model, "drift", model.drift(Names(model.name, {**old, **given}), parameters))
+    drift = _mapping(model, "drift", model.drift, Names(model.name, {**old, **given}), parameters)
     new = _stepped(model, graph, old, drift, parameters)
     if model.finish is not None:
-        new |= _mapping(model, "finish", model.finish(Names(model.name, {**given, **new}), parameters))
+        new |= _mapping(model, "finish", model.finish, Names(model.name, {**given, **new}), parameters)
+    lost = [name for name in (*model.outputs, *model.transmitted) if name not in new]
+    if lost:
+        raise DataError(
+            f"the equations of {model.name} give no {lost[0]!r}, an output or on a tract; they give {', '.join(new)}"
+        )
     writes = {f"s.{name}": graph.symbol(value) for name, value in new.items()}
     writes |= {f"ou.{name}": value for name, value in _ou_updated(model, graph, ou, p).items()}
     cells = [node for node in needed(writes) if node.operation == "cell"]
@@ -106,7 +116,17 @@ def _ou_updated(model: Model, graph: Graph, ou: Mapping[str, Symbol], p: Mapping
     return new
 
 
-def _mapping(model: Model, what: str, values: Any) -> dict[str, Any]:
+def _mapping(model: Model, what: str, equations: Equations, *names: Names) -> dict[str, Any]:
+    """What the equations give. Raises DataError."""
+    try:
+        values = equations(*names)
+    except TypeError as error:
+        if "__array_ufunc__" not in str(error):
+            raise
+        raise DataError(
+            f"the {what} of {model.name} uses a function of numpy, such as np.exp; use those of "
+            "formula_neuro.dynamics.mathematics, which every engine knows"
+        ) from None
     if not isinstance(values, Mapping):
         raise DataError(f"the {what} of {model.name} returned a {type(values).__name__}; a mapping by name is expected")
     return dict(values)

@@ -153,11 +153,14 @@ class Evolution:
         Raises Unable after `load`, which has no objective: `fn.evolve(objective, start=w, generations=...)` goes on.
         """
         if self.evaluate is None:
-            raise Unable("an evolution from a file has no objective; fn.evolve(objective, start=w, generations=...)")
+            raise Unable(
+                "an evolution from a file has no objective: fn.evolve(objective, start=w, generations=...), with "
+                "simulate= where it was one of runs"
+            )
         return run(self.plan, self.evaluate, generations, self, progress)
 
     def save(self, path: str | Path) -> Path:
-        """Write all but functions to a file; fn.load_evolution(path) reads it."""
+        """Write all but functions to a file that ends in .npz; fn.load_evolution(path) reads it."""
         from .files import write
 
         return write(self, Path(path))
@@ -173,7 +176,7 @@ def run(
         raise DataError(f"generations is {generations!r}; {least} is expected (the first one counts)")
     started = time.perf_counter()
     held = None if known is None else Searched(known.history, known.results)
-    with bar("generations", generations - done, progress) as advance:
+    with bar("generations", generations - done, progress, compiles=True) as advance:
         for step in search(plan, evaluate, generations, held):
             found = step
             advance(1)

@@ -13,6 +13,7 @@ import numpy as np
 from formula_neuro.errors import DataError
 from formula_neuro.running.whole import whole
 
+from ..archives import to_read, to_write
 from .answer import Evolution
 from .history import History
 from .search import Plan
@@ -24,9 +25,8 @@ OPERATORS = ("selection", "mate", "mutate")
 
 
 def write(evolution: Evolution, path: Path) -> Path:
-    """The path, which ends in .npz; it is there whole or not at all."""
-    if path.suffix != ".npz":
-        raise DataError(f"{path}: an evolution is kept in a file that ends in .npz")
+    """The path, which gets the ending .npz where it has another; it is there whole or not at all."""
+    path = to_write(path)
     plan, history = evolution.plan, evolution.history
     told: dict[str, Any] = {name: getattr(plan, name) for name in PLAIN}
     told["stop"] = asdict(plan.stop) if plan.stop else None
@@ -59,9 +59,7 @@ def load_evolution(path: str | Path) -> Evolution:
 
     Raises DataError, FileNotFoundError.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
+    path = to_read(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             held = {name: file[name] for name in file.files}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,10 +32,38 @@ class Individual:
         params = self.__dict__.get("params", {})  # unpickling asks before it is there
         if name in params:
             return float(params[name])
-        raise AttributeError(f"no parameter is named {name!r}; there are {', '.join(params)}")
+        raise AttributeError(_no_parameter(name, params))
 
     def __getitem__(self, name: str) -> float:
+        if name not in self.params:
+            raise KeyError(_no_parameter(name, self.params))
         return float(self.params[name])
+
+
+def _no_parameter(name: str, params: Mapping[str, float]) -> str:
+    from ..simulation import Simulation
+
+    of_run = name in Simulation.__dataclass_fields__ or hasattr(Simulation, name)
+    hint = "; an objective of a run, as n.fc(), needs simulate={...}" if of_run else ""
+    return f"no parameter is named {name!r}; there are {', '.join(params)}{hint}"
+
+
+def check_objective(objective: Any, names: Sequence[str]) -> None:
+    """Raise DataError unless it can be called with one individual."""
+    if not callable(objective):
+        raise DataError(f"objective is {objective!r}; a function of one individual is expected")
+    try:
+        signature = inspect.signature(objective)
+    except (TypeError, ValueError):
+        return  # compiled functions do not tell theirs
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        values = ", ".join(f"p.{name}" for name in names)
+        raise DataError(
+            f"the objective takes {signature}; it is called with one individual, p, whose parameters are {values} "
+            f"({error})"
+        ) from None
 
 
 @dataclass(frozen=True)

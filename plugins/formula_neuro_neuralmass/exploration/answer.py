@@ -99,6 +99,10 @@ class Exploration:
     def save(self, folder: str | Path) -> Path:
         """Write the table and the arrays to a new folder; fn.load_exploration(folder) reads it."""
         path = Path(folder)
+        if path.suffix in (".csv", ".tsv", ".parquet"):
+            raise DataError(
+                f"{path}: save() writes a folder; the table alone is e.to_frame(), as .to_csv({path.name!r})"
+            )
         place = Folder(path)
         if place.about() is not None:
             raise DataError(f"{path} holds an exploration; give a new or an empty folder")

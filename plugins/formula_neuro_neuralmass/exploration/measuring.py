@@ -91,7 +91,9 @@ def as_measures(given: Any, targets: Mapping[str, Any] | None, outputs: bool) ->
             f"measure is {given!r}; functions of a run by name, {{'max_rate': lambda n: ...}}, are expected"
         )
     if targets is not None and (not isinstance(targets, Mapping) or not targets):
-        raise DataError(f"targets is of type {type(targets).__name__}; a mapping of subjects is expected")
+        raise DataError(
+            f"targets is of type {type(targets).__name__}; a mapping of subjects is expected, as {{'s1': fc}}"
+        )
     compared = [name for name, function in functions.items() if arity(function) == 2]
     if compared and targets is None:
         raise DataError(f"the measure {compared[0]!r} wants two arguments: give targets= by subject, or use one")

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_integer_dtype
 
 from formula_neuro.dynamics.model import Model
 from formula_neuro.errors import DataError
 
-from ..parameters import known
+from ..parameters import known_parameter
 
 KINDS = ("grid", "zip", "sequence", "list")
 EXPECTED = 'values of each parameter, such as {"mue_ext_mean": [0, 1, 2]}, or a list of sets, are expected'
@@ -63,7 +64,7 @@ def as_sets(given: Any, kind: str | None, model: Model, fixed: Mapping[str, Any]
         raise DataError(f"kind is {kind!r} and parameters are {seen}; {', '.join(KINDS[:3])}, or a list is expected")
     made = _listed(given) if listed else _spanned(_axes(given), how)
     for name in made.names:
-        known(name, model.parameters, f"the model {model.name} has no parameter")
+        known_parameter(name, model)
         if name in fixed:
             raise DataError(f"{name} is explored and also given in params; give it once")
         if name in model.network and not network:
@@ -78,6 +79,11 @@ def _axes(given: Mapping[Any, Any]) -> dict[str, list[Any]]:
     for name, values in given.items():
         if isinstance(values, (str, int, float, np.number)):
             values = [values]
+        if isinstance(values, pd.Series) and not is_integer_dtype(values.index):
+            raise DataError(
+                f"{name} is a Series by node ({values.index[0]!r}, ...): one set's values. [{name}] explores it as one "
+                f"set, {name}.to_numpy() as a number a set"
+            )
         if not isinstance(values, Iterable) or isinstance(values, Mapping):
             raise DataError(f"the values of {name} are {values!r}; {EXPECTED}")
         axis = list(values)

@@ -9,6 +9,7 @@ import numpy as np
 
 from formula_neuro.dynamics.model import Model
 from formula_neuro.errors import DataError
+from formula_neuro.nearest import nearest
 
 from .aln import aln_of
 from .fhn import FHN
@@ -38,6 +39,8 @@ def register_model(model: Model) -> Model:
     >>> fn.simulate("leaky", fn.Connectome.simulate(10), {"tau": 5.0}, duration="50 ms", seed=1)["r"].shape
     (500, 10)
     """
+    if not isinstance(model, Model):
+        raise DataError(f"register_model got {model!r}; an fn.Model(name=..., states=..., drift=..., ...) is expected")
     if model.name in _SHIPPED or model.name in _READ:
         raise DataError(f"{model.name!r} is the name of a model that is shipped; give yours another")
     _OWN[model.name] = model
@@ -54,7 +57,7 @@ def find(model: str | Model, params: Mapping[str, Any] | None = None, tables: st
     found = model if isinstance(model, Model) else _named(model)
     if found.remade is None:
         return found
-    given = params or {}
+    given = params if isinstance(params, Mapping) else {}  # what else was given is refused by ask
     neuron = {name: _one_number(found, name, given[name]) for name in found.fixed if name in given}
     return found.remade(neuron, tables)
 
@@ -69,7 +72,9 @@ def _named(name: str) -> Model:
         return _READ[name]({})
     known = {**_SHIPPED, **_OWN}
     if name not in known:
-        raise DataError(f"no model is named {name!r}; there are {', '.join(names())} (register_model adds one)")
+        meant = nearest(str(name).casefold().removesuffix("model"), names())
+        hint = f"; did you mean {meant!r}?" if meant else ""
+        raise DataError(f"no model is named {name!r}{hint} (there are {', '.join(names())}; register_model adds one)")
     return known[name]
 
 

@@ -19,6 +19,7 @@ from ... import memory
 from ...asking import Asked, Timing, ask
 from ...building import build
 from ...models import find
+from ...parameters import known
 from ...simulating import run_problem
 from ...simulation import Simulation
 from ..utils.collections import dotdict
@@ -187,12 +188,9 @@ class Model:
             self.params[name] = course
 
     def _check_names(self) -> None:
-        known = {*RUNNING, *self.model.parameters, *self._starts().values()}
-        unknown = [name for name in self.params if name not in known]
-        if unknown:
-            raise DataError(
-                f"the model {self.name} has no parameter {unknown[0]!r}; there are {', '.join(sorted(known))}"
-            )
+        there = {*RUNNING, *self.model.parameters, *self._starts().values()}
+        for name in self.params:
+            known(name, there, f"the model {self.name} has no parameter", "list(model.params)")
 
     def _values(self, steps: int) -> tuple[dict[str, Any], dict[str, Course]]:
         """Parameters that are numbers or (N,), and courses of inputs, whose parameter is then 0."""
