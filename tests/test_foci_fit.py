@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -273,6 +275,25 @@ def test_r_agrees_on_totals_and_maps() -> None:
     check = fn.crosscheck(fitted("foci ~ s(diagnosis) + scale(age)", estimator="splines(90 mm)"))
     assert check.ok, str(check)
     assert {"coefficients", "standard errors", "dispersion", "log intensities"} <= set(check.table["quantity"])
+
+
+@pytest.mark.r
+def test_r_agrees_where_all_totals_are_those_fitted() -> None:
+    check = fn.crosscheck(fitted("foci ~ s(diagnosis) + scale(age)", even(), estimator="splines(90 mm)"))
+    assert check.ok, str(check)
+
+
+@cache
+def even() -> Any:
+    """Every study reports the same ten peaks."""
+    return fn.simulate_foci(table={"diagnosis": ["a", "b"] * 10, "age": range(20)}, seed=1)
+
+
+def test_maps_are_finite_where_intensities_are_as_good_as_0() -> None:
+    c = fitted("foci ~ s(diagnosis)", even(), estimator=fn.Splines("90 mm", smooth="none"))
+    for cell in c.cells:
+        assert np.isfinite(c.maps.at_voxels(("log_intensity", cell))).all()
+        assert c.maps.at_voxels(("intensity", cell)).sum() == pytest.approx(10, rel=1e-9)  # foci of an analysis
 
 
 @pytest.mark.r

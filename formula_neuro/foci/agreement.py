@@ -20,6 +20,7 @@ from ..errors import RFailed, Unable
 from ..estimator import Splines
 from ..family import Array, as_family, as_foci_family
 from ..request import Request
+from .inference.moderators import SAME
 
 if TYPE_CHECKING:
     from ..result import Fit
@@ -57,8 +58,11 @@ def crosscheck_foci(fit: FociFit, reference: str | None = None) -> Agreement:
         )
     compared, notes = [*_totals(fit, other)], [WHAT]
     if (reason := _too_large(fit)) is None:
-        compared += [*_maps(fit, reference)]
-    else:
+        try:
+            compared += [*_maps(fit, reference)]
+        except RFailed as error:
+            reason = f"Where: R's glm() of the maps without a penalty stopped with an error: {error}"
+    if reason is not None:
         notes.append(reason)
     version = getattr(other.engine, "version", "")
     seconds = (fit.seconds, time.perf_counter() - started)
@@ -100,7 +104,13 @@ def totals_request(fit: FociFit) -> Request:
         table[name] = (request.group == g).astype(float)
     clustered = fit.family.name == "clustered_negative_binomial"
     design = model_matrix(f"total ~ 0 + {' + '.join([*names, *levels])}", table, offset=request.design.offset)
-    return as_request(design, as_family("nbinom2" if clustered else "quasipoisson"))
+    plain = "poisson" if _without_spread(fit) else "quasipoisson"
+    return as_request(design, as_family("nbinom2" if clustered else plain))
+
+
+def _without_spread(fit: FociFit) -> bool:
+    """Whether the totals are those fitted: their dispersion and what it scales are rounding, here and in R."""
+    return bool(fit.phi < SAME)
 
 
 def _totals(fit: FociFit, other: Fit) -> Iterator[Compared]:
@@ -115,11 +125,11 @@ def _totals(fit: FociFit, other: Fit) -> Iterator[Compared]:
     if clustered and other.family.shape is not None:
         alpha, theta = fit.alpha[cells[0]], other.family.shape[1]
         yield Compared("dispersion", "alpha", alpha, 1 / theta, abs(alpha * theta - 1), TOTALS["dispersion"])
-    elif not clustered:
+    elif not clustered and not _without_spread(fit):
         phi = other.dispersion
         yield Compared("dispersion", "phi", fit.phi, phi, abs(fit.phi - phi) / max(phi, 1e-8), TOTALS["dispersion"])
     if q and not clustered:  # glm.nb() takes theta as known
-        se = fit.tidy(vcov="quasi" if fit.phi > 0 else "fisher")["std_error"].to_numpy()
+        se = fit.tidy(vcov="fisher" if _without_spread(fit) else "quasi")["std_error"].to_numpy()
         for name, a, b in zip(fit.names, se, errors[:q], strict=True):
             yield Compared(
                 "standard errors", name, float(a), float(b), float(abs(a - b) / b), TOTALS["standard errors"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import special
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
@@ -53,7 +54,7 @@ class SplitEngine(OnSplines):
     def pattern_b(self) -> Array:
         """The coefficients of the patterns' log intensities, (G, P)."""
         found = self.shapes.found
-        log_sums = np.array([np.log(one.mu.sum()) - np.log(one.mu[0]) + one.eta[0] for one in found])
+        log_sums = np.array([special.logsumexp(one.eta) for one in found])  # mu may be 0 to rounding far from foci
         shift = self.level.levels - log_sums
         return np.stack([one.b for one in found]) + shift[:, None]
 
