@@ -56,7 +56,7 @@ def test_the_records_load_neither_rpy2_nor_pandas():
 
 
 def test_a_missing_rpy2_names_the_extra():
-    assert "formula-neuro[r]" in str(missing_rpy2(ModuleNotFoundError("No module named 'rpy2'", name="rpy2")))
+    assert "formula_neuro[r]" in str(missing_rpy2(ModuleNotFoundError("No module named 'rpy2'", name="rpy2")))
 
 
 def test_a_failing_rpy2_keeps_its_own_words():

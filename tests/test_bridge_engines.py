@@ -174,7 +174,7 @@ def test_rpy2_asked_for_by_name_is_never_replaced(monkeypatch):
         "from formula_neuro.errors import RMissing\n"
         "try:\n"
         "    with using('rpy2'): call('echo', {})\n"
-        "except RMissing as error: print('formula-neuro[r]' in str(error))"
+        "except RMissing as error: print('formula_neuro[r]' in str(error))"
     )
     assert run(code) == ["True"]
 

@@ -70,7 +70,7 @@ def test_when_nobody_can_fit_each_backend_says_why():
         "no backend can fit glmm (Gamma, 1 random term)",
         "  lm-only: fits lm, not glmm",
         "  binomial-only: has no Gamma family (has binomial)",
-        '  absent: needs nosuchthing: pip install "formula-neuro[r]"',
+        '  absent: needs nosuchthing: pip install "formula_neuro[r]"',
         "  mylab: could not be loaded: ModuleNotFoundError: No module named 'cupy'",
     ]
 

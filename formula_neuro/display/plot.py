@@ -160,4 +160,4 @@ def _require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise ImportError('plots need matplotlib: pip install "formula-neuro[plot]"') from error
+        raise ImportError('plots need matplotlib: pip install "formula_neuro[plot]"') from error

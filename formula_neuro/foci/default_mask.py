@@ -34,6 +34,6 @@ def _template() -> Any:
         from nilearn import datasets
     except ImportError:
         raise ImportError(
-            'the default mask of foci is nilearn\'s: pip install "formula-neuro[plot]", or give mask= the path of one'
+            'the default mask of foci is nilearn\'s: pip install "formula_neuro[plot]", or give mask= the path of one'
         ) from None
     return datasets.load_mni152_brain_mask(resolution=2)

@@ -73,7 +73,7 @@ class Backend:
         missing = [name for name in self.requires if not _installed(name)]
         if not missing:
             return None
-        remedy = f': pip install "formula-neuro[{self.extra}]"' if self.extra else ""
+        remedy = f': pip install "formula_neuro[{self.extra}]"' if self.extra else ""
         return f"needs {', '.join(missing)}{remedy}"
 
     def refuses(self, request: Request | MapRequest) -> str | None:

@@ -61,7 +61,7 @@ def _by_nilearn(evoked: Evoked, model: str) -> list[Array]:
     try:
         from nilearn.glm.first_level import compute_regressor
     except ImportError as error:
-        raise ImportError('responses of other packages need nilearn: pip install "formula-neuro[plot]"') from error
+        raise ImportError('responses of other packages need nilearn: pip install "formula_neuro[plot]"') from error
     found = []
     for own in evoked.events:
         given = np.vstack([own.onset, own.duration, own.size])

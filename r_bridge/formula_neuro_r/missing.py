@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from formula_neuro.errors import RMissing
 
-NO_R = "needs R, found neither by R_HOME nor on the PATH: apt-get install r-base-core   (conda: conda install r-base)"
-NO_RPY2 = 'needs rpy2: pip install "formula-neuro[r]"   (R 4.6 and later: [r-new])'
+NO_R = (
+    "needs R, found neither by R_HOME nor on the PATH: apt-get install r-base-core   (conda: conda install r-base); "
+    "`formula-neuro doctor` has one command for R and all packages"
+)
+NO_RPY2 = 'needs rpy2: pip install "formula_neuro[r]"   (R 4.6 and later: [r-new])'
 
 
 def missing_package(package: str, reason: str) -> RMissing:
@@ -31,5 +34,5 @@ def missing_rpy2(error: Exception) -> RMissing:
     return RMissing(
         f"rpy2 is installed but cannot start R ({type(error).__name__}: {error}). Is R there "
         "(apt-get install r-base-core; conda install r-base)? R up to 4.5 needs the extra [r], later ones [r-new]: "
-        'make a new environment and pip install "formula-neuro[r]"'
+        'make a new environment and pip install "formula_neuro[r]"'
     )

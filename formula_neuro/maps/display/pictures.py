@@ -212,4 +212,4 @@ def _require_nilearn() -> None:
     try:
         import nilearn.plotting  # noqa: F401
     except ImportError as error:
-        raise ImportError('pictures of maps need nilearn and matplotlib: pip install "formula-neuro[plot]"') from error
+        raise ImportError('pictures of maps need nilearn and matplotlib: pip install "formula_neuro[plot]"') from error
