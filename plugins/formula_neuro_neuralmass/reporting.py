@@ -30,7 +30,7 @@ def write_report(path: str | os.PathLike[str], page: Callable[[], Mapping[str, A
 
 
 def facts(pairs: Sequence[tuple[str, str]], backend: str, seconds: float) -> list[tuple[str, str]]:
-    """The header: what is particular, then the backend if there is one, the time and the version, as in every report."""
+    """The header: what is particular, then the backend ("" for none), the time and the version, as in every report."""
     engine = [("backend", backend)] if backend else []
     time = [("time", took(seconds))] if np.isfinite(seconds) else []
     return [*pairs, *engine, *time, ("formula_neuro", __version__)]
