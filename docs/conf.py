@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from formula_neuro import __version__
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import docstrings
 import measured
 
 project = "formula_neuro"
@@ -43,6 +43,7 @@ html_css_files = ["tables.css"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+smartquotes = False  # formulas and code stand in the prose of docstrings
 
 # A vignette is a percent-format Python file; a cell that raises stops the build.
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
@@ -71,27 +72,6 @@ def _quiet_kernels() -> str:
 os.environ["IPYTHONDIR"] = _quiet_kernels()
 
 
-def _as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are plain text, written for `help()`: prose is escaped, indented text and examples are kept as set."""
-    blocks = re.split(r"\n\s*\n", "\n".join(lines).strip("\n"))
-    lines[:] = [line for block in blocks for line in _block(block)]
-
-
-def _block(block: str) -> list[str]:
-    kind = "pycon" if block.startswith(">>>") else "text" if re.search(r"^ ", block, re.MULTILINE) else ""
-    if not kind:
-        return [*_prose(block).split("\n"), ""]
-    return [f".. code-block:: {kind}", "", *(f"   {line}" for line in block.split("\n")), ""]
-
-
-def _prose(text: str) -> str:
-    """What stands between `backquotes` becomes code, everything else that sphinx would read as markup is escaped."""
-    parts = re.split(r"`([^`]+)`", text)
-    escaped = [re.sub(r"([*`|_\\])", r"\\\1", part) for part in parts[::2]]
-    code = [f"\\ ``{part}``\\ " for part in parts[1::2]]
-    return "".join(piece for pair in zip(escaped, [*code, ""], strict=True) for piece in pair)
-
-
 def _with_figures(app: Any, docname: str, source: list[str]) -> None:
     """What scripts measured replaces the comments that name it; a vignette that is left out is not listed."""
     if docname.startswith("docs/"):
@@ -102,4 +82,6 @@ def _with_figures(app: Any, docname: str, source: list[str]) -> None:
 
 def setup(app: Any) -> None:
     app.connect("source-read", _with_figures)
-    app.connect("autodoc-process-docstring", _as_rst)
+    app.connect("autodoc-process-docstring", docstrings.as_rst)
+    app.connect("autodoc-process-signature", docstrings.short_signature)
+    app.connect("object-description-transform", docstrings.short_types)
