@@ -143,3 +143,9 @@ def test_what_cannot_be_simulated_is_refused(options, words):
 
 def test_the_truth_is_shown_in_a_line():
     assert repr(fn.simulate_foci(5, peaks=3, seed=1).truth).startswith("Truth(peaks: (Intercept) 3; dispersion 0;")
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 1.5, None, True])
+def test_a_seed_that_is_no_whole_number_is_refused(seed):
+    with pytest.raises(ValueError, match="seed is a whole number of 0 or more"):
+        fn.simulate_foci(2, seed=seed)

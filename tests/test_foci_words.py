@@ -158,3 +158,10 @@ def test_the_page_is_complete_in_itself(tmp_path: Path) -> None:
     ):
         assert words in page
     assert page.count("<img") == 3 and "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
+
+
+def test_the_maps_of_a_cell_are_named_and_its_tests_too() -> None:
+    maps = usual().maps
+    assert repr(maps) == "(intensity | log_intensity | se | relative | relative_se | foci, depression | schizophrenia)"
+    with pytest.raises(KeyError, match=r"cells are tested by fn\.homogeneity\(c\)"):
+        maps["z", "depression"]

@@ -49,4 +49,4 @@ def as_foci_family(given: str | Family | FociFamily | None) -> FociFamily:
         return FOCI_FAMILIES[word]
     known = "; ".join(f"{family.name} ({family.about})" for family in FOCI_FAMILIES.values())
     near = "; of counts of foci by analysis it is called clustered_negative_binomial" if word in OF_TABLES else ""
-    raise ValueError(f"family={given!s} is none of foci: there are {known}{near}")
+    raise ValueError(f"family={given!s} does not exist for foci; there are {known}{near}")

@@ -65,10 +65,15 @@ class FociMaps(Mapping[Key, Any]):
     def __contains__(self, key: object) -> bool:
         return any(key == mine for mine in self)
 
-    def _unknown(self, key: object) -> str:
-        found = f"there is no map {key!r}; there are ({' | '.join(OF_CELLS)}, {' | '.join(self._fit.cells)})"
+    def __repr__(self) -> str:
         names = effects(self._fit)
-        return found + (f" and ({' | '.join(OF_EFFECTS)}, {' | '.join(names)})" if names else "")
+        more = f" and ({' | '.join(OF_EFFECTS)}, {' | '.join(names)})" if names else ""
+        return f"({' | '.join(OF_CELLS)}, {' | '.join(self._fit.cells)}){more}"
+
+    def _unknown(self, key: object) -> str:
+        tested = isinstance(key, tuple) and key[:1] in (("z",), ("p",)) and key[1:] in [(c,) for c in self._fit.cells]
+        hint = "; cells are tested by fn.homogeneity(c) and compared by fn.contrast(c, 'a - b')" if tested else ""
+        return f"there is no map {key!r}; there are {self!r}{hint}"
 
 
 def effects(fit: FociFit) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..family import Array
 from ..images.brain import Brain
+from ..scalars import is_whole
 from .drawing import Clumps, Numbers, Where, drawn
 from .effects import effect_table, log_means
 from .ids import KEY, as_text
@@ -70,6 +71,8 @@ def simulate_foci(
     >>> len(foci), foci.truth.effects.to_dict("records")
     (40, [{'term': 'age', 'estimate': 0.02}])
     """
+    if not is_whole(seed):
+        raise ValueError(f"seed is a whole number of 0 or more; got {seed!r}")
     studies = _studies(n, table, sample_size, seed)
     brain = ellipsoid() if mask is None else brain_of(mask)
     numbers = Numbers(counts, share, noise, mean, dispersion)
@@ -95,7 +98,7 @@ def simulate_foci(
 
 def _studies(n: int | None, table: Any, sample_size: tuple[int, int], seed: int) -> pd.DataFrame:
     """A row a study: study, the table's columns, sample_size."""
-    if n is not None and (not isinstance(n, (int, np.integer)) or n < 1):
+    if n is not None and not is_whole(n, least=1):
         raise ValueError(f"n is a number of studies, 1 or more; got {n!r}")
     given = pd.DataFrame(index=range(n or 100)) if table is None else pd.DataFrame(table).reset_index(drop=True)
     if n is not None and n != len(given):

@@ -9,6 +9,7 @@ from ..foci.fit import FociFit
 from ..foci.inference.permutation import permuted_foci
 from ..maps.fit import MapFit
 from ..maps.inference.permutation import PermutationTest, permuted_maps
+from ..scalars import is_whole
 
 
 def permutation_test(
@@ -56,6 +57,8 @@ def permutation_test(
     >>> test.draws.shape, bool(test.p.min() >= 0.01)
     ((100,), True)
     """
+    if not is_whole(seed):
+        raise ValueError(f"seed is a whole number of 0 or more; got {seed!r}")
     if isinstance(fit, FociFit):
         return permuted_foci(
             fit, hypothesis, n, seed, statistic=statistic, alternative=alternative, cluster_threshold=cluster_threshold,

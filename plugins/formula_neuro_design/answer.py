@@ -139,7 +139,7 @@ class OptimalDesign:
         """A row a design: how often T passes the threshold.
 
         alpha: of one voxel, .001 unless given, where T is Student's without an effect; or the t value `threshold`.
-        alternative: "two-sided", "greater" or "less" (below minus the threshold); unless given, one-sided on the side
+        alternative: "two.sided", "greater" or "less" (below minus the threshold); unless given, one-sided on the side
         of each true contrast (greater, for none). scale: amplitudes as multiples of those in snr. expected_t is the
         mean of T; best_power is the power if the true design were known, with the same degrees of freedom. Exact: T is
         a doubly non-central t. Raises DataError and ValueError.
