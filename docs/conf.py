@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+
 from formula_neuro import __version__
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -80,8 +82,19 @@ def _with_figures(app: Any, docname: str, source: list[str]) -> None:
             source[0] = source[0].replace(f"../{left_out.removesuffix('.py')}\n", "")
 
 
+def _alternatives(app: Any, doctree: Any) -> None:
+    """A picture that a vignette drew is told of by its section, for those who cannot see it."""
+    for image in doctree.findall(nodes.image):
+        section = image
+        while section is not None and not isinstance(section, nodes.section):
+            section = section.parent
+        if not image.get("alt") and section is not None:
+            image["alt"] = f"Picture of the section {section[0].astext()!r}, drawn by the code before it"
+
+
 def setup(app: Any) -> None:
     app.connect("source-read", _with_figures)
+    app.connect("doctree-read", _alternatives)
     app.connect("autodoc-process-docstring", docstrings.as_rst)
     app.connect("autodoc-process-signature", docstrings.short_signature)
     app.connect("object-description-transform", docstrings.short_types)
