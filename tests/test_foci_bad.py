@@ -75,9 +75,11 @@ def test_sides_that_agree_or_mean_a_hand_are_not_told():
     assert not any("other side" in message for message in foci.messages)
 
 
-@pytest.mark.parametrize("name", ["foci.xlsx", "foci.ods"])
-def test_a_sheet_is_told_what_to_do(tmp_path, name):
-    refused(file(tmp_path, "PK", name), "pandas.read_excel")
+@pytest.mark.parametrize(
+    ("name", "words"), [("foci.xlsx", "pandas.read_excel"), ("foci.pkl.gz", "Studyset.load"), ("foci", "//Reference=")]
+)
+def test_a_file_of_another_kind_is_told_what_to_do(tmp_path, name, words):
+    refused(file(tmp_path, "PK", name), "files may end in .json", words)
 
 
 @pytest.mark.parametrize("write", ["to_csv", "to_studyset", "to_sleuth"])

@@ -167,6 +167,14 @@ def test_foci_written_and_read_again_are_the_same_and_not_brought_to_mni_twice(t
     pd.testing.assert_frame_equal(again.studies, foci.studies)
 
 
+@pytest.mark.parametrize("minus", ["\u2212", "\u2013"])
+def test_the_minus_of_typeset_tables_is_one(tmp_path, minus):
+    path = saved(tmp_path, f"study,x,y,z\na,{minus}38,34,{minus}2.5\n", "foci.csv")
+    assert fn.read_foci(path).points.tolist() == [[-38, 34, -2.5]]
+    text = saved(tmp_path, f"//Reference=MNI\n//Lee 2011\n//Subjects=12\n{minus}38 34 {minus}2.5\n", "foci.txt")
+    assert fn.read_foci(text).points.tolist() == [[-38, 34, -2.5]]
+
+
 def test_the_second_table_is_written_beside_the_first(tmp_path):
     foci, studies = fn.read_foci(FOCI).to_csv(tmp_path / "pain.csv")
     assert (foci.name, studies.name) == ("pain.csv", "pain_studies.csv") and studies.exists()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..family import Array
-from .found import AXES, Found
+from .found import AXES, MINUS, Found
 from .ids import KEY, pairs, some
 from .sides import contradicted
 from .space import is_column_of_spaces, to_mni
@@ -80,7 +80,7 @@ def check_ids(found: Found) -> None:
 
 def _numbers(found: Found) -> Array:
     """Coordinates (J, 3) as they stand; raises DataError for what is no finite number."""
-    columns = [pd.to_numeric(found.foci[name], errors="coerce") for name in AXES]
+    columns = [pd.to_numeric(_with_plain_minus(found.foci[name]), errors="coerce") for name in AXES]
     points = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
     wrong = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(wrong):
@@ -93,6 +93,10 @@ def _numbers(found: Found) -> Array:
             f"expected ({len(wrong)} such foci: {_where(found, wrong)}); {remedy} or leave them out"
         )
     return points
+
+
+def _with_plain_minus(column: pd.Series) -> pd.Series:
+    return column.map(lambda value: value.translate(MINUS) if isinstance(value, str) else value)
 
 
 def _check_names_of_spaces(found: Found) -> None:

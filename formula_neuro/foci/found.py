@@ -11,6 +11,7 @@ import pandas as pd
 from .ids import KEY
 
 AXES = ["x", "y", "z"]
+MINUS = str.maketrans("\u2212\u2013", "--")  # the minus and the dash of typeset tables, as one copies them
 
 
 @dataclass(frozen=True, eq=False)

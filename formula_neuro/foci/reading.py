@@ -16,6 +16,11 @@ from .joining import joined, ordered, with_names, with_spaces
 from .table import Foci
 from .tables import from_table, load
 
+HINTS = {
+    (".xlsx", ".xls", ".ods"): "save the sheet as csv, or pass pandas.read_excel(path)",
+    (".pkl", ".pkl.gz", ".pickle"): "load a pickle in NiMARE and pass its object, Studyset.load(path)",
+}
+OTHERWISE = "a text that starts with //Reference= is Sleuth's"
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 
 
@@ -88,11 +93,8 @@ def _of_path(data: str | os.PathLike[str], studies: Any) -> Found:
         return _of_files([path])
     if name.endswith(".txt"):
         return from_table(path, path.name)
-    sheet = "save the sheet as csv, or pass pandas.read_excel(path)"
-    raise DataError(
-        f"{path}: files may end in .json (NiMARE), .txt (Sleuth), {', '.join(TABLES)}; "
-        + (sheet if name.endswith((".xlsx", ".xls", ".ods")) else "a text that starts with //Reference= is Sleuth's")
-    )
+    hint = next((hint for endings, hint in HINTS.items() if name.endswith(endings)), OTHERWISE)
+    raise DataError(f"{path}: files may end in .json (NiMARE), .txt (Sleuth), {', '.join(TABLES)}; {hint}")
 
 
 def _of_files(paths: list[Path]) -> Found:

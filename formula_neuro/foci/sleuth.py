@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .found import Found, from_records
+from .found import MINUS, Found, from_records
 from .ids import some
 from .space import space_of
 
@@ -109,7 +109,7 @@ def _subjects(header: Line, path: Path) -> float:
 
 def _focus(line: Line, key: tuple[str, str], space: str, path: Path, named: bool) -> dict[str, Any]:
     number, text = line
-    parts = re.split(r"[,\s]+", text)
+    parts = re.split(r"[,\s]+", text.translate(MINUS))
     try:
         x, y, z = map(float, parts)
     except ValueError:
