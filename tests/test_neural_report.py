@@ -41,6 +41,22 @@ def test_the_code_of_a_runs_page_makes_the_run_again(tmp_path: Path) -> None:
     assert "..." not in told
 
 
+def test_the_code_of_a_networks_page_makes_the_run_again_from_the_pages_tables(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    network = fn.Connectome.simulate(4)
+    n = fn.simulate("hopf", network, {"sigma_ou": 0.1}, duration="4 s", every="10 ms", bold={"gain": 0.5}, seed=4)
+    text = page(n, tmp_path)
+    for name in ("weights.csv", "lengths_mm.csv"):
+        table(text, name).to_csv(name, index=False)
+    again: dict[str, Any] = {}
+    exec(code(text), again)
+    np.testing.assert_array_equal(again["n"]["x"], n["x"])
+    np.testing.assert_array_equal(again["n"].bold, n.bold)
+    assert again["n"].nodes == n.nodes
+
+
 def test_the_page_of_an_exploration_has_its_table_and_what_its_runs_must_say(tmp_path: Path) -> None:
     e = fn.explore("fhn", {"x_ext": [0.0, 0.5, 1.0]}, duration="50 ms", seed=1)
     text = page(e, tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +13,16 @@ from formula_neuro.display.page import minus
 from formula_neuro.dynamics.durations import shown
 from formula_neuro.family import Array
 
-from .parameters import Value
 from .pictures import picture
+from .problem import Balloon
 from .reporting import MOST_ROWS, facts, files, section
 from .reporting import picture as part
+from .simulation import Simulation, in_words
 
 if TYPE_CHECKING:
+    from formula_neuro.dynamics.connectome import Connectome
+
     from .asking import Asked
-    from .simulation import Simulation
 
 
 def simulation_page(n: Simulation) -> dict[str, Any]:
@@ -35,21 +38,21 @@ def simulation_page(n: Simulation) -> dict[str, Any]:
         "data": [_data(n)],
         "messages": list(n.messages),
         "sentences": [_sentence(name, values) for name, values in recorded.items()],
-        "sections": [
-            *([section("What was recorded", ranges, "Over all nodes and samples.")] if len(ranges) else []),
-            section("Parameters", parameters, "All values in force; one that differs between nodes by its range."),
-        ],
+        "sections": [section("What was recorded", ranges, "Over all nodes and samples.")] if len(ranges) else [],
         "wide": [part("At a glance", _caption(n), picture(n, "overview", None))] if recorded else [],
         "figures": [],
+        "after": [
+            section("Parameters", parameters, "All values in force; one that differs between nodes by its range.")
+        ],
         "python": _code(n),
         "summary": str(n.summary()),
-        "files": files({"parameters.csv": parameters, **_samples(n)}),
+        "files": files({"parameters.csv": parameters, **network_tables(n.connectome), **_samples(n)}),
     }
 
 
 def _data(n: Simulation) -> str:
-    given = [name for name in n.params if name in n.asked.params]
-    told = f"given were {', '.join(given)}" if given else "all parameters are the model's own"
+    given = [f"{name} = {text}" for name, text in in_words(n).items() if name in n.asked.params]
+    told = f"given: {', '.join(given)}" if given else "all parameters are the model's own"
     place = "One node" if n.connectome is None else f"A connectome of {len(n.nodes)} nodes"
     return f"{place}; {told}."
 
@@ -59,7 +62,7 @@ def _ranges(recorded: dict[str, Array]) -> pd.DataFrame:
     for name, values in recorded.items():
         sound = values[np.isfinite(values)]
         known = [f(sound) for f in (np.mean, np.std, np.min, np.max)] if sound.size else [np.nan] * 4
-        rows.append([name, *map(float, known), len(values)])
+        rows.append([name, *map(float, known), f"{values.size:,}"])
     return pd.DataFrame(rows, columns=["recorded", "mean", "sd", "lowest", "highest", "samples"])
 
 
@@ -72,12 +75,12 @@ def _sentence(name: str, values: Array) -> str:
 
 
 def _parameters(n: Simulation) -> pd.DataFrame:
-    rows = [[name, _value(value), "yes" if name in n.asked.params else "no"] for name, value in n.params.items()]
-    return pd.DataFrame(rows, columns=["parameter", "value", "given"])
-
-
-def _value(value: Value) -> str:
-    return f"{value:g}" if np.ndim(value) == 0 else f"{np.min(value):g} to {np.max(value):g}"
+    about = n.asked.model.parameters
+    rows = [
+        [name, text, about[name].unit, "yes" if name in n.asked.params else "", about[name].help]
+        for name, text in in_words(n).items()
+    ]
+    return pd.DataFrame(rows, columns=["parameter", "value", "unit", "given", "meaning"])
 
 
 def _caption(n: Simulation) -> str:
@@ -96,9 +99,10 @@ def _samples(n: Simulation) -> dict[str, pd.DataFrame]:
 def _code(n: Simulation) -> str:
     """The call, "..." for arrays and other objects."""
     a = n.asked
-    words = [f'"{n.model}"', *(["..."] if n.connectome is not None else []), *_values(n), *settings(a)]
+    before, given = network_code(n.connectome)
+    words = [f'"{n.model}"', *given, *_values(n), *settings(a)]
     call = f"n = fn.simulate({', '.join([*words, f'seed={n.seed}'])})"
-    return f"import formula_neuro as fn\n{call}{left_out(call)}"
+    return f"{before}{call}{left_out(call)}"
 
 
 def _values(n: Simulation) -> list[str]:
@@ -113,10 +117,46 @@ def settings(a: Asked) -> list[str]:
     words += [f"duration={a.duration:.12g}, dt={a.dt:.12g}, every={a.every * a.dt:.12g}"]
     words += [f"skip={a.skip * a.dt:.12g}"] if a.skip else []
     words += [f"outputs={json.dumps(list(a.keep))}"]
-    words += ["bold=..."] if a.bold is not None else []
+    words += [] if a.bold is None else [f"bold={_bold(a.bold)}"]
     usual = {"sampling": "mean", "noise": "stream", "tables": "compatible", "device": "cpu", "dtype": "float64"}
     words += [f'{name}="{getattr(a, name)}"' for name, value in usual.items() if getattr(a, name) != value]
     return [*words, *(['ou="exact"'] if a.exact else [])]
+
+
+def _bold(settings: Balloon) -> str:
+    """The settings that are not usual, as bold= takes them; "..." where one differs between nodes."""
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    other = {name: value for name, value in values.items() if np.ndim(value) or value != getattr(Balloon(), name)}
+    if any(np.ndim(value) for value in other.values()):
+        return "..."
+    return f"{{{', '.join(f'{json.dumps(name)}: {value!r}' for name, value in other.items())}}}" if other else "True"
+
+
+def network_tables(connectome: Connectome | None) -> dict[str, pd.DataFrame]:
+    """The connectome's matrices, where a page can hold them: a row and a column a node."""
+    if connectome is None or connectome.nodes**2 > 2 * MOST_ROWS:
+        return {}
+    known = {name: getattr(connectome, name) for name in ("weights", "lengths_mm", "delays_ms")}
+    names = list(connectome.names)
+    return {
+        f"{name}.csv": pd.DataFrame(values, index=pd.Index(names, name="node"), columns=names).reset_index()
+        for name, values in known.items()
+        if np.ndim(values)
+    }
+
+
+def network_code(connectome: Connectome | None) -> tuple[str, list[str]]:
+    """Lines before a call, and the connectome among its arguments: read from the page's tables, or "..."."""
+    start = "import formula_neuro as fn\n"
+    if connectome is None:
+        return start, []
+    files = [name.removesuffix(".csv") for name in network_tables(connectome)]
+    if not files:
+        return start, ["..."]
+    delay = connectome.delays_ms
+    told = [f'{name}=pd.read_csv("{name}.csv", index_col=0)' for name in files]
+    told += [f"delays_ms={float(delay):.12g}"] if delay is not None and np.ndim(delay) == 0 else []
+    return f"import pandas as pd\n{start}connectome = fn.Connectome({', '.join(told)})\n", ["connectome"]
 
 
 def left_out(call: str) -> str:

@@ -31,12 +31,12 @@ def evolution_page(w: Evolution) -> dict[str, Any]:
         for name, (low, high) in zip(plan.names, plan.bounds, strict=True)
     )
     return {
-        "formula": ", ".join(plan.names),
-        "model": f"evolution by {plan.method}",
-        "facts": facts(own, plan.method, w.seconds),
+        "formula": f"evolve: {', '.join(plan.names)}",
+        "model": f"a search over {len(plan.names)} parameter{'s' * (len(plan.names) > 1)}, method {plan.method}",
+        "facts": facts([*own, ("method", plan.method)], "", w.seconds),
         "data": [f"Searched were {bounds}."],
         "messages": list(w.messages),
-        "sentences": [_directions(w, fitness)],
+        "sentences": [_directions(w, fitness), *_best(w, fitness)],
         "sections": [section("Those that are left", best, f"{len(best)} of {len(left)}, the best first.")]
         if len(best)
         else [],
@@ -50,6 +50,16 @@ def evolution_page(w: Evolution) -> dict[str, Any]:
 def _directions(w: Evolution, fitness: list[str]) -> str:
     told = [f"{name} is {'minimised' if v < 0 else 'maximised'}" for name, v in zip(fitness, w.weights, strict=False)]
     return f"{', '.join(told)}, over {len(w.history):,} individuals in {w.history.generations} generations."
+
+
+def _best(w: Evolution, fitness: list[str]) -> list[str]:
+    """The best of those that are left, in words."""
+    if not len(w.population):
+        return []
+    best = w.population.iloc[0]
+    at, got = (", ".join(f"{name} = {minus(f'{best[name]:.4g}')}" for name in some) for some in (w.plan.names, fitness))
+    which = "The best" if len(fitness) == 1 else "The best by its mean weighted fitness"
+    return [f"{which} is at {at}: {got}, found in generation {int(best['generation'])}."]
 
 
 def _code(w: Evolution) -> str:

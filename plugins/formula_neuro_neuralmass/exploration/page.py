@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,17 @@ from pandas.api.types import is_numeric_dtype
 
 from formula_neuro.display.page import minus
 
+from ..engine import chosen
 from ..reporting import facts, files, picture, section
-from ..simulation_page import left_out, settings
+from ..simulation_page import left_out, network_code, network_tables, settings
+from .measuring import Measures, usual
 from .pictures import plot
 
 if TYPE_CHECKING:
     from .answer import Exploration
 
 MOST_PICTURES = 6
+MOST_VALUES = 60  # of a parameter in a line of code
 
 
 def exploration_page(e: Exploration) -> dict[str, Any]:
@@ -33,7 +37,7 @@ def exploration_page(e: Exploration) -> dict[str, Any]:
     return {
         "formula": f"{e.model}: {' × '.join(e.parameters)}",
         "model": f"exploration of {e.model}",
-        "facts": facts(own, e.runs.engine if e.runs is not None else "read from a folder", e.seconds),
+        "facts": facts(own, _engine(e), e.seconds),
         "data": [f"{e.words}."],
         "messages": list(e.messages),
         "sentences": [_extremes(e, name) for name in numbers],
@@ -41,8 +45,17 @@ def exploration_page(e: Exploration) -> dict[str, Any]:
         "figures": [picture(name, _caption(e), plot(e, name, None, None)) for name in numbers[:MOST_PICTURES]],
         "python": _code(e),
         "summary": str(e.summary()),
-        "files": files({"runs.csv": table, "ranges.csv": _ranges(e)}),
+        "files": files({"runs.csv": table, "ranges.csv": _ranges(e), **_network(e)}),
     }
+
+
+def _engine(e: Exploration) -> str:
+    return chosen(e.runs.engine, e.runs.first.device) if e.runs is not None else "read from a folder"
+
+
+def _network(e: Exploration) -> dict[str, pd.DataFrame]:
+    """The connectome's tables, where all runs have the same."""
+    return network_tables(e.runs.first.connectome) if e.runs is not None and len(e.runs.asked) == 1 else {}
 
 
 def _ranges(e: Exploration) -> pd.DataFrame:
@@ -68,7 +81,8 @@ def _at(e: Exploration, row: pd.Series[Any]) -> str:
 
 def _caption(e: Exploration) -> str:
     spread = ", with the repetitions' spread where there are lines" if e.table["replicate"].nunique() > 1 else ""
-    return f"Over the first parameters that vary; the mean is taken over all else{spread}."
+    averaged = "; the mean is taken over all else" if len(e.parameters) > 2 or spread else ""
+    return f"Over {' and '.join(e.parameters[:2])}{averaged}{spread}."
 
 
 def _code(e: Exploration) -> str:
@@ -77,17 +91,36 @@ def _code(e: Exploration) -> str:
         return 'import formula_neuro as fn\ne = fn.load_exploration("folder")'
     runs, axes = e.runs, e.runs.sets.axes
     values = [f'"{name}": {_told(axes.get(name, ()))}' for name in e.parameters]
-    words = [f'"{e.model}"', f"{{{', '.join(values)}}}", *(["..."] if runs.first.connectome is not None else [])]
+    before, network = network_code(runs.first.connectome)
+    if len(runs.asked) > 1:
+        before, network = network_code(None)[0], ["..."]
+    words = [f'"{e.model}"', f"{{{', '.join(values)}}}", *network]
     words += ["params=..."] if runs.first.params else []
-    words += [
-        f'kind="{runs.sets.kind}", measure=...',
-        *([f"replicates={runs.replicates}"] if runs.replicates > 1 else []),
-    ]
+    words += [] if runs.sets.kind == "grid" else [f'kind="{runs.sets.kind}"']
+    words += [*_measures(runs.measures), *([f"replicates={runs.replicates}"] if runs.replicates > 1 else [])]
     words += [f'random="{"own" if runs.own else "common"}"', *settings(runs.first), f"seed={runs.first.seed}"]
     call = f"e = fn.explore({', '.join(words)})"
-    return f"import formula_neuro as fn\n{call}{left_out(call)}"
+    return f"{before}{call}{left_out(call)}"
+
+
+def _measures(measures: Measures) -> list[str]:
+    """The argument; none for the usual measures. A function has no text, its name has."""
+    functions = measures.functions
+    if list(functions.values()) == [usual] and not measures.targets:
+        return []
+    given = f"{{{', '.join(f'{json.dumps(name)}: ...' for name in functions)}}}" if all(functions) else "..."
+    return [f"measure={given}", *(["targets=..."] if measures.targets else [])]
 
 
 def _told(values: Sequence[Any]) -> str:
-    short = 0 < len(values) <= 12 and all(isinstance(value, (int, float, np.number)) for value in values)
-    return f"[{', '.join(f'{value:.12g}' for value in values)}]" if short else "..."
+    short = 0 < len(values) <= MOST_VALUES and all(isinstance(value, (int, float, np.number)) for value in values)
+    return f"[{', '.join(_number(value) for value in values)}]" if short else "..."
+
+
+def _number(value: float) -> str:
+    """With as many digits as give it back.
+
+    >>> _number(0.5), _number(3.0), _number(0.1 + 0.2)
+    ('0.5', '3', '0.30000000000000004')
+    """
+    return short if float(short := f"{value:.12g}") == float(value) else repr(float(value))
