@@ -168,11 +168,10 @@ def _check_header(path: Path, separator: str | None) -> None:
     _raise_repeated([name.strip() for name in names if name.strip()], f"{path}: ")
     other = next((mark for mark in ";\t," if len(names) == 1 and separator and mark in names[0]), None)
     if other:
-        how = "sep=';', decimal=','" if other == ";" else f"sep={other!r}"  # ; stands where the comma is in numbers
-        raise DataError(
-            f"{path}: one column only ({names[0]!r}); is the separator {other!r}? Rename the file, or pass "
-            f"pandas.read_csv(path, {how})"
-        )
+        remedy = f"Rename the file, or pass pandas.read_csv(path, sep={other!r})"
+        if other == ";":  # which stands where the comma is in numbers
+            remedy = "Save it with commas, and points in numbers, or pass pandas.read_csv(path, sep=';', decimal=',')"
+        raise DataError(f"{path}: one column only ({names[0]!r}); is the separator {other!r}? {remedy}")
 
 
 def _checked(table: pd.DataFrame, where: str = "") -> pd.DataFrame:
