@@ -15,8 +15,8 @@ import pytest
 import formula_neuro as fn
 from formula_neuro.data.table import TOLD, as_table
 from formula_neuro.errors import DataError, Unable
+from formula_neuro.running.fingerprint import fingerprint
 from formula_neuro_neuralmass import batches as batching
-from formula_neuro_neuralmass.exploration.fingerprint import fingerprint
 from formula_neuro_neuralmass.exploration.pieces import OnDisk
 
 SHORT = {"duration": "20 ms", "engine": "torch", "seed": 1}

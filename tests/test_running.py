@@ -15,6 +15,7 @@ from formula_neuro.errors import FitError
 from formula_neuro.kernels import voxel_blocks
 from formula_neuro.maps.fit import MapFit
 from formula_neuro.running.kept import Kept
+from formula_neuro.running.fingerprint import fingerprint
 from formula_neuro.running.pieces import finished
 
 
@@ -151,3 +152,11 @@ class _Once(FatalOnce):
 
     def __getattr__(self, name: str) -> object:
         return getattr(object.__getattribute__(self, "problem"), name)
+
+
+def test_a_table_of_words_has_the_fingerprint_of_its_values_and_names():
+    table = {"group": ["control", "lesion"], "age": [1.0, 2.0]}
+    again = {"group": ["".join(["con", "trol"]), "".join(["les", "ion"])], "age": np.array([1.0, 2.0])}
+    assert fingerprint(pd.DataFrame(table)) == fingerprint(pd.DataFrame(again))
+    others = [{**table, "group": ["control", "other"]}, {"groups": table["group"], "age": table["age"]}]
+    assert len({fingerprint(pd.DataFrame(one)) for one in (table, *others)}) == 3

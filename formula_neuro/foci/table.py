@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from ..data.table import as_table, plain
 from ..display.page import check_writable
 from ..errors import DataError
 from ..family import Array
+from ..running.fingerprint import fingerprint
 from .ids import KEY, pairs, some, with_ids
 
 if TYPE_CHECKING:
@@ -63,13 +63,7 @@ class Foci:
     @cached_property
     def key(self) -> str:
         """A hash of the foci and the analyses; equal for equal content, whatever file it came from."""
-        digest = hashlib.blake2b(digest_size=16)
-        for part in (self.points, self.rows):
-            digest.update(np.ascontiguousarray(part).tobytes())
-        digest.update(repr(list(self.studies.columns)).encode())
-        for name in self.studies.columns:
-            digest.update(repr(self.studies[name].tolist()).encode())
-        return digest.hexdigest()
+        return fingerprint((self.points, self.rows, self.studies))
 
     def select(self, rows: Any) -> Foci:
         """The analyses of these rows of `studies` (0-based), with their foci.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, ImageError
 from ..family import Array
+from ..running.fingerprint import fingerprint
 from .grid import Grid
 from .store import Indices, Store
 
@@ -50,8 +50,7 @@ class Images:
     @cached_property
     def key(self) -> str:
         """A hash of the values, the rows and the voxels; equal for equal content, wherever the files lie."""
-        parts = (self.store.key.encode(), self.rows.tobytes(), self.voxels.tobytes())
-        return hashlib.blake2b(b"|".join(parts), digest_size=16).hexdigest()
+        return fingerprint((self.store.key, self.rows, self.voxels))
 
     @cached_property
     def _places(self) -> Indices:

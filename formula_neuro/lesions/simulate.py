@@ -21,6 +21,7 @@ from ..images.stack import Images, analysed
 from ..images.store import Indices, InMemory, Store
 from ..running.bar import bar
 from .field import Field, gaussian_field
+from ..running.fingerprint import fingerprint
 from .reference import LesionReference, lesion_reference
 from .summaries import box
 
@@ -146,13 +147,11 @@ def _images(
     reference: LesionReference, table: pd.DataFrame, bits: Bits, min_count: int, made: tuple[float, str, int]
 ) -> Images:
     """The bits as data for fit()."""
-    import hashlib
-
     n = len(table)
     counts = ONES[bits].sum(axis=1, dtype=np.int64)
     hit = counts > 0
     bits = bits if hit.all() else bits[hit]
-    key = hashlib.blake2b(bits.data, digest_size=16).hexdigest()
+    key = fingerprint(bits)
     complete = np.ones(len(bits), dtype=bool)
     store = Store(reference.grid, n, True, reference.voxels[hit], counts[hit], complete, InMemory(bits), key)
     mask = np.zeros(reference.grid.size, dtype=bool)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from ..images.stack import Images
 from ..maps.fit import OVERLAP, MapFit
 from ..running.bar import bar
 from ..running.kept import Kept
+from ..running.fingerprint import fingerprint
 from ..running.pieces import finished
 from .accuracy import EDGES, Accuracy, Target
 from .reference import LesionReference, lesion_reference
@@ -101,12 +101,9 @@ class Setting:
     @property
     def key(self) -> str:
         """A digest of all that decides the numbers, so that a folder never mixes two studies."""
-        digest = hashlib.sha256()
-        named = [(name, repr(method)) for name, method in self.methods]
-        digest.update(repr((named, self.n, self.ell, self.units, self.seed, self.reference.names)).encode())
-        for array in (self.reference.voxels, self.reference.coefficients, self.reference.design.matrix):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()[:16]
+        named, at = [(name, repr(method)) for name, method in self.methods], self.reference
+        shape = (self.n, self.ell, self.seed)
+        return fingerprint((named, shape, at.names, at.voxels, at.coefficients, at.design.matrix))
 
 
 @dataclass(frozen=True, eq=False)

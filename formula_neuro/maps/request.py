@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,6 +12,7 @@ from ..design import Design, model_matrix
 from ..estimator import Estimator
 from ..family import Array, Family
 from ..request import Request
+from ..running.fingerprint import fingerprint
 from ..running.where import HERE, Running
 from ..searches.search import Search
 
@@ -95,12 +95,7 @@ class MapRequest:
     @property
     def key(self) -> str:
         """A digest of all that decides the numbers: the images, the design, the family and the estimator."""
-        digest = hashlib.sha256()
-        parts = (self.images.key, self.model, str(self.family), repr(self.estimator), self.design.names)
-        digest.update(repr(parts).encode())
-        arrays = [self.design.matrix, self.design.offset, self.weights, np.asarray(self.images.voxels)]
-        for term in self.design.random:
-            arrays += [term.basis, term.codes]
-        for array in arrays:
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()[:24]
+        design = self.design
+        model = (self.model, str(self.family), repr(self.estimator), design.names)
+        random = [(term.basis, term.codes) for term in design.random]
+        return fingerprint((self.images.key, model, design.matrix, design.offset, random, self.weights))

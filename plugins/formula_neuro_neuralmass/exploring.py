@@ -17,12 +17,12 @@ from formula_neuro.dynamics.model import Model
 from formula_neuro.errors import DataError
 from formula_neuro.running.bar import bar
 from formula_neuro.running.estimates import planned
+from formula_neuro.running.fingerprint import fingerprint
 from formula_neuro.running.pieces import threads_or_pool
 
 from .asking import Asked, Timing, ask, seeded
 from .batches import Engine, noisy
 from .exploration.answer import Exploration, about
-from .exploration.fingerprint import fingerprint
 from .exploration.folder import Folder
 from .exploration.measuring import Measure, as_measures
 from .exploration.pieces import Piece, in_order

@@ -1,4 +1,4 @@
-"""What decides an exploration's numbers, as a short text: so that a folder never mixes two of them."""
+"""What decides a run's numbers, as a short text: so that a folder of kept pieces never mixes two runs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,19 @@ def fingerprint(value: Any) -> str:
     """
     digest = hashlib.sha256()
     for part in _parts(value, ()):
-        digest.update(part + b"\0")
-    return digest.hexdigest()[:16]
+        digest.update(part)
+        digest.update(b"\0")
+    return digest.hexdigest()[:24]
 
 
 def _parts(value: Any, within: tuple[int, ...]) -> Iterator[bytes]:
     """within: the functions whose parts these are, which may hold themselves."""
-    if isinstance(value, (pd.Series, pd.DataFrame)):
+    if isinstance(value, pd.DataFrame):
+        value = [(str(name), column) for name, column in value.items()]
+    elif isinstance(value, pd.Series):
         value = (list(map(str, value.index)), value.to_numpy())
+    if isinstance(value, np.ndarray) and value.dtype == object:  # whose bytes are addresses
+        value = value.tolist()
     if isinstance(value, np.ndarray):
         yield f"{value.dtype}{value.shape}".encode()
         yield np.ascontiguousarray(value).tobytes()
