@@ -207,6 +207,7 @@ def _task(name: str) -> Callable[..., Any]:
     """A plugin's task as an attribute; nothing of the plugin but its records is imported before."""
     import difflib
 
+    from .other_names import of_package
     from .registry import installed, resolve
 
     registry = installed()
@@ -215,7 +216,8 @@ def _task(name: str) -> Callable[..., Any]:
             return resolve(task.target)
     known = [*_PUBLIC, *(task.name for task in registry.tasks)]
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    meant = of_package(name) or (f"did you mean {near[0]}?" if near else "")
+    hint = f"; {meant}" if meant else ""
     failed = "".join(f"; the plugin {p.name} could not be loaded: {p.failure}" for p in registry.failures)
     raise AttributeError(f"formula_neuro has no {name!r}{hint}{failed}")
 

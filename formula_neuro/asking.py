@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .data.misread import remedy
 from .data.values import LOGICAL
 from .design import Design, model_matrix
 from .errors import DataError, FormulaError
@@ -103,8 +104,8 @@ def _response(design: Design, family: Family) -> tuple[Array, Array, tuple[str, 
         if not isinstance(family, Binomial):
             shown = ", ".join(design.y_levels[:3])
             raise DataError(
-                f"{name} is text or a factor ({shown}, ...), but family={family.name!r} needs numbers; convert the "
-                "column, or use family='binomial' for two levels"
+                f"{name} is text or a factor ({shown}, ...), but family={family.name!r} needs numbers; "
+                f"{remedy(name, design.y_levels)}"
             )
         if len(design.y_levels) == 1:
             raise DataError(
@@ -112,9 +113,10 @@ def _response(design: Design, family: Family) -> tuple[Array, Array, tuple[str, 
                 "levels; look at which rows were dropped"
             )
         if len(design.y_levels) != 2:
+            paths = "; of images, paths end in .nii or .nii.gz" if "/" in design.y_levels[0] else ""
             raise DataError(
                 f"{name} has {len(design.y_levels)} levels ({', '.join(design.y_levels[:5])}), but "
-                f"family={family.name!r} takes two (the first is failure); relevel or choose rows with subset="
+                f"family={family.name!r} takes two (the first is failure); relevel or choose rows with subset={paths}"
             )
         note = (f"{name}: {design.y_levels[1]!r} counts as success, {design.y_levels[0]!r} as failure",)
         return y, weights, note

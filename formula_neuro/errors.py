@@ -73,3 +73,7 @@ class RMissing(ImportError):
 
 class RFailed(RuntimeError):
     """R ran and stopped with an error; the message is R's own."""
+
+
+def __dir__() -> list[str]:
+    return [name for name, value in globals().items() if isinstance(value, type)]

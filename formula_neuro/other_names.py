@@ -21,7 +21,8 @@ _OF_WORDS = {
     "m.influence()": "get_influence cooks_distance hatvalues leverage",
     "m.loglik": "llf loglike log_likelihood logLik loglikelihood",
     "m.sigma (and its square, m.dispersion)": "scale mse_resid rse",
-    "m.df_resid": "df_model df_residual dof",
+    "m.df_resid": "df_residual dof",
+    "len(m.coef) - 1": "df_model",
     "m.nobs": "n n_obs rows",
     "m.ranef()": "random_effects raneff blups ranefs",
     "m.varcorr()": "cov_re vcomp ranef_var ranef_cov VarCorr random_effects_covariance",
@@ -40,6 +41,23 @@ _VERBS = "all_fit anova bootstrap_test compare confint contrast crosscheck drop1
 ELSEWHERE = {name: here for here, names in _OF_WORDS.items() for name in names.split()} | {
     verb: f"fn.{verb}(m, ...), a verb of the package" for verb in _VERBS
 }
+
+
+_FITS = set("lm glm lmer glmer lme gls aov glmmTMB Lmer ols OLS wls logit Logit probit mixedlm MixedLM feols".split())
+_OF_FITS = set("augment glance influence plot predict ranef report residuals summary tidy varcorr".split())
+
+
+def of_package(name: str) -> str | None:
+    """What stands for a function of another package, or is asked of a fit; None for what is neither.
+
+    >>> of_package("lmer"), of_package("tidy")
+    ("fn.fit('y ~ x + (1 | g)', data) fits all models", 'a fit is asked for it, m.tidy()')
+    """
+    if name in _FITS:
+        return "fn.fit('y ~ x + (1 | g)', data) fits all models"
+    if name in _OF_FITS:
+        return f"a fit is asked for it, m.{name}()"
+    return f"of a fit m it is {ELSEWHERE[name]}" if name in ELSEWHERE else None
 
 
 class OtherNames:

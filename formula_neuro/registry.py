@@ -78,7 +78,8 @@ class Registry:
         for b in sorted(able, key=lambda b: (-b.rank, b.name)):
             if _refusal(b, request) is None:
                 return b
-        lines = [f"  {b.name}: {_refusal(b, request)}" for b in able]
+        near = [b for b in able if getattr(request, "model", None) in b.models] or able  # others fit another model
+        lines = [f"  {b.name}: {_refusal(b, request)}" for b in near]
         lines += [f"  {p.name}: could not be loaded: {p.failure}" for p in self.failures]
         raise NoBackend("\n".join([f"no backend can fit {request.describe()}", *(lines or ["  none is installed"])]))
 

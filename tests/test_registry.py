@@ -54,7 +54,7 @@ def test_an_unknown_name_lists_those_that_exist():
         registry_of(backend("b"), backend("a")).choose(request_for(), "lme5")
 
 
-def test_when_nobody_can_fit_each_backend_says_why():
+def test_when_nobody_can_fit_each_backend_of_the_model_says_why():
     broken = Plugin("mylab", "2", failure="ModuleNotFoundError: No module named 'cupy'")
     plugins = registry_of(
         backend("lm-only"),
@@ -68,7 +68,6 @@ def test_when_nobody_can_fit_each_backend_says_why():
         plugins.choose(request_for("glmm", "Gamma"))
     assert str(caught.value).splitlines() == [
         "no backend can fit glmm (Gamma, 1 random term)",
-        "  lm-only: fits lm, not glmm",
         "  binomial-only: has no Gamma family (has binomial)",
         '  absent: needs nosuchthing: pip install "formula_neuro[r]"',
         "  mylab: could not be loaded: ModuleNotFoundError: No module named 'cupy'",

@@ -11,6 +11,16 @@ import pandas as pd
 from ..data.values import CONTRASTS, Categorical, Contrast, Value
 from ..errors import DataError
 from ..family import Array
+from ..nearest import nearest
+
+
+def _factors(name: str, values: Mapping[str, Value]) -> str:
+    """What was probably meant by a name that is no factor."""
+    if name in values:
+        return f"; its numbers make a factor as factor({name}), contrasts={{'factor({name})': ...}}"
+    factors = [known for known, value in values.items() if isinstance(value, Categorical)]
+    meant = f"factor({name})" if f"factor({name})" in factors else nearest(name, factors)
+    return f"; did you mean {meant!r}?" if meant else f" (which are {', '.join(factors) or 'none'})"
 
 
 def asked_for(given: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Contrast]:
@@ -19,7 +29,7 @@ def asked_for(given: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str
     for name, kind in given.items():
         factor = values.get(name)
         if not isinstance(factor, Categorical):
-            raise DataError(f"contrasts: {name} is not a factor of the formula")
+            raise DataError(f"contrasts: {name} is not a factor of the formula{_factors(name, values)}")
         found[name] = _named(kind) if isinstance(kind, str) else _matrix(name, kind, factor)
     return found
 

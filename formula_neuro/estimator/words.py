@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..nearest import nearest
 from .base import Estimator
 from .bias_reduced import Jeffreys, MeanBR, MedianBR
 from .gee import GEE
@@ -16,6 +17,10 @@ _WORDS: dict[str, type[Estimator]] = {
     cls.word: cls for cls in (ML, REML, Laplace, AGQ, MeanBR, MedianBR, Jeffreys, Spatial, Splines)
 }
 _PATTERN = r"\s*(\w+)\s*(?:\(\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)\s*\))?\s*"
+_ELSEWHERE = {  # of other packages, and by the names of their authors
+    "firth": "mean_br", "as_mean": "mean_br", "as_median": "median_br", "mpl_jeffreys": "jeffreys",
+    "ols": "ml", "wls": "ml", "irls": "ml", "mle": "ml", "lm": "ml", "pql": "laplace", "ghq": "AGQ(10)",
+}  # fmt: skip
 DEFAULTS: dict[str, type[Estimator]] = {"lm": ML, "glm": ML, "lmm": REML, "glmm": Laplace}
 
 
@@ -52,7 +57,10 @@ def as_estimator(given: str | Estimator | None, model: str = "") -> Estimator:
     of_fields = re.fullmatch(r"\s*spatial\s*\((.*)\)\s*", given, re.IGNORECASE) if isinstance(given, str) else None
     if of_fields is not None:
         return Spatial.of(of_fields[1])
+    name = str(given).strip().lower()
+    meant = _ELSEWHERE.get(name) or nearest(name, _WORDS)
+    hint = f"; did you mean {meant!r}?" if meant else ""
     raise ValueError(
         f"estimator={given!r} is not known; there are {', '.join(_WORDS)}, AGQ(nodes), jeffreys(power), "
-        "gee(cluster, corr, order), splines(spacing) and spatial(method, draws=...)"
+        f"gee(cluster, corr, order), splines(spacing) and spatial(method, draws=...){hint}"
     )

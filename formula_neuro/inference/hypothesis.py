@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from ..errors import FormulaError
 from ..family import Array
+from ..nearest import nearest
 
 
 def as_rows(given: Any, names: Sequence[str]) -> tuple[Array, Array, list[str]]:
@@ -72,7 +74,7 @@ def _numbers(given: Any, names: Sequence[str]) -> Array:
         L = np.atleast_2d(np.asarray(given, dtype=float))
     except (TypeError, ValueError):
         raise ValueError(
-            f"a contrast is a text, a list of texts, a mapping, or numbers, {wanted}; got {given!r}"
+            f"a contrast is a text, a list of texts, a mapping, or numbers, {wanted}; got {reprlib.repr(given)}"
         ) from None
     if L.ndim != 2 or L.shape[1] != len(names):
         raise ValueError(f"a contrast needs {wanted}, got numbers of shape {np.shape(given)}")
@@ -131,9 +133,21 @@ def _tokens(text: str, names: Sequence[str]) -> list[_Token]:
         elif text[at] in "()":
             raise FormulaError("brackets are not multiplied out here; write the terms one by one", text, at)
         elif not text[at].isspace():
-            raise FormulaError(f"expected a coefficient here (there are {', '.join(names)})", text, at)
+            raise FormulaError(f"expected a coefficient here{_hint(text, at, names)}", text, at)
         at += len(written or (number[0] if number else " "))
     return [*found, _Token("end", "", len(text))]
+
+
+def _hint(text: str, at: int, names: Sequence[str]) -> str:
+    """What was probably meant by what starts here."""
+    if text[at] in "<>":
+        return "; one-sided tests are asked for by alternative='greater' or 'less'"
+    if text[at] in ",;":
+        return "; hypotheses that are tested together stand in a list, ['a = 0', 'b = 0']"
+    word = re.match(r"[\w.:]+", text[at:])
+    bare = {re.sub(r"(?:as\.)?(?:factor|C)?\(([^()]*)\)", r"\1", name): name for name in names}  # factor(f)b: fb
+    near = nearest(word[0], bare) if word else None
+    return f"{f'; did you mean {bare[near]}?' if near else ''} (there are {', '.join(names)})"
 
 
 def _name_at(text: str, at: int, names: Sequence[str]) -> tuple[str, str]:

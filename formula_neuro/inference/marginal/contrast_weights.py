@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...family import Array
+from ...nearest import not_known
 
 DEGREES = ("linear", "quadratic", "cubic", "quartic", "degree 5", "degree 6")
 USUAL = {
@@ -42,10 +43,8 @@ def family(given: Any, labels: Sequence[str], ratio: bool = False) -> Family:
         return _own(given, labels)
     given, control = _reference(given, labels)
     if given not in USUAL:
-        raise ValueError(
-            f"contrast={given!r} is not known; there are {', '.join(USUAL)}, trt.vs.ctrl(level), "
-            "mappings to weights and matrices"
-        )
+        words = (*USUAL, "trt.vs.ctrl(level)", "mappings to weights", "matrices")
+        raise ValueError(not_known("contrast", given, words, {"pairs": "pairwise", "dunnett": "trt.vs.ctrl"}))
     if k < 2:
         raise ValueError(f"contrast={given!r} needs two means or more; there is {', '.join(labels)}")
     if given == "poly":

@@ -240,6 +240,10 @@ def _axes(grid: Grid, names: tuple[str, ...], design: Design) -> tuple[Axis, ...
         call = calls.get(unknown.replace(" ", ""))
         made_of = [column.text for column in columns_in(call)] if call is not None else []
         hint = f"; it is made of the column {made_of[0]}: write {made_of[0]!r}" if made_of else ""
+        if not hint and unknown in {label(v) for bar in design.formula.bars for v in bar.group}:
+            hint = f"; the levels of {unknown}, which groups a random term, are in m.ranef()"
+        if not hint and all(word in known for word in unknown.split()):
+            hint = f"; several are joined by '*', as {'*'.join(unknown.split())!r}, or stand in a list"
         raise ValueError(f"{unknown} is no predictor of the fixed part; there are {', '.join(known)}{hint}")
     return tuple(known[name] for name in names)
 

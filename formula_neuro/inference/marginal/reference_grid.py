@@ -153,7 +153,9 @@ def _axis(design: Design, name: str, given: Any) -> Axis:
         values = seen
     else:
         values = np.array([column.mean()])
-    return Axis(name, tuple(values.tolist()), tuple(f"{v:.15g}" for v in values), True, True)
+    whole = bool((values == np.round(values)).all())  # 1, 2, 3 are printed so
+    settings = tuple(values.astype(int).tolist() if whole else values.tolist())
+    return Axis(name, settings, tuple(f"{v:.15g}" for v in values), True, True)
 
 
 def _listed(given: Any) -> list[Any]:

@@ -12,10 +12,11 @@ from scipy import special
 from ...data.rows import checked_weights, extra
 from ...data.table import as_table
 from ...design import Design
-from ...errors import Unable
+from ...errors import FormulaError, Unable
 from ...family import Array
 from ...nearest import not_known
 from ...result import Fit
+from ...syntax.expression import names
 from .. import zero_inflation as zeros
 from ..estimable import estimable
 from ..rows.robust import chosen
@@ -148,7 +149,22 @@ def _design(fit: Fit, newdata: Any, given: Conditioned, interval: str | None) ->
     if newdata is None:
         return fit.request.design
     spread = interval == "prediction" and bool(fit.random)
-    return fit.request.design.apply(newdata, given.places if given.places or spread else False)
+    try:
+        return fit.request.design.apply(newdata, given.places if given.places or spread else False)
+    except FormulaError as error:
+        if not _lacks_groups(fit, newdata):
+            raise
+        hint = "random=False leaves the random effects out and needs no groups"
+        raise FormulaError(f"{error.message}; {hint}", error.text, error.position) from None
+
+
+def _lacks_groups(fit: Fit, newdata: Any) -> bool:
+    """Whether new data has all columns but those that group random terms."""
+    formula, there = fit.request.design.formula, {str(column) for column in as_table(newdata).columns}
+    groups = {name.text for bar in formula.bars for node in bar.group for name in names(node)}
+    inside = [*formula.fixed.variables, *formula.offsets, *(v for bar in formula.bars for v in bar.part.variables)]
+    others = {name.text for node in inside if node != formula.response for name in names(node)}
+    return bool(groups - there) and others <= there | groups
 
 
 def _linear_predictor(fit: Fit, design: Design, given: Conditioned, new_levels: str) -> Array:
