@@ -61,15 +61,14 @@ class Agreement:
         """
         return {"agrees": True, "disagrees": False, "unfinished": None}[self.verdict]
 
-    @property
-    def table(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """One row a quantity, where it differs most: quantity, item, native, reference, difference, tolerance,
         agrees, unit, reason."""
         return _frame(self.worst)
 
     @property
     def details(self) -> pd.DataFrame:
-        """As `table`, with one row for every number compared."""
+        """As `to_frame()`, with one row for every number compared."""
         return _frame(self.compared)
 
     def __str__(self) -> str:

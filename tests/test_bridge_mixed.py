@@ -112,7 +112,7 @@ def test_a_poisson_model_agrees_with_glmmtmb(rdata):
 
 def test_standard_errors_that_mean_something_else_are_not_compared(trials):
     check = fn.crosscheck(fn.fit("y ~ x + (1|site)", trials), reference="glmmTMB")
-    assert "standard errors" not in set(check.table["quantity"])
+    assert "standard errors" not in set(check.to_frame()["quantity"])
     assert "Standard errors are not compared: glmmTMB's hold the uncertainty of the variances too." in check.notes
 
 

@@ -42,20 +42,20 @@ def test_the_frame_holds_the_numbers_of_tidy(mixed):
 
 
 def test_random_effects_and_the_whole_fit_are_rows(mixed):
-    table = fn.compare(*mixed).table
+    table = fn.compare(*mixed).texts
     assert table.loc["sd (Intercept) | mouseID"].tolist() == ["", "0.530"]
     assert table.loc["observations"].tolist() == ["512", "512"]
     assert table.loc["AIC", "(2)"] == f"{mixed[1].aic:.1f}"
 
 
 def test_terms_are_the_union_in_order(trials):
-    table = fn.compare(fn.fit("dff ~ lick", trials), fn.fit("dff ~ mouseID + lick", trials)).table
+    table = fn.compare(fn.fit("dff ~ lick", trials), fn.fit("dff ~ mouseID + lick", trials)).texts
     assert table.index[:3].tolist() == ["(Intercept)", "lick", "mouseID"]
     assert table.loc["mouseID", "(1)"] == ""
 
 
 def test_an_infinite_estimate_is_named_and_not_printed(estimators):
-    table = fn.compare(*estimators).table
+    table = fn.compare(*estimators).texts
     assert table.loc["x", "ml"] == "+inf (separated)"
     assert np.isfinite(float(table.loc["x", "mean_br"].split()[0]))
 
@@ -68,7 +68,7 @@ def test_an_infinite_estimate_is_infinite_in_the_frame(estimators):
 
 def test_an_odds_ratio_of_minus_infinity_is_zero(separated):
     m = fn.fit("y ~ x", separated.assign(x=-separated["x"]), family="binomial")
-    assert fn.compare(m, exponentiate=True).table.loc["x"].tolist() == ["0 (separated)"]
+    assert fn.compare(m, exponentiate=True).texts.loc["x"].tolist() == ["0 (separated)"]
 
 
 def test_estimators_name_the_columns_where_they_differ(estimators):
@@ -82,15 +82,15 @@ def test_a_power_is_part_of_the_name(separated):
 
 def test_the_kinds_of_brackets(mixed):
     low, high = np.exp(mixed[0].tidy().loc[1, ["conf_low", "conf_high"]].to_numpy(float))
-    assert fn.compare(mixed[0], exponentiate=True).table.iloc[1, 0].endswith(f"[{low:.4f}, {high:.4f}]")
-    assert fn.compare(mixed[0], statistic="p_value").table.iloc[1, 0].endswith("(p = 0.000412)")
-    assert fn.compare(mixed[0], statistic="none", stars=True).table.iloc[1, 0] == "0.0654***"
+    assert fn.compare(mixed[0], exponentiate=True).texts.iloc[1, 0].endswith(f"[{low:.4f}, {high:.4f}]")
+    assert fn.compare(mixed[0], statistic="p_value").texts.iloc[1, 0].endswith("(p = 0.000412)")
+    assert fn.compare(mixed[0], statistic="none", stars=True).texts.iloc[1, 0] == "0.0654***"
 
 
 def test_theta_and_dispersion_are_rows_where_there_are_any(trials):
     d = trials.assign(count=np.random.default_rng(0).negative_binomial(2, 0.4, len(trials)))
     fits = [fn.fit("count ~ dff", d, family=f) for f in ("poisson", "quasipoisson", "nbinom2")]
-    table = fn.compare(*fits).table
+    table = fn.compare(*fits).texts
     assert table.loc["theta"].tolist() == ["", "", f"{fits[2].request.family.theta:.4g}"]
     assert table.loc["dispersion"].tolist() == ["", f"{fits[1].dispersion:.4g}", ""]
     assert table.loc["AIC", "quasipoisson(log)"] == "NA"
@@ -178,11 +178,11 @@ def test_only_fits_are_compared(mixed):
 @pytest.mark.r
 def test_a_fit_made_in_r_stands_beside_a_native_one(trials):
     fits = [fn.fit("dff ~ lick", trials, backend=b) for b in ("native-lm", "r-lm")]
-    table = fn.compare(*fits).table
+    table = fn.compare(*fits).texts
     assert list(table) == ["native-lm", "r-lm"] and (table["native-lm"] == table["r-lm"]).all()
 
 
 @pytest.mark.r
 def test_what_r_did_not_notice_is_named_beside_a_native_fit(separated):
     fits = [fn.fit("y ~ x + z", separated, family="binomial", backend=b) for b in ("native-glm", "r-glm")]
-    assert fn.compare(*fits).table.loc["x"].tolist() == ["+inf (separated)"] * 2
+    assert fn.compare(*fits).texts.loc["x"].tolist() == ["+inf (separated)"] * 2

@@ -36,7 +36,7 @@ def verdict(fit, other):
 
 
 def quantities_off(agreement):
-    return set(agreement.table.loc[~agreement.table["agrees"].astype(bool), "quantity"])
+    return set(agreement.to_frame().loc[~agreement.to_frame()["agrees"].astype(bool), "quantity"])
 
 
 # ---- comparing, without R ------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def test_rescaling_a_slope_changes_no_verdict():
 
 
 def test_the_table_has_one_row_a_quantity_and_its_reason(linear):
-    table = verdict(linear, linear).table
+    table = verdict(linear, linear).to_frame()
     assert list(table.columns[:6]) == ["quantity", "item", "native", "reference", "difference", "tolerance"]
     assert table["quantity"].is_unique and table["reason"].str.len().min() > 20
 
@@ -182,7 +182,7 @@ def test_means_outside_the_range_are_no_answer(monkeypatch):
 
 def test_an_error_of_the_reference_is_shown_as_it_is(monkeypatch, linear):
     check = asked(monkeypatch, linear, RFailed("R stopped: Downdated VtV is not positive definite"))
-    assert check.ok is None and check.table.empty
+    assert check.ok is None and check.to_frame().empty
     assert "lme4 stopped with an error: R stopped: Downdated VtV" in str(check)
     assert f"Log-likelihood: {linear.loglik:.7g} here" in str(check)
 
@@ -285,13 +285,13 @@ def test_the_verdict_on_the_main_job_names_r_and_lme4(lick):
 
 @pytest.mark.r
 def test_satterthwaites_degrees_of_freedom_are_compared(linear):
-    assert "degrees of freedom" in set(fn.crosscheck(linear).table["quantity"])
+    assert "degrees of freedom" in set(fn.crosscheck(linear).to_frame()["quantity"])
 
 
 @pytest.mark.r
 def test_degrees_of_freedom_of_a_singular_fit_are_left_out_and_it_is_said(rdata):
     agreement = fn.crosscheck(fn.fit("Yield ~ 1 + (1 | Batch)", rdata("lme4", "Dyestuff2")))
-    assert agreement.ok and "degrees of freedom" not in set(agreement.table["quantity"])
+    assert agreement.ok and "degrees of freedom" not in set(agreement.to_frame()["quantity"])
     assert "Degrees of freedom are not compared" in str(agreement)
 
 
@@ -325,4 +325,4 @@ def test_the_sigma_of_completely_separated_data_is_not_compared():
     m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4, 5, 6], "y": [0, 0, 0, 1, 1, 1]}, family="quasibinomial")
     assert m.separation == "complete"
     check = fn.crosscheck(m)
-    assert check.ok and "sigma" not in set(check.table.quantity)
+    assert check.ok and "sigma" not in set(check.to_frame().quantity)

@@ -274,7 +274,7 @@ def test_a_fit_survives_pickling() -> None:
 def test_r_agrees_on_totals_and_maps() -> None:
     check = fn.crosscheck(fitted("foci ~ s(diagnosis) + scale(age)", estimator="splines(90 mm)"))
     assert check.ok, str(check)
-    assert {"coefficients", "standard errors", "dispersion", "log intensities"} <= set(check.table["quantity"])
+    assert {"coefficients", "standard errors", "dispersion", "log intensities"} <= set(check.to_frame()["quantity"])
 
 
 @pytest.mark.r

@@ -86,7 +86,7 @@ def test_families_name_their_comparisons(groups) -> None:
 def test_a_mapping_names_several_tests(groups) -> None:
     found = fn.contrast(groups, {"one": "pain - `non-pain`", "all": [[1, -1, 0, 0], [0, 1, -1, 0]], "who": "z"})
     assert list(found) == ["one", "all", "who"]
-    assert found.table["rows"].tolist() == [1, 2, 1]
+    assert found.to_frame()["rows"].tolist() == [1, 2, 1]
     assert ("z", "one") in found.maps and ("statistic", "all") in found.maps
     assert set(found.threshold("none")) == {"one", "all"}
 
@@ -241,7 +241,7 @@ def test_thresholds_of_homogeneity_are_one_sided_by_themselves(groups) -> None:
         assert kept.alternative == "greater"
         assert (kept.kept == (stats.false_discovery_control(p, method=oracle) <= 0.2)).all()
     assert (found.threshold("bonferroni").kept == (p * len(p) <= 0.05)).all()
-    assert set(found.threshold("none", 0.2).table()["sign"]) == {"+"}
+    assert set(found.threshold("none", 0.2).to_frame()["sign"]) == {"+"}
     assert found.threshold("none", 0.2, alternative="two.sided").kept.sum() != found.threshold("none", 0.2).kept.sum()
 
 
@@ -260,9 +260,9 @@ def test_a_difference_of_moderators_takes_their_covariance_along(groups) -> None
     V = groups.phi * groups.engine.moderator_covariance("fisher")
     se = np.sqrt(V[0, 0] + V[1, 1] - 2 * V[0, 1])
     t = (groups.engine.gamma[0] - groups.engine.gamma[1]) / se
-    assert found.table["statistic"][0] == pytest.approx(t, rel=1e-10)
-    assert found.table["df"][0] == 60 - 4 - 2
-    assert found.table["p_value"][0] == pytest.approx(2 * stats.t.sf(abs(t), 54), rel=1e-9)
+    assert found.to_frame()["statistic"][0] == pytest.approx(t, rel=1e-10)
+    assert found.to_frame()["df"][0] == 60 - 4 - 2
+    assert found.to_frame()["p_value"][0] == pytest.approx(2 * stats.t.sf(abs(t), 54), rel=1e-9)
 
 
 def test_moderators_are_tested_jointly_by_f(groups) -> None:

@@ -42,7 +42,7 @@ def fitted(formula: str, foci, family: str = "poisson", **how):
 def test_homogeneity_finds_the_peaks_of_each_group(foci, family) -> None:
     c = fitted("foci ~ s(group)", foci, family)
     found = fn.homogeneity(c)
-    peaks = {name: test.threshold("fdr", 0.05).table()[["x", "y", "z"]].to_numpy() for name, test in found.items()}
+    peaks = {name: test.threshold("fdr", 0.05).to_frame()[["x", "y", "z"]].to_numpy() for name, test in found.items()}
     for name, places in (("a", [(-20, 0, 0), (0, 20, 0)]), ("b", [(-20, 0, 0), (25, 0, 0)])):
         z = found[name].values["z"]
         for place in places:

@@ -115,8 +115,8 @@ def test_the_terms_of_one_fit_have_walds_test(fits) -> None:
 
 def test_fits_stand_side_by_side(fits) -> None:
     found = fn.compare(fits["two"], fits["more"], fits["clustered"], names=["two", "more", "clustered"])
-    assert found.table.loc["foci"].nunique() == 1
-    assert found.table.loc["alpha a", "two"] == ""
+    assert found.texts.loc["foci"].nunique() == 1
+    assert found.texts.loc["alpha a", "two"] == ""
     assert "Clustered negative binomial meta-regression of foci" in str(found)
     with pytest.raises(TypeError, match="not with fits of a table"):
         fn.compare(fits["two"], fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]}))

@@ -106,7 +106,7 @@ def test_corrected_p_values_count_draws_that_reach_a_voxel(fit) -> None:
     v = int(np.argmax(test.enhanced))
     assert test.p[v] == pytest.approx((test.draws >= test.enhanced[v] - 1e-9).mean())
     assert (test.p >= test.uncorrected - 1e-12).all()
-    assert test.threshold(0.05).table().columns[0] == "cluster"
+    assert test.threshold(0.05).to_frame().columns[0] == "cluster"
 
 
 @pytest.mark.parametrize("statistic", ["cluster", "tfce"])

@@ -36,7 +36,7 @@ def estimates(study: LesionStudy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_the_table_is_plain_arithmetic_of_all_repetitions(study) -> None:
     coef, z, finite = estimates(study)
     truth, inside = study.target.truth[:, 1], (study.target.incidence > 0.02) & (study.target.incidence <= 0.1)
-    table = study.table()
+    table = study.to_frame()
     for k, method in enumerate(("ML", "mean BR")):
         row = table[(table["method"] == method) & (table["incidence"] == "0.02-0.1")].iloc[0]
         error = np.where(finite, coef[:, k, :, 1] - truth, np.nan)[:, inside]
@@ -56,7 +56,7 @@ def test_correlations_are_means_over_repetitions(study) -> None:
         np.corrcoef(coef[r, 1, inside & finite[r], 1], study.target.truth[inside & finite[r], 1])[0, 1]
         for r in range(3)
     ]  # fmt: skip
-    row = study.table().query("method == 'mean BR' and incidence == '> 0.02'").iloc[0]
+    row = study.to_frame().query("method == 'mean BR' and incidence == '> 0.02'").iloc[0]
     assert np.isclose(row["correlation"], np.mean(each), rtol=1e-10)
 
 
@@ -77,7 +77,7 @@ def test_infinite_estimates_of_maximum_likelihood_count_for_nobody_unless_all_ar
 
 
 def test_bias_reduced_estimates_have_less_error_than_those_of_maximum_likelihood(study) -> None:
-    table = study.table().set_index(["method", "incidence"])["mse"]
+    table = study.to_frame().set_index(["method", "incidence"])["mse"]
     assert table["mean BR", "> 0.02"] < table["ML", "> 0.02"]
 
 
@@ -87,12 +87,12 @@ def test_repetitions_that_were_kept_are_not_run_again(reference, study, tmp_path
     monkeypatch.setattr(Setting, "__call__", lambda self, r: (ran.append(r), original(self, r))[1])
     again = fn.lesion_study(reference, **SETTINGS, out=tmp_path)
     assert ran == [2]
-    assert again.table().equals(study.table())
+    assert again.to_frame().equals(study.to_frame())
 
 
 def test_a_folder_does_not_mix_studies(reference, tmp_path) -> None:
     one, two = (fn.lesion_study(reference, **(SETTINGS | {"replicates": 1, "n": n}), out=tmp_path) for n in (40, 50))
-    assert len(list(tmp_path.iterdir())) == 2 and not one.table().equals(two.table())
+    assert len(list(tmp_path.iterdir())) == 2 and not one.to_frame().equals(two.to_frame())
 
 
 def test_processes_give_the_numbers_of_one_process(reference, study) -> None:
@@ -140,9 +140,9 @@ def test_values_that_are_missing_overlap_last() -> None:
 
 def test_a_coefficient_that_there_is_not_is_named(study) -> None:
     with pytest.raises(DataError, match="'sex' is no coefficient of the study"):
-        study.table("sex")
+        study.to_frame("sex")
     with pytest.raises(ValueError, match="estimates='all' is not known"):
-        study.table(estimates="all")
+        study.to_frame(estimates="all")
 
 
 def test_the_figures_are_drawn(study, reference) -> None:

@@ -115,7 +115,7 @@ def test_terms_of_a_voxel_are_those_of_its_table(images, type, family, test) -> 
 def test_terms_without_a_ratio_are_tested_by_their_scores(images) -> None:
     found = fn.anova(fitted(images, "mean_br", "binomial(probit)"))
     assert found.test == "Rao" and found.df == {"age": 1, "sex": 1, "site": 2}
-    assert found.table["voxels"].tolist() == [len(images.voxels)] * 3
+    assert found.to_frame()["voxels"].tolist() == [len(images.voxels)] * 3
 
 
 def test_wald_s_terms_are_joint_contrasts(images) -> None:

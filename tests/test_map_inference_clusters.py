@@ -45,7 +45,7 @@ def test_a_cluster_lies_at_the_millimetres_of_its_peak(fit) -> None:
     a, b = neighbours(fit)
     z = np.zeros(fit.n_voxels)
     z[a], z[b] = 4.0, 5.0
-    row = painted(fit, z).threshold("none", 0.001).table().iloc[0]
+    row = painted(fit, z).threshold("none", 0.001).to_frame().iloc[0]
     assert np.allclose(row[["x", "y", "z"]].astype(float), positions(fit)[b])
     assert (row["voxels"], row["peak_z"], row["sign"]) == (2, 5.0, "+")
     assert row["mm3"] == pytest.approx(2000, rel=1e-12)
@@ -54,7 +54,7 @@ def test_a_cluster_lies_at_the_millimetres_of_its_peak(fit) -> None:
 def test_the_place_of_a_cluster_leads_back_to_its_voxel(fit) -> None:
     z = np.zeros(fit.n_voxels)
     z[7] = -6.0
-    row = painted(fit, z).threshold("none", 0.001).table().iloc[0]
+    row = painted(fit, z).threshold("none", 0.001).to_frame().iloc[0]
     assert fit.number_of((row["x"], row["y"], row["z"])) == 7 and row["sign"] == "-"
 
 
@@ -62,14 +62,14 @@ def test_neighbours_of_other_sign_are_other_clusters(fit) -> None:
     a, b = neighbours(fit)
     z = np.zeros(fit.n_voxels)
     z[a], z[b] = 4.0, -5.0
-    assert painted(fit, z).threshold("none", 0.001).table()["sign"].tolist() == ["-", "+"]
+    assert painted(fit, z).threshold("none", 0.001).to_frame()["sign"].tolist() == ["-", "+"]
 
 
 @pytest.mark.parametrize("tail, signs", [("two.sided", ["-", "+"]), ("greater", ["+"]), ("less", ["-"])])
 def test_a_tail_keeps_its_own_side(fit, tail, signs) -> None:
     z = np.zeros(fit.n_voxels)
     z[3], z[-3] = 4.0, -5.0
-    assert painted(fit, z).threshold("none", 0.001, alternative=tail).table()["sign"].tolist() == signs
+    assert painted(fit, z).threshold("none", 0.001, alternative=tail).to_frame()["sign"].tolist() == signs
 
 
 def test_voxels_without_a_statistic_take_no_part(fit) -> None:
@@ -91,7 +91,7 @@ def test_small_clusters_are_left_out_and_large_ones_kept(fit) -> None:
 
 def test_a_joint_test_has_one_side(fit) -> None:
     joint = fn.contrast(fit, ["age", "(Intercept)"])
-    table = joint.threshold("none", 0.9).table()
+    table = joint.threshold("none", 0.9).to_frame()
     assert set(table["sign"]) == {"+"} and table["voxels"].sum() == (joint.values["p"] <= 0.9).sum()
 
 
@@ -111,7 +111,7 @@ def test_an_atlas_of_another_grid_names_the_peak_and_the_share(fit, labels) -> N
     a, b = neighbours(fit)
     z, numbers = np.zeros(fit.n_voxels), np.zeros(fit.n_voxels)
     z[a], z[b], numbers[a], numbers[b] = 4.0, 5.0, 1, 2
-    row = painted(fit, z).threshold("none", 0.001).table(atlas_of(fit, numbers), labels).iloc[0]
+    row = painted(fit, z).threshold("none", 0.001).to_frame(atlas_of(fit, numbers), labels).iloc[0]
     assert row["region"] == "there" and row["share"] == 0.5
 
 
@@ -122,7 +122,7 @@ def test_nilearn_s_table_of_labels_names_regions(fit) -> None:
     lut = pd.DataFrame({"index": [0, 17], "name": ["Background", "Caudate"]})
     z, numbers = np.zeros(fit.n_voxels), np.full(fit.n_voxels, 17)
     z[4] = 5.0
-    row = painted(fit, z).threshold("none", 0.001).table(atlas_of(fit, numbers), lut).iloc[0]
+    row = painted(fit, z).threshold("none", 0.001).to_frame(atlas_of(fit, numbers), lut).iloc[0]
     assert row["region"] == "Caudate"
 
 
@@ -130,7 +130,7 @@ def test_an_atlas_of_probabilities_is_refused(fit) -> None:
     image = nib.Nifti1Image(np.full(fit.request.images.grid.shape, 0.4), fit.request.images.grid.affine)
     found = painted(fit, np.full(fit.n_voxels, 5.0)).threshold("none", 0.001)
     with pytest.raises(fn.errors.DataError, match="whole numbers"):
-        found.table(image)
+        found.to_frame(image)
 
 
 def test_infinite_coefficients_have_no_wald_test_and_keep_no_other_from_one(fit) -> None:

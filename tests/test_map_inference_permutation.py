@@ -170,7 +170,7 @@ def test_what_stands_out_is_below_alpha_and_its_clusters_are_listed(alone) -> No
     found = fn.permutation_test(alone, "age", n=60, seed=4, statistic="cluster", cluster_threshold=1.5)
     kept = found.threshold(0.5)
     assert np.array_equal(kept.kept, found.p <= 0.5)
-    table = found.table()
+    table = found.to_frame()
     assert table["voxels"].sum() == (np.abs(found.contrast.values["z"]) > 1.5).sum()
     sizes = table.set_index("cluster")["voxels"]
     assert np.allclose(table["p_adjusted"], [(found.draws >= size).mean() for size in sizes])

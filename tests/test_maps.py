@@ -115,7 +115,7 @@ def test_what_stands_out_is_what_benjamini_and_hochberg_keep(fitted) -> None:
 
 def test_clusters_hold_all_voxels_that_stand_out(fitted) -> None:
     found = fn.contrast(fitted, "age").threshold("none", 0.05, alternative="greater")
-    table = found.table()
+    table = found.to_frame()
     assert table["voxels"].sum() == found.kept.sum() and (table["sign"] == "+").all()
 
 

@@ -46,25 +46,25 @@ def test_fits_of_r_are_not_asked_to_leave_columns_out(bridged):
 
 def test_a_crosscheck_compares_tests_of_terms(native):
     check = fn.crosscheck(native)
-    seen = set(check.table["quantity"])
+    seen = set(check.to_frame()["quantity"])
     assert {"F tests of terms", "df of F tests", "Kenward-Roger F tests", "Kenward-Roger df"} <= seen
     assert check.ok, check
 
 
 def test_a_single_term_is_tested_in_the_rows_of_lmertest():
-    table = fn.crosscheck(fn.fit("y ~ f + (x|g)", animals(1))).table.set_index("quantity")
+    table = fn.crosscheck(fn.fit("y ~ f + (x|g)", animals(1))).to_frame().set_index("quantity")
     row = table.loc["df of F tests"]  # one row a column: 79.84 in place of 79.89
     assert row["native"] == pytest.approx(row["reference"], rel=1e-5)
 
 
 def test_a_crosscheck_of_a_weighted_fit_leaves_pbkrtest_out():
-    seen = set(fn.crosscheck(fitted("weighted, animals")).table["quantity"])
+    seen = set(fn.crosscheck(fitted("weighted, animals")).to_frame()["quantity"])
     assert "F tests of terms" in seen and "Kenward-Roger df" not in seen
 
 
 def test_a_crosscheck_says_that_tests_without_margins_are_not_compared():
     check = fn.crosscheck(fn.fit("y ~ f/h + (1|g)", animals(1)))
-    assert "F tests of terms" not in set(check.table["quantity"])
+    assert "F tests of terms" not in set(check.to_frame()["quantity"])
     assert any("a term stands without its margins" in note for note in check.notes)
 
 

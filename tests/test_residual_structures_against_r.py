@@ -78,7 +78,7 @@ def test_the_cross_check_is_by_nlme(series, formula, residual, options):
     for estimator in (fn.REML(residual=residual), fn.ML(residual=residual)):
         check = fn.crosscheck(fn.fit(formula, data, estimator=estimator, **options))
         assert check.ok and check.reference.startswith("nlme"), check
-        assert "residual parameters" in set(check.table["quantity"])
+        assert "residual parameters" in set(check.to_frame()["quantity"])
 
 
 def test_a_fit_by_nlme_tells_its_structure(series):

@@ -172,7 +172,7 @@ def test_the_last_random_term_leaves_an_ordinary_model():
 
 
 def test_a_simpler_model_stands_beside_the_larger_one():
-    table = fn.compare(slopes(), fn.refit(slopes(), ". ~ . - (lick | mouseID) + (1 | mouseID)")).table
+    table = fn.compare(slopes(), fn.refit(slopes(), ". ~ . - (lick | mouseID) + (1 | mouseID)")).texts
     assert "sd lick | mouseID" in table.index and table.loc["sd lick | mouseID"].tolist()[1] == ""
 
 

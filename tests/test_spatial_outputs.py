@@ -170,7 +170,7 @@ def test_of_a_cluster_shares_and_sizes_are_those_of_its_draws(ages) -> None:
     found = fn.contrast(ages.contrast.fit, "age").threshold("fdr", 0.05)
     table = ages.clusters(found)
     first = table.iloc[0]
-    assert list(table.columns[:4]) == ["cluster", "sign", "voxels", "mm3"] and len(table) == len(found.table())
+    assert list(table.columns[:4]) == ["cluster", "sign", "voxels", "mm3"] and len(table) == len(found.to_frame())
     beyond = (ages.draws[found.kept] > 0).mean(axis=0)  # one cluster: all that is kept
     assert len(table) == 1 and first["voxels"] == found.kept.sum()
     assert np.isclose(first["beyond"], beyond.mean()) and np.isclose(first["all_beyond"], (beyond == 1).mean())

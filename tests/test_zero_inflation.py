@@ -327,7 +327,7 @@ def test_zero_inflation_stands_in_comparisons_and_in_json(found):
     from formula_neuro.display.json_words import fit_record
 
     plain = fn.fit("y ~ x + (1|g)", inflated(seed=1, family="nbinom2"), family="nbinom2")
-    table = fn.compare(plain, found, names=["without", "with"]).table
+    table = fn.compare(plain, found, names=["without", "with"]).texts
     assert table.loc["zero inflation: z", "without"] == ""
     assert table.loc["zero inflation: z", "with"] == f"{found.inflation.gamma[1]:.3f} ({found.inflation.se[1]:.3f})"
     assert fn.compare(plain, found).names[1] == "Laplace(zero_inflation='~ z')"

@@ -63,7 +63,7 @@ def test_the_crosscheck_compares_both_parts():
     formula, family, zeros, seed = MODELS["nbinom2-slope"]
     check = fn.crosscheck(zip_of(inflated(seed=seed, family=family, levels=25), formula, family, zeros))
     assert check.ok
-    assert {"zero-inflation coefficients", "zero-inflation standard errors"} <= set(check.table.quantity)
+    assert {"zero-inflation coefficients", "zero-inflation standard errors"} <= set(check.to_frame().quantity)
 
 
 def test_predictions_of_every_type_are_rs(tmp_path):

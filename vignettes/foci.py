@@ -73,7 +73,7 @@ h = fn.homogeneity(c)
 h
 
 # %%
-h["schizophrenia:Yes"].threshold(method="fdr", alpha=0.05).table().head(10)
+h["schizophrenia:Yes"].threshold(method="fdr", alpha=0.05).to_frame().head(10)
 
 # %% [markdown]
 # ## Comparisons of groups

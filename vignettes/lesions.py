@@ -111,7 +111,7 @@ print(br.at(number).tidy()[["term", "estimate", "std_error", "p_value"]].round(3
 
 # %%
 age = fn.contrast(br, "age").threshold("fdr", 0.05)
-age.table().round({"peak_z": 2})
+age.to_frame().round({"peak_z": 2})
 
 # %% [markdown]
 # The reference has an effect of age everywhere, and none of sex:

@@ -97,7 +97,7 @@ nb.tidy().round(4)
 difference = fn.contrast(c, "nback - flanker", what="shape")
 print(difference)
 found = difference.threshold(method="fdr", alpha=0.05)
-found.table().head(10)
+found.to_frame().head(10)
 
 # %% [markdown]
 # Which papers drive each cluster? `change` is what the log ratio at the peak would lose without a paper; `z_without` is

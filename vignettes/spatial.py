@@ -105,8 +105,8 @@ small = {"n": 250, "replicates": 2, "methods": methods, "ell": 3.0, "units": "mm
 coarse = fn.lesion_reference(spacing=10)
 study = fn.lesion_study(coarse, **small, largest=(16, 40), seed=1)
 null = fn.lesion_study(coarse.without(age), **small, largest=(16, 40), seed=2)
-shown = study.table().drop(columns="beyond")
-shown["false positives"] = null.table()["beyond"].to_numpy()
+shown = study.to_frame().drop(columns="beyond")
+shown["false positives"] = null.to_frame()["beyond"].to_numpy()
 shown.round(5)
 
 # %%

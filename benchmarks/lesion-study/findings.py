@@ -32,12 +32,12 @@ def findings(accuracy: Mapping[int, LesionStudy], null: Mapping[int, LesionStudy
 
 def _by_bin(study: LesionStudy, method: str, what: str) -> Any:
     """The values of a column in the bins, rarest first, without the row of all."""
-    table = study.table()
+    table = study.to_frame()
     return table.loc[table["method"] == method, what].to_numpy()[:-1]
 
 
 def _whole(study: LesionStudy, method: str, what: str) -> float:
-    table = study.table()
+    table = study.to_frame()
     return float(table.loc[table["method"] == method, what].iloc[-1])
 
 

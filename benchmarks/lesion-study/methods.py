@@ -20,7 +20,7 @@ def figure(accuracy: Mapping[int, LesionStudy], null: Mapping[int, LesionStudy])
     for panels, n in zip(rows, accuracy, strict=True):
         for axes, (what, title) in zip(panels, PANELS.items(), strict=True):
             study = null[n] if what == "beyond" else accuracy[n]
-            table = study.table()
+            table = study.to_frame()
             for colour, method in zip(COLOURS, study.accuracies, strict=True):
                 found = table[table["method"] == method].iloc[:-1]
                 values = np.abs(found[what].to_numpy()) * (100 if what == "beyond" else 1)

@@ -31,7 +31,7 @@ def spatial_findings(accuracy: Mapping[int, LesionStudy], null: Mapping[int, Les
 
 def _columns(study: LesionStudy, what: str) -> dict[str, np.ndarray]:
     """The values of a column, by method: of the bins, the rarest first, and of all."""
-    table = study.table()
+    table = study.to_frame()
     return {method: table.loc[table["method"] == method, what].to_numpy() for method in study.accuracies}
 
 

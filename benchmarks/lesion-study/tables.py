@@ -20,8 +20,8 @@ def markdown(table: pd.DataFrame) -> str:
 
 def accuracy(study: LesionStudy) -> str:
     """Tables 1, 2 and 4: mean squared error, bias, underestimation and correlation by method and incidence."""
-    finite = study.table()
-    every = study.table(estimates="every")
+    finite = study.to_frame()
+    every = study.to_frame(estimates="every")
     every = every[every["method"] != "ML"].assign(method=lambda t: t["method"] + ", all repetitions")
     table = pd.concat([finite, every], ignore_index=True)
     shown = pd.DataFrame(
@@ -59,7 +59,7 @@ def false_positives(studies: Mapping[int, LesionStudy]) -> str:
     """Table 5: the share of voxels with |z| > 1.96 where there is no effect, in percent, by incidence."""
     rows = []
     for n, study in studies.items():
-        table = study.table()
+        table = study.to_frame()
         for method in study.accuracies:
             found = table[table["method"] == method]
             rates = {

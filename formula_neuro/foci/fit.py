@@ -165,7 +165,7 @@ class FociFit:
 
         return moderators(self, vcov, conf_level, exponentiate)
 
-    def dispersion(self, conf_level: float = 0.95) -> pd.DataFrame:
+    def dispersion(self, *, conf_level: float = 0.95) -> pd.DataFrame:
         """One row a cell: alpha with its limits, and the likelihood ratio test of alpha = 0 (statistic, p_value, logp).
 
         alpha is the variance of the factor of mean 1 that multiplies an analysis's expected foci (a study's, with

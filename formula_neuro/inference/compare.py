@@ -49,7 +49,7 @@ class Comparison:
         return self.frame.copy()
 
     @property
-    def table(self) -> pd.DataFrame:
+    def texts(self) -> pd.DataFrame:
         """The table as texts: a row a coefficient, then random effects and the fits as a whole; a column a fit."""
         from ..display.compared_words import table
 
@@ -63,7 +63,7 @@ class Comparison:
 
     def to_latex(self) -> str:
         """The table in LaTeX, by pandas (which needs jinja2)."""
-        return str(self.table.to_latex(escape=True, column_format="l" + "r" * len(self.fits)))
+        return str(self.texts.to_latex(escape=True, column_format="l" + "r" * len(self.fits)))
 
     def plot(self) -> Figure:
         """The coefficients of all fits beside one another with their intervals; infinite ones are arrows."""
@@ -107,7 +107,7 @@ def compare(
     >>> d = fn.datasets.waterlick()
     >>> small = fn.fit("lick ~ dff", d, family="binomial")
     >>> table = fn.compare(small, fn.fit("lick ~ dff + (1|mouseID)", d, family="binomial"), names=["glm", "glmm"])
-    >>> print(table.table.iloc[:4])
+    >>> print(table.texts.iloc[:4])
                                           glm             glmm
     (Intercept)                -0.638 (0.130)   -0.601 (0.232)
     dff                       0.0654 (0.0185)  0.0624 (0.0199)

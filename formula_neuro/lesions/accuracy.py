@@ -119,7 +119,7 @@ class Accuracy:
             overlaps=(*self.overlaps, _overlaps(target, z)),
         )
 
-    def table(self, coefficient: str, estimates: str = "finite") -> pd.DataFrame:
+    def to_frame(self, coefficient: str, estimates: str = "finite") -> pd.DataFrame:
         """One row a bin of incidence: voxels, bias, mse, underestimated, correlation, beyond (share of |z| > 1.96).
 
         Means over the bin's voxels of what each has over its repetitions; the correlation is the mean over repetitions.

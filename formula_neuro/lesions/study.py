@@ -126,15 +126,17 @@ class LesionStudy:
     def replicates(self) -> int:
         return len(self.hit)
 
-    def table(self, coefficient: str | None = None, estimates: str = "finite") -> pd.DataFrame:
-        """One row a method and bin of incidence: bias, mse, underestimated, correlation, beyond; Accuracy.table says.
+    def to_frame(self, coefficient: str | None = None, estimates: str = "finite") -> pd.DataFrame:
+        """One row a method and bin of incidence: bias, mse, underestimated, correlation, beyond; see
+        Accuracy.to_frame.
 
         coefficient: by default the last. estimates: "finite" (where maximum likelihood is finite) or "every".
         """
         if estimates not in ("finite", "every"):
             raise ValueError(f'estimates={estimates!r} is not known; there are "finite" and "every"')
         name = self.coefficient(coefficient)
-        parts = [accuracy.table(name, estimates).assign(method=method) for method, accuracy in self.accuracies.items()]
+        each = self.accuracies.items()
+        parts = [accuracy.to_frame(name, estimates).assign(method=method) for method, accuracy in each]
         table = pd.concat(parts, ignore_index=True)
         return table[["method", *(c for c in table.columns if c != "method")]]
 
@@ -153,7 +155,7 @@ class LesionStudy:
     def __repr__(self) -> str:
         kind = "a synthetic reference" if self.setting.reference.synthetic else "a fitted reference"
         words = f"{self.replicates} replicates of {self.setting.n} subjects from {kind}, {self.coefficient(None)}:"
-        return f"{words}\n{self.table().to_string(index=False)}"
+        return f"{words}\n{self.to_frame().to_string(index=False)}"
 
 
 def lesion_study(
@@ -180,7 +182,7 @@ def lesion_study(
 
     >>> import formula_neuro as fn
     >>> study = fn.lesion_study(fn.lesion_reference(spacing=10), n=60, replicates=2, edges=(0.05, 1), largest=(50,))
-    >>> study.table()["method"].tolist(), study.overlaps().shape
+    >>> study.to_frame()["method"].tolist(), study.overlaps().shape
     (['ML', 'ML', 'mean BR', 'mean BR'], (2, 1))
     """
     known = lesion_reference(spacing=4) if reference is None else reference

@@ -45,10 +45,9 @@ class MapAgreement:
         """True where every voxel agrees that R finished, False where one does not, None where R finished none."""
         return {"agrees": True, "disagrees": False, "unfinished": None}[self.verdict]
 
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row a quantity, at the voxel where it differs most: as Agreement.table, with the voxel's number."""
-        rows = [check.table.assign(voxel=number) for check, number in zip(self.checks, self.numbers, strict=True)]
+    def to_frame(self) -> pd.DataFrame:
+        """One row a quantity, at the voxel where it differs most: as Agreement.to_frame(), with the voxel's number."""
+        rows = [check.to_frame().assign(voxel=number) for check, number in zip(self.checks, self.numbers, strict=True)]
         rows = [row for row in rows if len(row)]
         if not rows:
             return pd.DataFrame(columns=["quantity", "item", "native", "reference", "difference", "tolerance"])
@@ -76,7 +75,7 @@ class MapAgreement:
 
     def __str__(self) -> str:
         lines = [self.sentence]
-        shown = self.table
+        shown = self.to_frame()
         if len(shown):
             columns = ["quantity", "item", "voxel", "native", "reference", "difference", "tolerance", "unit"]
             lines.append(shown[columns].to_string(index=False, float_format=lambda value: f"{value:.3g}"))

@@ -61,7 +61,7 @@ def all_fit(fit: Fit, optimizers: str | Sequence[str] = OPTIMIZERS, *, iteration
     >>> found = fn.all_fit(m)
     >>> found.agree, list(found.to_frame()["optimizer"].unique())
     (True, ['as fitted', 'newton', 'lbfgs', 'nelder-mead', 'powell'])
-    >>> fn.compare(m, fn.refit(m, ". ~ . - lick")).table.shape  # a simpler model beside it
+    >>> fn.compare(m, fn.refit(m, ". ~ . - lick")).texts.shape  # a simpler model beside it
     (8, 2)
     """
     optimizers = (optimizers,) if isinstance(optimizers, str) else optimizers

@@ -120,7 +120,7 @@ def sentence(cell: str, found: Thresholded) -> str:
 
 
 def _clusters(name: str, found: Thresholded) -> dict[str, Any]:
-    table = found.table()
+    table = found.to_frame()
     return {"name": name, "grid": cluster_rows(table.head(CLUSTERS)), "count": len(table), "shown": CLUSTERS}
 
 
@@ -128,7 +128,7 @@ def _files(fit: FociFit, found: dict[str, Thresholded]) -> list[tuple[str, str]]
     """Names and data: addresses of the tables, as csv."""
     tables = {"moderators.csv": fit.tidy()} if fit.names else {}
     tables |= {"cells.csv": fit.cell_table, "fit.csv": fit.glance()}
-    clusters = [table.assign(cell=cell) for cell, one in found.items() if len(table := one.table())]
+    clusters = [table.assign(cell=cell) for cell, one in found.items() if len(table := one.to_frame())]
     if clusters:
         tables["clusters.csv"] = pd.concat(clusters, ignore_index=True)
     return [(name, csv_address(table)) for name, table in tables.items()]

@@ -36,7 +36,7 @@ SAID = {"intensity": "level and place", "shape": "where, not how many"}
 
 @dataclass(frozen=True, eq=False)
 class FociContrast(MapContrast):
-    """A hypothesis about the maps of a meta-regression in every voxel: `.maps`, `.threshold()`, `.table`-like verbs.
+    """A hypothesis about the maps of foci in every voxel: `.maps`, `.threshold()`, `.studies()`, `.to_nifti(folder)`.
 
     matrix (q, r) weighs `names`, the cells of s(...) and its other maps. `values` (V,) of one row: "estimate" (a log
     ratio), "se", "z", "p" and "logp" = -log10 p; of several rows "statistic" (chi-squared), "z", "p", "logp".
@@ -104,7 +104,7 @@ class FociContrast(MapContrast):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Contrasts(Mapping[str, Any]):
-    """Several tests by name: found["a - b"], found.table, found.threshold(), found.to_nifti(folder).
+    """Several tests by name: found["a - b"], found.to_frame(), found.threshold(), found.to_nifti(folder).
 
     Error rates are those of each test by itself: they count its voxels, not the other tests.
     """
@@ -128,8 +128,7 @@ class Contrasts(Mapping[str, Any]):
         of_maps = ((name, one) for name, one in self.tests.items() if isinstance(one, FociContrast))
         return {(word, name): image for name, one in of_maps for word, image in one.maps.items()}
 
-    @property
-    def table(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """One row a test: name, rows; of maps voxels, discoveries (false discovery rate 0.05), z_min, z_max; of
         moderators estimate, std_error, statistic, df, p_value of single rows, the joint ones of several."""
         return pd.DataFrame([{"test": name, "rows": len(one.matrix)} | _row(one) for name, one in self.tests.items()])
@@ -150,7 +149,7 @@ class Contrasts(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         said = dict.fromkeys(message for one in self.tests.values() for message in one.messages)
-        return "\n".join([self.table.to_string(index=False, float_format=lambda value: f"{value:.3g}"), *said])
+        return "\n".join([self.to_frame().to_string(index=False, float_format=lambda value: f"{value:.3g}"), *said])
 
 
 def _row(one: FociContrast | Contrast) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def homogeneity(
     >>> foci = fn.simulate_foci(30, peaks=[(30, 60, 40)], noise=5, fwhm=30, mask=mask, seed=1)
     >>> c = fn.fit("foci ~ s(1)", foci, mask=mask, estimator=fn.Splines("60 mm"))
     >>> found = fn.homogeneity(c)["(Intercept)"]
-    >>> found.threshold("fdr", 0.05).table().shape[0]
+    >>> found.threshold("fdr", 0.05).to_frame().shape[0]
     1
     """
     if test not in TESTS:

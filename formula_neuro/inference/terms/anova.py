@@ -67,8 +67,8 @@ def anova(
     larger model has one more, the p value is of a mixture of chi-squareds. `attrs["messages"]`, printed
     with the table, says all this.
 
-    A fit in every voxel: a MapAnova, whose .maps, .table and .term(name) hold each term's statistic, types as those of
-    a table. test: "F" of linear models; "Chisq" (penalised where the estimator is), "Rao" or "Wald" (type III alone) of
+    A fit in every voxel: a MapAnova, whose .maps, .to_frame() and .term(name) hold each term's statistic, types as
+    those of a table. test: "F" of linear models; "Chisq" (penalised where the estimator is), "Rao" or "Wald" (type III alone) of
     generalized ones, where bias-reduced estimators without a penalised likelihood have "Rao" by default; mixed ones
     have "Wald". Smaller models are fitted once a voxel.
 

@@ -23,7 +23,7 @@ def python_code(fit: MapFit, data: str = "participants.tsv", mask: str = "mask.n
             "import formula_neuro as fn",
             f"v = fn.fit({arguments})",
             f'v.maps["z", "{last[0]}"]',
-            f'fn.contrast(v, {{"{last[0]}": 1}}).threshold("fdr", 0.05).table()',
+            f'fn.contrast(v, {{"{last[0]}": 1}}).threshold("fdr", 0.05).to_frame()',
             'v.to_nifti("maps")',
             f'fn.excursions(v, "{last[0]}").clusters()' if fit.posterior else "fn.crosscheck(v, voxels=200)",
         ]

@@ -156,7 +156,7 @@ def _infinite(fit: MapFit) -> dict[str, Any] | None:
 
 def _clusters(name: str, found: Thresholded) -> dict[str, Any]:
     """The largest peaks of a coefficient's voxels that stand out."""
-    table = found.table()
+    table = found.to_frame()
     return {"name": name, "grid": cluster_rows(table.head(CLUSTERS)), "count": len(table), "shown": CLUSTERS}
 
 
@@ -187,7 +187,7 @@ def _check(crosscheck: MapAgreement | None) -> dict[str, Any] | None:
             "agrees": bool(row["agrees"]),
             "reason": f"{row['unit']}; {row['reason']}",
         }
-        for _, row in crosscheck.table.iterrows()
+        for _, row in crosscheck.to_frame().iterrows()
     ]
     return {
         "class": {"agrees": "yes", "disagrees": "no", "unfinished": "open"}[crosscheck.verdict],
@@ -209,7 +209,7 @@ def _part(one: Shown) -> dict[str, str]:
 
 def _files(fit: MapFit, found: dict[str, Thresholded]) -> list[tuple[str, str]]:
     """Names and data: addresses of the tables, as csv."""
-    clusters = [one.table().assign(term=name) for name, one in found.items()]
+    clusters = [one.to_frame().assign(term=name) for name, one in found.items()]
     tables = {"coefficients.csv": fit.tidy(), "fit.csv": fit.glance()}
     if clusters and any(len(table) for table in clusters):
         tables["clusters.csv"] = pd.concat([table for table in clusters if len(table)], ignore_index=True)

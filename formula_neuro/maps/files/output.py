@@ -146,7 +146,7 @@ def write_thresholded(found: Thresholded, folder: str | os.PathLike[str]) -> lis
     )
     paths = write(contrast.fit, folder, maps)
     table = Path(folder) / f"{stem}_desc-{found.method}_clusters.tsv"
-    found.table().to_csv(table, sep="\t", index=False)
+    found.to_frame().to_csv(table, sep="\t", index=False)
     return [*paths, str(table)]
 
 

@@ -61,19 +61,19 @@ class Excursions:
     def threshold(self, alpha: float = 0.05) -> Thresholded:
         """The largest set of voxels that are all beyond the value with a probability of 1 - alpha or more.
 
-        An answer as contrast(...).threshold(), with .image, .table(atlas, labels), .to_nifti().
+        An answer as contrast(...).threshold(), with .image, .to_frame(atlas, labels), .to_nifti().
         """
         if not 0 < alpha < 1:
             raise ValueError(f"alpha lies between 0 and 1, as 0.05; got {alpha!r}")
         kept = np.asarray(self.probability >= 1 - alpha)
         return Thresholded(self.contrast, "joint", alpha, self.alternative, kept, 1 - self.probability)
 
-    def clusters(self, found: Thresholded | None = None, conf_level: float = 0.95) -> pd.DataFrame:
+    def clusters(self, found: Thresholded | None = None, *, conf_level: float = 0.95) -> pd.DataFrame:
         """What the posterior says of each cluster of a thresholded map (default: self.threshold()), a row a cluster.
 
-        Columns: those of found.table(); all_beyond, the probability that the coefficients of all its voxels are beyond
-        the value; beyond and beyond_low, the share of its voxels that are: mean, and the bound that it is above with
-        probability conf_level; size, size_low and size_high, the voxels of the cluster in draws that are thresholded as
+        Columns: those of found.to_frame(); all_beyond, the probability that the coefficients of all its voxels are
+        beyond the value; beyond and beyond_low, the share of its voxels that are: mean, and the bound that it is above
+        with probability conf_level; size, size_low and size_high, the voxels of the cluster in draws that are thresholded as
         the map was (|z| from found.height): mean and interval of the largest cluster that shares a voxel with it, 0
         where none does (as the cluster-size intervals of Menacher et al. 2024, without their bootstrap). It may well be
         larger than the cluster itself: voxels around it whose z is a little too low are above the height in many draws.

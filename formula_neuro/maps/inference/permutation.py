@@ -28,7 +28,7 @@ STATISTICS = {"max": "max-T", "cluster": "cluster extent", "tfce": "TFCE"}
 
 @dataclass(frozen=True, eq=False)
 class PermutationTest:
-    """A permutation test over the brain: `.maps`, `.threshold(alpha)`, `.table()`, `.to_nifti(folder)`.
+    """A permutation test over the brain: `.maps`, `.threshold(alpha)`, `.to_frame()`, `.to_nifti(folder)`.
 
     `p` (V,) are family-wise error corrected, `uncorrected` (V,) are each voxel's own; `draws` are the largest
     statistics of all permutations in the order of the stream, the data's own the first; `enhanced` (V,) are the values
@@ -58,19 +58,19 @@ class PermutationTest:
         return {name: brain.image(values) for name, values in (shown | own).items()}
 
     def threshold(self, alpha: float = 0.05) -> Thresholded:
-        """The voxels whose corrected p value is at most alpha, with .image, .table(atlas, labels), .to_nifti()."""
+        """The voxels whose corrected p value is at most alpha, with .image, .to_frame(atlas, labels), .to_nifti()."""
         if not 0 < alpha < 1:
             raise ValueError(f"alpha lies between 0 and 1, as 0.05; got {alpha!r}")
         with np.errstate(invalid="ignore"):
             kept = np.asarray(self.p <= alpha)
         return self._shown(alpha, kept)
 
-    def table(self, atlas: Any = None, labels: Any = None) -> Any:
+    def to_frame(self, atlas: Any = None, labels: Any = None) -> Any:
         """One row a cluster with its p value (of the peak): those above the cluster-forming threshold, else those at
-        a corrected p value of 0.05; columns as Thresholded.table's."""
+        a corrected p value of 0.05; columns as Thresholded.to_frame's."""
         if self.statistic != "cluster":
-            return self.threshold().table(atlas, labels)
-        return self._shown(1.0, np.asarray(self.enhanced > 0)).table(atlas, labels)
+            return self.threshold().to_frame(atlas, labels)
+        return self._shown(1.0, np.asarray(self.enhanced > 0)).to_frame(atlas, labels)
 
     def _shown(self, alpha: float, kept: NDArray[np.bool_]) -> Thresholded:
         return Thresholded(self.contrast, self.statistic, alpha, self.alternative, kept, self.p, 1, self.connectivity)

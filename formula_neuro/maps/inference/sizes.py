@@ -19,8 +19,8 @@ COLUMNS = ("all_beyond", "beyond", "beyond_low", "size", "size_low", "size_high"
 
 
 def cluster_beliefs(found: Thresholded, draws: NDArray[np.floating[Any]], conf_level: float) -> pd.DataFrame:
-    """found.table() with what draws (V, n), in standard deviations from the value, say; see Excursions.clusters."""
-    table = found.table()
+    """found.to_frame() with what draws (V, n), in standard deviations from the value, say; see Excursions.clusters."""
+    table = found.to_frame()
     rows = []
     clusters = members(found)
     sizes = {sign: cluster_sizes(found, draws, sign, [v for s, v in clusters if s == sign]) for sign in (1, -1)}

@@ -53,8 +53,7 @@ class MapAnova:
             (name, term): self.fit.brain.image(found[name]) for term, found in self.values.items() for name in NAMES
         }
 
-    @property
-    def table(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """One row a term: df, voxels tested, discoveries (false discovery rate 0.05), the largest statistic, its p."""
         rows = [self._row(term) for term in self.values]
         return pd.DataFrame(rows, columns=["term", "df", "voxels", "discoveries", "largest", "p_value"])
@@ -80,7 +79,7 @@ class MapAnova:
         return [path for name in self.values for path in self.term(name).to_nifti(folder)]
 
     def __repr__(self) -> str:
-        shown = self.table.to_string(index=False, float_format=lambda value: f"{value:.3g}")
+        shown = self.to_frame().to_string(index=False, float_format=lambda value: f"{value:.3g}")
         head = f"Type {self.type}, {WORDS[self.test]} in every voxel"
         return "\n".join([head, shown, *self.messages])
 

@@ -56,7 +56,7 @@ class Thresholded:
         """The z map where it stands out and 0 elsewhere in the voxels analysed."""
         return self.contrast.fit.brain.image(np.where(self.kept, self.contrast.values["z"], 0.0))
 
-    def table(self, atlas: Any = None, labels: Any = None) -> pd.DataFrame:
+    def to_frame(self, atlas: Any = None, labels: Any = None) -> pd.DataFrame:
         """One row a cluster: sign, voxels, mm3, peak z, its p, coordinates x, y, z (mm) and a label of the atlas.
 
         atlas: an image of whole numbers (or its path), `labels` their names in order or by number; see
@@ -74,7 +74,7 @@ class Thresholded:
         n = int(self.kept.sum())
         name = WORDS.get(self.method, self.method)
         return f"{self.contrast.label}: {n:,} voxels at {name} {self.alpha:g}" + (
-            f", |z| from {self.height:.2f}\n{self.table().to_string(index=False)}" if n else ""
+            f", |z| from {self.height:.2f}\n{self.to_frame().to_string(index=False)}" if n else ""
         )
 
 

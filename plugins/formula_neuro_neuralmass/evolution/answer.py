@@ -147,7 +147,7 @@ class Evolution:
 
         return plot(self, which)
 
-    def resume(self, generations: int, progress: bool | None = None) -> Evolution:
+    def resume(self, generations: int, *, progress: bool | None = None) -> Evolution:
         """The same evolution up to so many generations in all, as if it had not stopped.
 
         Raises Unable after `load`, which has no objective: `fn.evolve(objective, start=w, generations=...)` goes on.
