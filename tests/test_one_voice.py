@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import re
 import types
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,7 @@ from formula_neuro_design.answer import OptimalDesign
 from formula_neuro_neuralmass.evolution.answer import Evolution
 from formula_neuro_neuralmass.simulation import Simulation
 
+DOCS = Path(__file__).parents[1] / "docs"
 NAMES = [name for name in dir(fn) if not name.startswith("_")]
 VERBS = [name for name in NAMES if not isinstance(getattr(fn, name), types.ModuleType)]
 
@@ -80,3 +84,74 @@ def test_the_same_argument_has_the_same_default(name):
 def test_what_a_plot_shows_is_called_which():
     answers = [Fit, OptimalDesign, Evolution, Simulation]
     assert {list(inspect.signature(answer.plot).parameters)[1] for answer in answers} == {"which"}
+
+
+# ---- the values that verbs answer with -----------------------------------------------------------
+def documented_classes() -> list[type]:
+    """The classes that the reference pages list, but neurolib's, whose names are neurolib's."""
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in sorted(DOCS.glob("api*.md")))
+    names = [name for name in re.findall(r"autoclass:: (formula_neuro[\w.]*\.\w+)", pages) if ".neurolib." not in name]
+    return [getattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in names]
+
+
+VALUES = documented_classes()
+# Tables of the subjects (or of nodes) that a value is made of; not what it answers.
+GIVEN = {"Images", "SimulatedLesions", "LesionReference"}
+OTHER_FRAMES = {"as_frame", "dataframe", "frame", "results", "to_dataframe", "to_df", "to_pandas", "to_table"}
+
+
+def methods(value: type) -> dict[str, inspect.Signature]:
+    """The public methods that the class defines or inherits from ours."""
+    found = {name: getattr(value, name) for name in dir(value) if not name.startswith("_")}
+    return {
+        name: inspect.signature(method)
+        for name, method in found.items()
+        if callable(method) and getattr(method, "__module__", "").startswith("formula_neuro")
+    }
+
+
+def test_the_reference_lists_the_answers_of_every_system():
+    names = {value.__name__ for value in VALUES}
+    assert {"Fit", "MapFit", "FociFit", "Contrast", "MapContrast", "Agreement", "OptimalDesign", "Simulation"} <= names
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)
+def test_the_word_for_an_answers_table_is_to_frame(value):
+    fields = set(getattr(value, "__dataclass_fields__", {}))
+    public = {name for name in dir(value) if not name.startswith("_")}
+    assert not (public - fields) & OTHER_FRAMES
+    if value.__name__ not in GIVEN and "table" in public | fields:
+        assert "table" in fields  # a plain field, never a second verb
+        assert "to_frame" in public
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)
+def test_methods_call_their_arguments_as_the_verbs_do(value):
+    for name, signature in methods(value).items():
+        own = signature.parameters
+        assert not set(own) & (set(OTHER_WORDS) - {"covariance", "folder"}), name
+        assert inspect.Parameter.VAR_KEYWORD not in {parameter.kind for parameter in own.values()}, name
+        for argument, default in {"conf_level": 0.95, "progress": None}.items():
+            assert argument not in own or own[argument].default == default, name
+            assert argument not in own or own[argument].kind is inspect.Parameter.KEYWORD_ONLY, name
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)
+def test_files_are_written_to_a_path_and_maps_to_a_folder(value):
+    first = {"report": "path", "to_nifti": "folder"}
+    for name, signature in methods(value).items():
+        assert name not in first or list(signature.parameters)[1] == first[name]
+
+
+@pytest.mark.parametrize("command", ["fit", "simulate", "explore", "evolve", "optimize-design"])
+def test_an_option_has_the_name_and_default_of_the_verbs_argument(command):
+    import typer
+
+    from formula_neuro.cli import app
+
+    own = arguments(command.replace("-", "_"))
+    options = typer.main.get_command(app).commands[command].params
+    told = {option.name: option.default for option in options if option.name in own}
+    other = {name for name, default in told.items() if default not in (None, own[name].default)}
+    assert other <= {"kind", "workers"}  # explore: a grid unless lists go side by side; one process unless asked
+    assert len(told) > 5
