@@ -15,8 +15,8 @@ import formula_neuro as fn
 from formula_neuro.errors import FitError
 from formula_neuro.kernels import voxel_blocks
 from formula_neuro.maps.fit import MapFit
-from formula_neuro.running.kept import Kept
 from formula_neuro.running.fingerprint import fingerprint
+from formula_neuro.running.kept import Kept
 from formula_neuro.running.pieces import finished
 
 
