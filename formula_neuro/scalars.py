@@ -13,7 +13,7 @@ def is_number(value: Any) -> bool:
     >>> [is_number(value) for value in (2, 0.5, True, "2", float("nan"))]
     [True, True, False, False, False]
     """
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    return type(value) is not bool and isinstance(value, Real) and isfinite(value)
 
 
 def is_whole(value: Any, least: int = 0) -> bool:
@@ -22,4 +22,4 @@ def is_whole(value: Any, least: int = 0) -> bool:
     >>> [is_whole(value, least=1) for value in (2, 0, 2.0, True, "2")]
     [True, False, False, False, False]
     """
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+    return type(value) is not bool and isinstance(value, Integral) and int(value) >= least

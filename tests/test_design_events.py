@@ -321,6 +321,11 @@ def test_events_that_make_no_sense_are_refused(change: dict[str, Any], said: str
         go(EVENTS.assign(**change), contrast="constant" if change.get("trial_type") == "constant" else "go")
 
 
+def test_events_of_several_runs_are_refused():
+    with pytest.raises(DataError, match="a list of 2 is given for the events; a design is of one run"):
+        go([EVENTS, EVENTS])
+
+
 def test_events_without_times_are_refused():
     with pytest.raises(DataError, match="events have the columns onset, trial_type; duration, in seconds"):
         go(EVENTS.drop(columns="duration"))

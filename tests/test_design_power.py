@@ -153,6 +153,28 @@ def test_a_seed_that_is_no_whole_number_is_refused(seed):
         optimal().simulate(10, seed=seed)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"alpha": "0.05"}, "alpha is '0.05'; a probability"),
+        ({"alpha": 5}, "alpha is 5; a probability"),
+        ({"threshold": "2"}, "threshold is '2'; a t value"),
+        ({"scale": "2"}, "scale is '2'; a number above 0"),
+    ],
+)
+def test_what_is_no_number_is_refused(options: Any, said: str):
+    with pytest.raises(DataError, match=said):
+        optimal().power(**options)
+
+
+@pytest.mark.parametrize("given", ["x", 3, ["a"], [0]])
+def test_lists_of_numbers_are_asked_for(given: Any):
+    with pytest.raises(DataError, match=r"factors is .*; numbers above 0"):
+        optimal().pareto(given)
+    with pytest.raises(DataError, match=r"columns is .*; a list of whole numbers"):
+        optimal().columns(given)
+
+
 def test_a_threshold_is_the_quantile_of_alpha():
     d = optimal()
     at = stats.t.isf(0.001, 77)

@@ -87,6 +87,8 @@ def of_events(text: str) -> bool:
 
 def event_run(text: str, data: Any, run: Run, confounds: Any = None) -> EventRun:
     """Read the events, and the columns of drift and confounds. Raises FormulaError and DataError."""
+    if isinstance(data, (list, tuple)):
+        raise DataError(f"a list of {len(data)} is given for the events; a design is of one run: make one for each")
     events = plain(as_table(data))
     beside = _confounds(confounds, run)
     terms = _all_terms(text, [*events.columns, *beside.columns])

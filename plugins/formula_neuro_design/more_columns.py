@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from formula_neuro.errors import DataError
+from formula_neuro.scalars import is_whole
+
 from .constraints import Constraints
 from .family import Family
 from .sweep import range_of_columns, sweep
@@ -17,6 +20,8 @@ def columns_table(family: Family, constraints: Constraints, columns: Sequence[in
 
     Fixed columns and contrast stay; free columns whose contrast is 0 are added or left out. Raises DataError.
     """
+    if columns is not None and (np.ndim(columns) != 1 or not all(is_whole(p, least=1) for p in columns)):
+        raise DataError(f"columns is {columns!r}; a list of whole numbers is expected, as [3, 4, 5]")
     held = constraints.A.shape[1] + _needed(constraints)
     tried = range_of_columns(family, constraints.B, held) if columns is None else columns
     return sweep(family, lambda p: with_columns(constraints, p), tried).to_frame()

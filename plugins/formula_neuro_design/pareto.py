@@ -10,6 +10,7 @@ import pandas as pd
 
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
+from formula_neuro.scalars import is_number
 
 from .constraints import Constraints
 from .family import Family
@@ -27,9 +28,9 @@ def pareto_path(family: Family, constraints: Constraints, g: Array, factors: Seq
     factors multiply the odds phi / (1 - phi) of every design, 1 being the phi of the family: below it bias weighs
     more. Biases are over the designs with an effect, variance_bias is the largest. Raises DataError.
     """
-    steps = np.asarray(factors, dtype=float)
-    if steps.ndim != 1 or not len(steps) or not (np.isfinite(steps) & (steps > 0)).all():
+    if np.ndim(factors) != 1 or not len(factors) or not all(is_number(step) and step > 0 for step in factors):
         raise DataError(f"factors is {factors!r}; numbers above 0 are expected, 1 being the design's own phi")
+    steps = np.asarray(factors, dtype=float)
     space, near, rows = coordinates(family, constraints.B), None, []
     for step in np.sort(steps)[::-1]:  # the shrunken end is the easy one, and each solution starts the next search
         odds = step * family.phi / (1 - family.phi)

@@ -12,6 +12,7 @@ from scipy import stats
 from formula_neuro.errors import DataError
 from formula_neuro.family import Array
 from formula_neuro.inference.sides import GREATER, LESS, TWO
+from formula_neuro.scalars import is_number
 
 from .family import Family
 from .objective import estimator, misfit
@@ -51,8 +52,8 @@ def standing(Z: Array, c: Array, family: Family, scale: float = 1.0) -> Standing
 
 def check_scale(scale: float) -> None:
     """Raises DataError."""
-    if not (np.isfinite(scale) and scale > 0):
-        raise DataError(f"scale is {scale}; a number above 0 is expected, 1 for the amplitudes of the design's snr")
+    if not is_number(scale) or scale <= 0:
+        raise DataError(f"scale is {scale!r}; a number above 0 is expected, 1 for the amplitudes of the design's snr")
 
 
 def threshold_of(alpha: float | None, threshold: float | None, nu: int, side: int | None = None) -> float:
@@ -60,12 +61,12 @@ def threshold_of(alpha: float | None, threshold: float | None, nu: int, side: in
     if threshold is not None:
         if alpha is not None:
             raise DataError("alpha and threshold are both given; one follows from the other")
-        if not np.isfinite(threshold):
-            raise DataError(f"threshold is {threshold}; a t value is expected")
+        if not is_number(threshold):
+            raise DataError(f"threshold is {threshold!r}; a t value is expected")
         return float(threshold)
     level = ALPHA if alpha is None else alpha
-    if not 0 < level < 1:
-        raise DataError(f"alpha is {level}; a probability between 0 and 1 is expected")
+    if not is_number(level) or not 0 < level < 1:
+        raise DataError(f"alpha is {level!r}; a probability between 0 and 1 is expected")
     return float(stats.t.isf(level / 2 if side == TWO else level, nu))
 
 
