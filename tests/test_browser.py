@@ -29,12 +29,17 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 EVENTS = {"onset": [10.0, 31, 50, 77], "duration": [1.0] * 4, "trial_type": ["go"] * 4}
 SEEN = """() => {
     const root = document.documentElement;
+    const heads = [...document.querySelectorAll("h1, h2, h3, h4")].map(head => Number(head.tagName[1]));
     const blank = [...document.images].filter(image => !(image.complete && image.naturalWidth > 0));
     return {
         pictures: document.images.length,
         blank: blank.map(image => image.alt || image.src.slice(0, 80)),
         beyond: Math.max(root.scrollWidth, document.body.scrollWidth) - root.clientWidth,
         heads: [...document.querySelectorAll("h1")].map(head => head.innerText),
+        steps: heads.filter((head, i) => head > (heads[i - 1] ?? 0) + 1),
+        nameless: [...document.images].filter(image => !image.alt).map(image => image.src.slice(0, 80)),
+        empty: [...document.querySelectorAll("h2")].filter(head => /^H2|undefined/.test(
+            head.nextElementSibling?.tagName ?? "undefined")).map(head => head.innerText),
         facts: [...document.querySelectorAll("header dl.facts dt")].map(name => name.innerText),
         files: [...document.querySelectorAll("a[download]")].map(file => file.innerText),
     };
@@ -119,7 +124,8 @@ def test_a_report_is_whole_in_a_browser_at_every_width(make: Callable[[], Any], 
         assert seen["pictures"] > 0 and seen["blank"] == []
         assert seen["beyond"] <= 0, f"wider than a window of {width} pixels"
         assert len(seen["heads"]) == 1 and seen["files"]
-        assert {"backend", "formula_neuro"} <= set(seen["facts"])
+        assert {"formula_neuro", "made"} <= set(seen["facts"]) and {"backend", "method"} & set(seen["facts"])
+        assert seen["steps"] == [] and seen["nameless"] == [] and seen["empty"] == []
 
 
 def test_the_browser_test_sees_what_is_wrong_with_a_page(browser: Any, tmp_path: Path) -> None:
