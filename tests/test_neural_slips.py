@@ -171,3 +171,33 @@ def test_an_objective_of_a_run_is_told_of_simulate():
 def test_a_method_is_found_by_what_it_is_nearly_called():
     with pytest.raises(DataError, match="did you mean 'cma'"):
         fn.evolve(lambda p: p.x, {"x": (0, 1)}, method="CMA")
+
+
+# ---- interruptions -------------------------------------------------------------------------------
+def stopped_after(calls):
+    """A function of a run or an individual that is interrupted, as by Ctrl-C, at a call."""
+    made = []
+
+    def asked(one):
+        made.append(one)
+        if len(made) == calls:
+            raise KeyboardInterrupt
+        return float(len(made))
+
+    return asked
+
+
+def test_an_evolution_that_is_stopped_answers_with_its_finished_generations():
+    w = fn.evolve(stopped_after(8), {"x": (0, 1)}, population=2, initial=4, generations=9, seed=1)
+    assert len(w.to_frame()) == 4 + 2  # the third generation was at its second individual
+    assert w.messages == ("interrupted after 2 of 9 generations; w.resume(9) goes on",)
+
+
+def test_an_exploration_that_is_stopped_says_what_is_kept(tmp_path):
+    call = {"model": "fhn", "parameters": {"x_ext": [0.0, 1.0]}, "duration": 1, "seed": 1}
+    with pytest.raises(KeyboardInterrupt) as alone:
+        fn.explore(**call, measure=stopped_after(2))
+    with pytest.raises(KeyboardInterrupt) as kept:
+        fn.explore(**call, measure=stopped_after(2), out=tmp_path / "kept")
+    assert "out='folder'" in alone.value.__notes__[-1]
+    assert "0 of 2 runs are kept" in kept.value.__notes__[-1]

@@ -98,8 +98,8 @@ def explore(
         find(model, params, tables),
         connectome,
         Timing(duration, dt, every, sampling, skip, None if outputs is None else tuple(outputs)),
-        {"params": params or {}, "init": init or {}, "stimulus": stimulus, "bold": bold, "device": device,
-         "dtype": dtype, "tables": tables,
+        {"params": {} if params is None else params, "init": {} if init is None else init, "stimulus": stimulus,
+         "bold": bold, "device": device, "dtype": dtype, "tables": tables,
          "seed": seeded(held["seed"] if held is not None and seed is None else seed)},
     )  # fmt: skip
     first = next(iter(asked.values()))
@@ -172,10 +172,22 @@ def _gathered(runs: Runs, folder: Folder, pool: Any, progress: bool | None) -> l
     left = [run for run in range(len(runs)) if run not in done]
     parts = runs.parts(left, shared=pool is not None)
     size = max((batch.bytes for _, _, batch in parts), default=0.0)
-    with bar(planned(_what(runs), size, len(parts)), len(left), progress, pool) as advance:
-        for numbers, rows in runs.done(parts, _Whole(advance), pool):
-            pieces.append(folder.keep(numbers, _piece(runs, rows)))
+    with bar(planned(_what(runs), size, len(parts)), len(left), progress, pool, compiles=True) as advance:
+        try:
+            for numbers, rows in runs.done(parts, _Whole(advance), pool):
+                pieces.append(folder.keep(numbers, _piece(runs, rows)))
+        except KeyboardInterrupt as stopped:
+            stopped.add_note(_kept(folder, pieces, len(runs)))
+            raise
     return pieces
+
+
+def _kept(folder: Folder, pieces: list[Piece], total: int) -> str:
+    """What is left of an exploration that was stopped."""
+    if folder.path is None:
+        return "nothing is kept of an exploration that is stopped; out='folder' keeps its finished batches"
+    done = sum(len(set(piece.table["run"])) for piece in pieces)
+    return f"{done:,} of {total:,} runs are kept in {folder.path}; the same call goes on from them"
 
 
 def _piece(runs: Runs, rows: list[dict[str, Any]]) -> Piece:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,19 +169,35 @@ class Evolution:
 def run(
     plan: Plan, evaluate: Evaluate, generations: int, known: Evolution | None = None, progress: bool | None = None
 ) -> Evolution:
-    """The evolution up to so many generations in all; known: where one had stopped. Raises DataError."""
+    """The evolution up to so many generations in all; known: where one had stopped. Raises DataError.
+
+    Interrupted (Ctrl-C), it answers with the generations that are done, if there is one.
+    """
     done = 0 if known is None else known.history.generations
     if isinstance(generations, bool) or not isinstance(generations, (int, np.integer)) or generations <= done:
         least = f"more than the {done} that are done" if done else "a whole number from 1"
         raise DataError(f"generations is {generations!r}; {least} is expected (the first one counts)")
     started = time.perf_counter()
     held = None if known is None else Searched(known.history, known.results)
+    found = held
     with bar("generations", generations - done, progress, compiles=True) as advance:
-        for step in search(plan, evaluate, generations, held):
-            found = step
-            advance(1)
+        try:
+            for step in search(plan, evaluate, generations, held):
+                found = step
+                advance(1)
+        except KeyboardInterrupt:
+            if found is None:
+                raise
+            found = replace(found, message=_interrupted(found, generations))
+    assert found is not None  # generations are more than are done
     seconds = time.perf_counter() - started + (0.0 if known is None else known.seconds)
     return Evolution(plan, found.history, found.results, _messages(found), seconds, evaluate)
+
+
+def _interrupted(found: Searched, generations: int) -> str:
+    return (
+        f"interrupted after {found.history.generations} of {generations} generations; w.resume({generations}) goes on"
+    )
 
 
 def _messages(found: Searched) -> tuple[str, ...]:
