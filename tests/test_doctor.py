@@ -103,7 +103,9 @@ def test_a_missing_r_package_on_debian_is_an_apt_command(bare, no_children, monk
     fake(bare, "apt-get", "")
     fake(bare, "sudo", "")
     fake_r(bare, "4.2.2", missing="lmerTest")
-    assert finding("R lmerTest", doctor.examine()).remedy == "sudo apt-get install r-cran-lmertest"
+    assert (
+        finding("R lmerTest", doctor.examine()).remedy == "sudo apt-get install --no-install-recommends r-cran-lmertest"
+    )
 
 
 def test_a_missing_r_in_a_conda_environment_is_a_conda_command(bare, no_children, monkeypatch):
@@ -169,8 +171,10 @@ def test_where_nothing_is_missing_the_text_says_so():
 def test_a_user_without_sudo_is_told_to_ask_root(bare, no_children, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     fake(bare, "apt-get", "")
-    assert finding("chromium", doctor.examine()).remedy == "su -c 'apt-get install chromium'"
-    assert "su -c 'apt-get update && apt-get install chromium'" in doctor.as_text(doctor.examine())
+    assert finding("chromium", doctor.examine()).remedy == "su -c 'apt-get install --no-install-recommends chromium'"
+    assert "su -c 'apt-get update && apt-get install --no-install-recommends chromium'" in doctor.as_text(
+        doctor.examine()
+    )
 
 
 def test_a_python_whose_path_holds_a_blank_is_quoted(bare, no_children, monkeypatch):

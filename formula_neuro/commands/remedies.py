@@ -11,6 +11,10 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 
 
+_APT = "apt-get install --no-install-recommends"  # R's packages recommend hundreds of others
+_DEBIAN = re.compile(f"(?:sudo |su -c ')?({_APT}) ([^']*)'?")
+
+
 def pip(what: str, verb: str = "install") -> str:
     """The command that installs this into the Python that runs here; an environment made by uv has no pip."""
     python = shlex.quote(sys.executable)
@@ -30,7 +34,7 @@ def system(apt: str, conda: str = "", home: str = "", cran: str = "") -> str:
     if prefix and (not home or home.startswith(prefix)):
         return f"conda install -c conda-forge {conda or apt}"
     if shutil.which("apt-get") and home in ("", "/usr/lib/R"):
-        return _as_root(f"apt-get install {apt}")
+        return _as_root(f"{_APT} {apt}")
     if cran:
         return f"Rscript -e 'install.packages(\"{cran}\")'"
     return f"conda install -c conda-forge {conda or apt}"
@@ -60,9 +64,6 @@ def together(commands: Iterable[str]) -> list[str]:
     return [_one(head, what) for head, what in wanted.items()]
 
 
-_DEBIAN = re.compile("(?:sudo |su -c ')?(apt-get install) ([^']*)'?")
-
-
 def _one(head: str, what: list[str]) -> str:
     command = " ".join([head, *what]).rstrip()
-    return _as_root(f"apt-get update && {command}") if head == "apt-get install" else command
+    return _as_root(f"apt-get update && {command}") if head == _APT else command
