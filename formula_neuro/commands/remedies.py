@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 
-
 _APT = "apt-get install --no-install-recommends"  # R's packages recommend hundreds of others
 _DEBIAN = re.compile(f"(?:sudo |su -c ')?({_APT}) ([^']*)'?")
 
