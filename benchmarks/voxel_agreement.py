@@ -54,7 +54,7 @@ def masks(folder: Path, subjects: int, seed: int) -> fn.Images:
     """Simulated masks in a folder, with separated and constant voxels among them."""
     reference = fn.lesion_reference(spacing=6)
     simulated = fn.simulate_lesions(subjects, reference=reference, seed=seed)
-    table = pd.read_csv(simulated.write(folder), sep="\t")
+    table = pd.read_csv(simulated.to_nifti(folder), sep="\t")
     rng = np.random.default_rng(seed)
     table["sex"] = rng.permutation(np.arange(subjects) % 2)
     table["lesion"] = [str(folder / name) for name in table["lesion"]]

@@ -369,6 +369,54 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path, content: bytes, words:
         fn.read_images(table, "lesion")
 
 
+def test_a_file_whose_ending_says_compressed_and_is_not_is_to_be_renamed(tmp_path: Path) -> None:
+    table = written(tmp_path, lesions(3))
+    Path(table["lesion"][1]).write_bytes(gzip.decompress(Path(table["lesion"][1]).read_bytes()))
+    with pytest.raises(ImageError, match=r"sub-02\.nii\.gz is not compressed.*rename it to end in \.nii$"):
+        fn.read_images(table, "lesion")
+
+
+def test_a_compressed_file_without_the_ending_is_to_be_renamed(tmp_path: Path) -> None:
+    table = written(tmp_path, lesions(3))
+    plain = Path(table["lesion"][1]).with_suffix("")
+    Path(table["lesion"][1]).rename(plain)
+    with pytest.raises(ImageError, match=r"sub-02\.nii is compressed by gzip.*rename it to end in \.nii\.gz"):
+        fn.read_images(table.replace({table["lesion"][1]: str(plain)}), "lesion")
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_file_of_volumes_in_the_column_says_how_it_goes_in(tmp_path: Path, rows: int) -> None:
+    table = written(tmp_path, lesions(3))
+    nibabel.save(nibabel.concat_images([str(path) for path in table["lesion"]]), tmp_path / "all.nii.gz")
+    table.loc[: rows - 1, "lesion"] = str(tmp_path / "all.nii.gz")
+    with pytest.raises(ImageError, match=r'fn\.read_images\(table, "all\.nii\.gz"\)'):
+        fn.read_images(table, "lesion")
+
+
+def test_lists_of_images_say_that_they_belong_in_a_column(tmp_path: Path) -> None:
+    table = written(tmp_path, lesions(3))
+    with pytest.raises(DataError, match="a list of 3 images; give a table"):
+        fn.read_images(list(table["lesion"]), "lesion")
+    with pytest.raises(DataError, match="put the images into a column"):
+        fn.read_images(table, list(table["lesion"]))
+
+
+def test_a_threshold_above_all_values_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no voxel is of the threshold, 50, or above it"):
+        fn.read_images(written(tmp_path, lesions(3)), "lesion", threshold=50)
+
+
+def test_a_masker_is_asked_for_its_mask(tmp_path: Path) -> None:
+    maskers = pytest.importorskip("nilearn.maskers")
+    with pytest.raises(ImageError, match=r"got NiftiMasker.*give its \.mask_img_"):
+        fn.read_images(written(tmp_path, lesions(3)), "lesion", mask=maskers.NiftiMasker())
+
+
+def test_a_column_that_is_misspelt_is_guessed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="did you mean 'lesion'"):
+        fn.read_images(written(tmp_path, lesions(3)), "lesions")
+
+
 def test_an_affine_without_extent_is_refused(tmp_path: Path) -> None:
     table = written(tmp_path, lesions(3))
     image = nibabel.load(table["lesion"][1])

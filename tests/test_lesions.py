@@ -58,8 +58,8 @@ def test_draws_have_variance_1_and_the_covariance_of_neighbours() -> None:
 
 
 def test_scales_in_mm_are_scales_in_voxels_by_their_size(reference) -> None:
-    in_mm = fn.simulate_lesions(8, reference=reference, ell=15, units="mm")
-    in_voxels = fn.simulate_lesions(8, reference=reference, ell=1.5, units="voxels")
+    in_mm = fn.simulate_lesions(8, reference=reference, ell="15 mm")
+    in_voxels = fn.simulate_lesions(8, reference=reference, ell="1.5 voxels")
     assert in_mm.images.store.key == in_voxels.images.store.key
 
 
@@ -106,7 +106,7 @@ def test_another_seed_is_another_sample(reference) -> None:
 
 
 def test_ages_are_uniform_over_the_range_of_the_reference(reference) -> None:
-    ages = fn.simulate_lesions(2000, reference=reference, ell=1.0).table["age"]
+    ages = fn.simulate_lesions(2000, reference=reference, ell="1 voxel").table["age"]
     low, high = reference.table["age"].min(), reference.table["age"].max()
     assert stats.kstest((ages - low) / (high - low), "uniform").pvalue > 1e-3
 
@@ -116,7 +116,7 @@ def test_a_subject_without_a_covariate_is_refused(reference) -> None:
         fn.simulate_lesions(reference=reference, table=pd.DataFrame({"age": [60.0, np.nan]}))
 
 
-@pytest.mark.parametrize("settings", [{"n": 0}, {"units": "cm"}, {"ell": 0.0}, {"ell": float("nan")}])
+@pytest.mark.parametrize("settings", [{"n": 0}, {"ell": "2 cm"}, {"ell": 0.0}, {"ell": float("nan")}])
 def test_settings_out_of_range_are_refused(reference, settings) -> None:
     with pytest.raises(ValueError):
         fn.simulate_lesions(reference=reference, **settings)
@@ -214,7 +214,7 @@ def test_masks_of_selected_subjects_are_theirs(reference) -> None:
 
 def test_written_masks_are_read_as_they_were(reference, tmp_path) -> None:
     made = fn.simulate_lesions(9, reference=reference, seed=6)
-    table = pd.read_csv(made.write(tmp_path), sep="\t")
+    table = pd.read_csv(made.to_nifti(tmp_path), sep="\t")
     table["lesion"] = [str(tmp_path / name) for name in table["lesion"]]
     read = fn.read_images(table, "lesion")
     assert np.array_equal(read.voxels, made.images.voxels)
@@ -230,11 +230,11 @@ def test_a_group_of_age_without_subjects_has_no_median() -> None:
 
 def test_tuning_finds_the_length_scale_of_the_target() -> None:
     reference = fn.lesion_reference(spacing=6)
-    target = fn.simulate_lesions(300, reference=reference, ell=2.0, seed=8).images
-    tuned = fn.tune_ell(target, reference, scales=(1.0, 2.0, 3.5), n=300, seed=1)
-    assert tuned.ell == 2.0
+    target = fn.simulate_lesions(300, reference=reference, ell="2 voxels", seed=8).images
+    tuned = fn.tune_ell(target, reference, scales=("1 voxel", "2 voxels", "3.5 voxels"), n=300, seed=1)
+    assert tuned.ell == "2 voxels"
     assert len(tuned.plot().axes) == 4
-    lesions = [float(tuned.medians[ell]["count"].mean()) for ell in (1.0, 2.0, 3.5)]
+    lesions = [float(tuned.medians[ell]["count"].mean()) for ell in ("1 voxels", "2 voxels", "3.5 voxels")]
     assert lesions == sorted(lesions, reverse=True)
 
 

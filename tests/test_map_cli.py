@@ -21,7 +21,7 @@ def study(tmp_path_factory):
     """A folder of masks with participants.tsv, and a mask of the brain."""
     folder = tmp_path_factory.mktemp("study")
     made = fn.simulate_lesions(60, reference=fn.lesion_reference(spacing=12), seed=3)
-    table = made.write(folder)
+    table = made.to_nifti(folder)
     grid = made.images.grid
     nib.Nifti1Image(made.images.mask.astype("u1"), grid.affine).to_filename(folder / "mask.nii.gz")
     return table, str(folder / "mask.nii.gz")

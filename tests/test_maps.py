@@ -74,7 +74,7 @@ def test_other_block_sizes_give_the_same_numbers(simulated, fitted, monkeypatch)
 
 def test_masks_written_to_a_folder_give_the_same_maps(simulated, fitted, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("FORMULA_NEURO_CACHE", str(tmp_path / "cache"))
-    table = simulated.write(tmp_path / "masks")
+    table = simulated.to_nifti(tmp_path / "masks")
     v = fn.fit("lesion ~ age", table, family="binomial(probit)", estimator="mean_br")
     assert np.array_equal(v.request.images.voxels, fitted.request.images.voxels)
     # ages went through a text file, with all their digits

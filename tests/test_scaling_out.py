@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro.kernels import voxel_blocks
-from formula_neuro.running.bar import _Lines
+from formula_neuro.running.bar import _Lines, bar
 from formula_neuro.running.pieces import at_once, named
 
 PAGE = Path(__file__).parents[1] / "docs" / "scaling-out.md"
@@ -73,7 +74,7 @@ def test_two_processes_give_the_numbers_of_one(page, alone, capfd) -> None:
     _same(_run(CODE[1], page), alone)
     said = capfd.readouterr().err
     assert re.search(r"^voxels, \d+ pieces of about \d+ [kM]B, on 2 processes$", said, re.MULTILINE)
-    assert re.search(r"^bootstrap, \d+ pieces, on 2 processes$", said, re.MULTILINE)
+    assert re.search(r"^bootstrap, \d+ pieces of about \d+ [kM]B, on 2 processes$", said, re.MULTILINE)
     assert re.search(r"of aln, 10 nodes, 500 ms, about [\d.]+ MB$", said, re.MULTILINE)
 
 
@@ -144,29 +145,67 @@ def test_an_evolution_of_simulations_is_the_same_by_an_executor() -> None:
 
 
 # ---- what is told before and during a run --------------------------------------------------------
-def test_the_first_line_counts_the_pieces_that_run_at_once(capsys, monkeypatch) -> None:
-    lines = _Lines("voxels", 100, at_once=4, started=0.0)
-    monkeypatch.setattr("time.perf_counter", lambda: 60.0)
-    lines.advance(5)  # one of four that are as far: 20 after a minute
-    assert capsys.readouterr().err == "voxels: 5 of 100 after 60 s, about 4 min left\n"
-
-
-def test_what_is_loaded_before_the_first_pieces_does_not_count_as_speed(capsys, monkeypatch) -> None:
-    lines = _Lines("voxels", 100, at_once=1, started=0.0)
-    for seconds in (20.0, 21.0):
+def _advanced(monkeypatch: Any, lines: _Lines, *times: float, count: int = 1) -> None:
+    """A piece of `count` comes in at each of these seconds."""
+    for seconds in times:
         monkeypatch.setattr("time.perf_counter", lambda seconds=seconds: seconds)
-        lines.advance(1)
-    assert capsys.readouterr().err == "voxels: 2 of 100 after 21 s, about 1.6 min left\n"
+        lines(count)
+
+
+def test_the_first_piece_says_how_long_all_will_take(capsys, monkeypatch) -> None:
+    lines = _Lines("voxels, 20 pieces of about 260 MB, on 4 processes", 100, at_once=4, started=0.0)
+    _advanced(monkeypatch, lines, 60.0, count=5)  # one of four that are as far: 20 after a minute
+    assert capsys.readouterr().err == "voxels: about 5 min in all, going by the first 5 of 100\n"
+
+
+def test_a_long_run_says_its_plan_in_one_line_though_nobody_asked(capsys, monkeypatch) -> None:
+    lines = _Lines("voxels, 20 pieces of about 260 MB", 20, asked=False, started=0.0)
+    _advanced(monkeypatch, lines, *range(3, 63, 3))
+    said = capsys.readouterr().err
+    assert said == "voxels, 20 pieces of about 260 MB: about 60 s in all, going by the first 1 of 20\n"
+
+
+def test_a_short_run_says_nothing_unasked(capsys, monkeypatch) -> None:
+    _advanced(monkeypatch, _Lines("voxels, 20 pieces", 20, asked=False, started=0.0), *np.arange(1, 21) * 0.4)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("shown", "lines"), [(True, 1), (None, 0), (False, 0)])
+def test_the_plan_stands_before_the_work_where_it_was_asked_for(capsys, shown, lines) -> None:
+    with bar("voxels, 3 pieces of about 5 MB", 3, shown):
+        assert len(capsys.readouterr().err.splitlines()) == lines
+
+
+def test_what_is_loaded_elsewhere_before_the_first_pieces_does_not_count_as_speed(capsys, monkeypatch) -> None:
+    lines = _Lines("voxels", 100, at_once=1, warm=2, started=0.0)
+    lines.took(0.5)
+    _advanced(monkeypatch, lines, 20.0)
+    lines.took(0.1)
+    _advanced(monkeypatch, lines, 20.1)
+    assert capsys.readouterr().err == "voxels: about 30 s in all, going by the first 2 of 100\n"  # 20.1 + 98 * 0.1
+
+
+def test_what_an_earlier_run_had_finished_does_not_count_as_speed(capsys, monkeypatch) -> None:
+    _advanced(monkeypatch, _Lines("voxels", 100, begun=90, done=90, started=0.0), 5.0)
+    assert capsys.readouterr().err == "voxels: about 50 s in all, going by the first 1 of 100\n"
 
 
 def test_a_log_gets_few_lines_and_the_last(capsys, monkeypatch) -> None:
-    lines = _Lines("voxels", 1000, at_once=1, started=0.0)
-    for done in range(1, 1001):
-        monkeypatch.setattr("time.perf_counter", lambda done=done: float(done))
-        lines.advance(1)
+    lines = _Lines("voxels", 1000, started=0.0)
+    _advanced(monkeypatch, lines, *np.arange(1.0, 1001.0))
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "voxels: 10 of 1,000 after 10 s, about 16 min left"
+    assert said[0] == "voxels: about 17 min in all, going by the first 1 of 1,000"
+    assert said[1] == "voxels: 101 of 1,000 after 1.7 min, about 15 min left"
     assert said[-1] == "voxels: all 1,000 after 17 min" and len(said) == 11
+
+
+def test_blocks_of_voxels_are_enough_for_workers_to_share_and_lie_side_by_side(monkeypatch) -> None:
+    monkeypatch.setattr(voxel_blocks, "NUMBERS", 16_000_000)  # as it stands, whatever the page's fixture made of it
+    many = voxel_blocks.cut(30_000, 3_000)  # 90 million values
+    assert len(many) == voxel_blocks.SHARES and many[0][0] == 0 and many[-1][1] == 30_000
+    assert all(last == first for (_, last), (first, _) in itertools.pairwise(many))
+    assert len(voxel_blocks.cut(30_000, 100)) == 1  # about two seconds of work
+    assert len(voxel_blocks.cut(30_000, 100, effort=100.0)) == voxel_blocks.SHARES  # minutes
 
 
 def test_workers_are_counted_and_named() -> None:

@@ -28,7 +28,7 @@ rng = np.random.default_rng(7)
 n = 250
 people = pd.DataFrame({"age": rng.uniform(45, 82, n).round(1), "sex": rng.choice(["F", "M"], n)})
 simulated = fn.simulate_lesions(table=people, reference=fn.lesion_reference(spacing=4), seed=7)
-subjects = simulated.write(folder / "masks")
+subjects = simulated.to_nifti(folder / "masks")
 pd.read_csv(subjects, sep="\t").head(3)
 
 # %% [markdown]

@@ -19,7 +19,7 @@ import pandas as pd
 import formula_neuro as fn
 
 reference = fn.lesion_reference(spacing=8)
-simulated = fn.simulate_lesions(150, reference=reference, ell=3.0, units="mm", seed=5, min_count=0)
+simulated = fn.simulate_lesions(150, reference=reference, ell="3 mm", seed=5, min_count=0)
 images = simulated.images
 print(images)
 
@@ -101,7 +101,7 @@ beliefs[["cluster", "voxels", "peak_z", "all_beyond", "beyond", "beyond_low", "s
 
 # %%
 methods = {"ML": "ml", "mean BR": "mean_br", "spatial": "spatial"}
-small = {"n": 250, "replicates": 2, "methods": methods, "ell": 3.0, "units": "mm", "edges": (0.005, 0.05, 1.0)}
+small = {"n": 250, "replicates": 2, "methods": methods, "ell": "3 mm", "edges": (0.005, 0.05, 1.0)}
 coarse = fn.lesion_reference(spacing=10)
 study = fn.lesion_study(coarse, **small, largest=(16, 40), seed=1)
 null = fn.lesion_study(coarse.without(age), **small, largest=(16, 40), seed=2)

@@ -31,7 +31,7 @@ from formula_neuro.lesions.study import METHODS, LesionStudy
 from formula_neuro.lesions.tuning import Tuned
 
 HERE = Path(__file__).parent
-ELL = 3.0  # mm, the paper's 1.5 voxels of 2 mm
+ELL = "3 mm"  # the paper's 1.5 voxels of 2 mm
 SUBJECTS = (250, 1000)
 AGE = "I(age - 63)"
 MARK = "<!-- what follows is written by study.py -->"
@@ -103,9 +103,9 @@ def _arguments() -> argparse.Namespace:
 
 def _tuned(reference: LesionReference, size: Size) -> Tuned:
     """Tuned to masks that were simulated with ELL under another seed: there are no measured ones that may be shown."""
-    observed = fn.simulate_lesions(size.tuning, reference=reference, ell=ELL, units="mm", seed=77, progress=False)
-    scales = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 6.0)
-    return fn.tune_ell(observed.images, reference, scales=scales, n=size.tuning, units="mm", progress=False)
+    observed = fn.simulate_lesions(size.tuning, reference=reference, ell=ELL, seed=77, progress=False)
+    scales = ("1.5 mm", "2 mm", "2.5 mm", "3 mm", "3.5 mm", "4 mm", "6 mm")
+    return fn.tune_ell(observed.images, reference, scales=scales, n=size.tuning, progress=False)
 
 
 def _study(reference: LesionReference, n: int, size: Size, run: Mapping[str, Any]) -> LesionStudy:
@@ -115,7 +115,6 @@ def _study(reference: LesionReference, n: int, size: Size, run: Mapping[str, Any
         replicates=size.repetitions,
         methods=size.methods,
         ell=ELL,
-        units="mm",
         largest=size.largest,
         seed=2021,
         **run,
@@ -136,7 +135,7 @@ def _report(
     parts = [
         f"## Results of the size {name}",
         f"Synthetic reference, {reference.grid.describe()}, {len(reference.voxels):,} voxels; R = {size.repetitions} "
-        f"repetitions, length scale {ELL:g} mm. MSE and bias of the coefficient of age (a year) are in units of 1e-4; "
+        f"repetitions, length scale {ELL}. MSE and bias of the coefficient of age (a year) are in units of 1e-4; "
         "all but the rows of all repetitions are of the estimates that maximum likelihood has finite; the rows "
         f"> {EDGES[0]:g} are of all voxels above that incidence.",
         f"### The paper's findings\n\n{held}",
@@ -192,7 +191,7 @@ def _pictures(
     folder.mkdir(parents=True, exist_ok=True)
     many = max(SUBJECTS)
     figures = {
-        "masks.png": pictures.masks_figure(fn.lesion_reference(spacing=2), scales=(1.5, 3.0, 6.0), units="mm"),
+        "masks.png": pictures.masks_figure(fn.lesion_reference(spacing=2), scales=("1.5 mm", "3 mm", "6 mm")),
         "tuning.png": tuned.plot(),
         "coefficients.png": pictures.coefficients_figure(accuracy[many]),
         "maps.png": pictures.maps_figure(accuracy[many]),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
 
+from ..data.lengths import length
 from .base import Estimator
 
 BASES, SNAPS = ("renormalised", "nimare"), ("exact", "voxel")
-_SPACING = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(mm|voxels?)?\s*")
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,11 +78,5 @@ def _is_number(given: Any) -> bool:
 
 def _voxels(given: Any, size: float) -> float:
     """A distance in voxels of `size` mm."""
-    if _is_number(given):
-        given = str(float(given))
-    match = _SPACING.fullmatch(given) if isinstance(given, str) else None
-    if match is None or not float(match[1]) > 0:
-        raise ValueError(
-            f"Splines: spacing={given!r} is no distance; write '20 mm', a number of millimetres, or '10 voxels'"
-        )
-    return float(match[1]) / (1.0 if (match[2] or "mm").startswith("voxel") else size)
+    number, unit = length(given, "Splines: spacing")
+    return number if unit == "voxels" else number / size

@@ -93,8 +93,8 @@ def _one_each(folder: Path, chosen: list[tuple[str, Path]]) -> dict[str, Path]:
     if several:
         shown = [str(path.relative_to(folder)) for subject, path in chosen if subject == several[0]]
         raise ImageError(
-            f"{folder}: {len(several)} subjects have several images (sub-{several[0]}: {some(shown)}); choose by a "
-            "table with a column of paths"
+            f"{folder}: several images of {len(several)} of {len(counts)} subjects (sub-{several[0]}: {some(shown)}); "
+            "choose by a table with a column of paths"
         )
     return dict(chosen)
 

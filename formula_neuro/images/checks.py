@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..errors import ImageError
 from .grid import Grid, difference
-from .headers import Header, header, values
+from .headers import OF_VOLUMES, Header, header, values
 from .layout import full_length, head
 from .sources import Source, rows_in_words
 
@@ -48,8 +48,10 @@ def _each_once(images: Sequence[Source]) -> None:
         return
     rows = [i for i, name in enumerate(names) if name == repeated[0]]
     more = f", and {len(repeated) - 1} other images are repeated" if len(repeated) > 1 else ""
+    stacked = OF_VOLUMES if len(rows) == len(images) else ""
     raise ImageError(
         f"{images[rows[0]].name} stands in {len(rows)} rows ({rows_in_words(rows)}){more}; an image belongs to one row"
+        f"{stacked}"
     )
 
 

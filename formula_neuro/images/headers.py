@@ -10,9 +10,10 @@ import numpy as np
 
 from ..errors import ImageError
 from .grid import Grid, displacement, grid_of
-from .layout import Layout, Sparse, damaged, decoded, harmed, raw, sparse
+from .layout import Layout, Sparse, compressed, damaged, decoded, harmed, misnamed, raw, sparse
 from .sources import Source
 
+OF_VOLUMES = '; one file with a volume for each row goes in as fn.read_images(table, "all.nii.gz")'
 SAME_PLACE = 0.01  # mm between qform and sform: quaternions in float32 lose about 1e-4 over a head
 
 
@@ -34,7 +35,7 @@ def header(source: Source) -> Header:
     stacked = len(shape) == 4 and source.volume is not None
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 1 and not stacked):
         what = f"{shape[3]} volumes" if len(shape) == 4 else f"the shape {shape}"
-        raise ImageError(f"{source.name} has {what}; an image a row is expected (a 4-D file of all rows is response=)")
+        raise ImageError(f"{source.name} has {what}; an image a row is expected{OF_VOLUMES}")
     if 0 in shape:
         raise ImageError(f"{source.name} has no voxels: its shape is {shape}")
     grid = grid_of(image)
@@ -57,6 +58,8 @@ def opened(source: Source) -> Any:
     try:
         return nibabel.load(source.path)
     except (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError) as error:
+        if misnamed(source.path):
+            raise _other_ending(source) from None
         if harm := harmed(source.path):
             raise damaged(source.name, harm) from None
         raise ImageError(f"{source.name}: its header cannot be read ({error}); is it an image?") from None
@@ -75,7 +78,15 @@ def values(found: Header, text: bytes | None = None) -> Sparse:
         every = np.asanyarray(kept[..., source.volume] if source.volume is not None else kept)
         return sparse(every.reshape(found.grid.shape))
     except (OSError, EOFError, zlib.error, ValueError) as error:
+        if source.path is not None and misnamed(source.path):
+            raise _other_ending(source) from None
         raise damaged(source.name, error) from None
+
+
+def _other_ending(source: Source) -> ImageError:
+    assert source.path is not None
+    what, ending = ("not compressed", ".nii") if compressed(source.path) else ("compressed by gzip", ".nii.gz")
+    return ImageError(f"{source.name} is {what}, though its name says otherwise; rename it to end in {ending}")
 
 
 def _scaled_type(image: Any, source: Source) -> np.dtype[Any]:

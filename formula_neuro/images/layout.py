@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from ..errors import ImageError
 from .store import Indices
 
+GZIP = b"\x1f\x8b"  # how every gzip file begins
+HEADERS = tuple(struct.pack(order + "i", size) for order in "<>" for size in (348, 540))  # and NIfTI-1 and 2
 HEAD = 540  # bytes, of a NIfTI-2 header; that of NIfTI-1 is shorter
 
 
@@ -74,6 +76,15 @@ def head(path: Path) -> bytes:
 
 def compressed(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
+
+
+def misnamed(path: Path) -> bool:
+    """Whether a NIfTI file is compressed though its name does not say so, or the other way round."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if not compressed(path):
+        return path.name.lower().endswith(".nii") and start.startswith(GZIP)
+    return start in HEADERS
 
 
 def full_length(path: Path, layout: Layout) -> bool:

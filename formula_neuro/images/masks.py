@@ -61,7 +61,10 @@ def given_mask(mask: Any) -> GivenMask | None:
         return GivenMask(header(Source("the mask", image=mask)))
     array = np.asarray(mask)
     if array.ndim != 3 or array.dtype.kind not in "biuf":
-        raise ImageError(f"mask= is a path, an image or a 3-D array, got {type(mask).__name__} of shape {array.shape}")
+        fitted = "; give its .mask_img_, after .fit()" if hasattr(mask, "fit_transform") else ""
+        raise ImageError(
+            f"mask= is a path, an image or a 3-D array, got {type(mask).__name__} of shape {array.shape}{fitted}"
+        )
     return GivenMask(None, array)
 
 
@@ -103,7 +106,7 @@ def check_masks(names: Sequence[str], held: Kept) -> None:
     raise ImageError(f"{names[first]} is not a mask of 0 and 1: it holds {WORDS[kind]}; {REMEDY[kind]}")
 
 
-def derived(held: Kept) -> tuple[NDArray[np.bool_], str]:
+def derived(held: Kept, threshold: float | None = None) -> tuple[NDArray[np.bool_], str]:
     """The mask without mask=, and how it came about."""
     store = held.store
     if store.binary:
@@ -113,7 +116,8 @@ def derived(held: Kept) -> tuple[NDArray[np.bool_], str]:
     else:
         used, how = store.counts == store.n, "those that are neither 0 nor missing in any image"
     if store.binary and not used.any():
-        raise ImageError(f"all {store.n} images are empty: no voxel is 1; are these the right files?")
+        limit = f"of the threshold, {threshold:g}, or above it" if threshold else "1"
+        raise ImageError(f"all {store.n} images are empty: no voxel is {limit}; are these the right files?")
     if not used.any():
         raise ImageError(f"no voxel is among {how}, and no mask can be derived; do the images overlap? Or give mask=")
     inside = np.zeros(store.grid.size, bool)

@@ -63,7 +63,9 @@ def read_images(
     looked = given_mask(mask)
     wish = Wish(threshold, binary, resample, looked, workers, progress)
     held, told = _held(given.images, wish, store)
-    inside, how = derived(held) if looked is None else on_grid(looked, held.store.grid, resample is not False)
+    inside, how = (
+        derived(held, threshold) if looked is None else on_grid(looked, held.store.grid, resample is not False)
+    )
     rows = np.arange(held.store.n, dtype=np.int64)
     voxels, counts = analysed(held.store, inside, rows, min_count)
     names = [source.name for source in given.images]

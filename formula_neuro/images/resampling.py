@@ -19,12 +19,13 @@ from .sources import Source, is_image
 def target(asked: Any) -> Grid | float:
     """What resample= means beside True and False: the size of voxels (mm), or the grid of an image.
 
-    >>> target("2 mm")
-    2.0
+    >>> target("2 mm"), target(2)
+    (2.0, 2.0)
     """
     if is_image(asked):
         return grid_of(asked)
-    size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*mm\s*", asked) if isinstance(asked, str) else None
+    number = isinstance(asked, (int, float)) and not isinstance(asked, bool)
+    size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:mm)?\s*", str(asked)) if number or isinstance(asked, str) else None
     if size and float(size[1]) > 0:
         return float(size[1])
     if isinstance(asked, (str, os.PathLike)) and os.path.exists(asked):

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..data.table import as_table, plain
 from ..errors import DataError, ImageError
+from ..nearest import nearest
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,11 @@ def sources(data: Any, response: Any) -> Sources:
         from .bids import from_bids  # it makes Sources, so it needs this file first
 
         return from_bids(Path(data), str(response))
+    if isinstance(data, (list, tuple)) and any(is_image(one) or is_image_path(one) for one in data):
+        raise DataError(
+            f"the data are a list of {len(data)} images; give a table with a row for each of them, as "
+            f'pd.DataFrame({{"{response if isinstance(response, str) else "lesion"}": images, "age": ages}})'
+        )
     table = _with_texts(data, plain(as_table(data)))
     if isinstance(response, str) and response in table.columns:
         home = Path(data).resolve().parent if isinstance(data, (str, os.PathLike)) else Path.cwd()
@@ -49,9 +55,16 @@ def sources(data: Any, response: Any) -> Sources:
         from .volumes import from_volumes
 
         return from_volumes(table, response)
+    if isinstance(response, (list, tuple)):
+        raise DataError(
+            f"response= is a list of {len(response)}; put the images into a column of the table, "
+            'table["lesion"] = images, and give its name'
+        )
+    meant = nearest(str(response), map(str, table.columns)) if isinstance(response, str) else None
+    hint = f"; did you mean {meant!r}?" if meant else ""
     raise DataError(
         f"{response!r} is not a column of the data (there are {', '.join(map(str, table.columns))}), nor the path of a "
-        "4-D image"
+        f"4-D image{hint}"
     )
 
 

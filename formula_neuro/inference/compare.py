@@ -14,10 +14,13 @@ from ..family import NBinom2
 from ..foci.fit import FociFit
 from ..foci.inference import compared as of_foci
 from ..foci.inference.moderators import moderator_precision
+from ..maps.lacking import refuse_maps
+from ..nearest import not_known
 from ..request import Request
 from ..result import Fit
 from ..syntax.expression import label
 from .coefficients import COLUMNS, check_level
+from .told import told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +49,7 @@ class Comparison:
         part is "coefficients", "random effects" (standard deviations) or "fit" (nobs, loglik, aic, ...). An infinite
         coefficient has the estimate inf or -inf (NaN where nothing determines it) and its sign in `separated`.
         """
-        return self.frame.copy()
+        return told(self.frame.copy())
 
     @property
     def texts(self) -> pd.DataFrame:
@@ -114,6 +117,8 @@ def compare(
     sd (Intercept) | mouseID                             0.530
     observations                          512              512
     """
+    for fit in fits:
+        refuse_maps(fit, "compare", "v.glance() and v.tidy() are tables of each, v.maps[...] the images to compare")
     _check(fits, names, statistic)
     check_level(conf_level)
     covariances = list(vcov) if isinstance(vcov, (list, tuple)) else [vcov] * len(fits)
@@ -158,7 +163,7 @@ def _check(fits: tuple[Any, ...], names: Sequence[str] | None, statistic: str | 
     if strange is not None:
         raise TypeError(f"compare takes fits, one after the other; got {type(strange).__name__}")
     if statistic is not None and statistic not in SHOWN:
-        raise ValueError(f"statistic={statistic!r} is not known; there are {', '.join(SHOWN)}")
+        raise ValueError(not_known("statistic", statistic, SHOWN))
     if isinstance(names, str) or (names is not None and len(names) != len(fits)):
         raise ValueError(f"names is a list with one heading for each of the {len(fits)} fits; got {names!r}")
     if names is not None and len(set(map(str, names))) < len(names):

@@ -24,7 +24,9 @@ from ..running.pieces import finished
 if TYPE_CHECKING:
     from ..images.stack import Images
 
-NUMBERS = 16_000_000  # values of a block: enough to be quick, few enough that a block is soon done and kept
+NUMBERS = 16_000_000  # values of a block, at most: a block is soon done and kept
+LEAST = 4_000_000  # values, some seconds' work: smaller blocks cost a tenth and more of their time to begin
+SHARES = 16  # blocks for workers to share, and for the first to tell how long all will take
 COPIES = 5  # of a block's values that a fit holds at most: 4.4 measured of linear models, about 2 of the others
 WORTH_KEEPING = 20.0  # seconds that a run must have lasted before its blocks are written to disk
 
@@ -52,12 +54,14 @@ def fit_blocks(
     problem: Problem,
     backend: str,
     *,
+    effort: float = 1.0,
     df_resid: float = float("inf"),
     messages: tuple[str, ...] = (),
     engine: Any = None,
 ) -> MapFit:
     """Fit a problem in all voxels of the request and collect the maps.
 
+    effort: how many times as long a value takes as in a generalized linear model of few columns, for smaller blocks.
     Blocks lie at fixed places, whoever runs them, so that the numbers do not depend on the workers. What is finished
     is kept on disk while a long run lasts: the same call goes on from there after an interruption.
     """
@@ -67,7 +71,7 @@ def fit_blocks(
             f"device={request.running.device!r} serves one process: leave workers= out, or give a dask client"
         )
     images, running = request.images, request.running
-    blocks = cut(len(images.voxels), request.shape[0])
+    blocks = cut(len(images.voxels), request.shape[0], effort)
     cache = cache_folder()
     kept = Kept(None if cache is None else cache / "unfinished" / f"{backend}-{__version__}-{request.key}")
     answers = {block: found for block in blocks if (found := kept.load(block)) is not None}
@@ -75,10 +79,9 @@ def fit_blocks(
     todo = [block for block in blocks if block not in answers]
     unsaved: list[tuple[int, int]] = []
     plan = planned("voxels", max((needed(images, block) for block in todo), default=0.0), len(todo))
-    with bar(plan, len(images.voxels), running.progress, running.workers) as advance:
-        advance(resumed)
+    with bar(plan, len(images.voxels), running.progress, running.workers, done=resumed) as advance:
         try:
-            for number, answer in finished(Work(problem, images), todo, running.workers):
+            for number, answer in finished(Work(problem, images), todo, running.workers, advance.took):
                 answers[todo[number]] = answer
                 unsaved.append(todo[number])
                 if time.perf_counter() - started > WORTH_KEEPING or resumed:
@@ -115,11 +118,14 @@ def _with_words(fit: MapFit) -> MapFit:
     return replace(fit, messages=(*fit.messages, *about(fit)))
 
 
-def cut(voxels: int, rows: int) -> list[tuple[int, int]]:
-    """Blocks of about NUMBERS values, at fixed places.
+def cut(voxels: int, rows: int, effort: float = 1.0) -> list[tuple[int, int]]:
+    """Blocks at fixed places: SHARES of them, but for short work, which has fewer, and for long, which has more.
 
     >>> cut(5, 8_000_000)
     [(0, 2), (2, 4), (4, 5)]
+    >>> len(cut(20_000, 100)), len(cut(20_000, 100, effort=8)), len(cut(20_000, 1_000)), len(cut(70_000, 10_000))
+    (1, 4, 5, 44)
     """
-    size = max(1, NUMBERS // max(rows, 1))
+    values = min(max(voxels * rows / SHARES, LEAST / effort), NUMBERS)
+    size = max(1, int(values // max(rows, 1)))
     return [(first, min(first + size, voxels)) for first in range(0, voxels, size)]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from ..data.lengths import length, written
 from ..display.plot import CYCLE, GREY, INK, drawn
 from ..family import Array
 from ..images.store import Indices
@@ -35,13 +36,16 @@ def tuning_figure(tuned: Tuned) -> Figure:
         every = figure.subplots(1, 4)
         for axes, measure in zip(every, MEASURES, strict=False):
             for colour, (ell, medians) in zip(CYCLE * 2, tuned.medians.items(), strict=False):
-                axes.plot(np.arange(1, 11), medians[measure], color=colour, lw=1.2, label=f"{ell:g}")
+                axes.plot(np.arange(1, 11), medians[measure], color=colour, lw=1.2, label=ell)
             axes.plot(np.arange(1, 11), tuned.target[measure], "o-", color=INK, lw=2, ms=4, label="target")
             axes.set(xlabel="group of age", title=WORDS[measure], ylim=(0, None))
         every[0].legend(title="length scale")
-        every[3].plot(tuned.curve["ell"], tuned.curve["loss"], "o-", color=INK)
-        every[3].axvline(tuned.ell, color=GREY, ls=":")
-        every[3].set(xlabel="length scale", title="sum of squared log ratios", ylim=(0, None))
+        at = [length(ell, "ell")[0] for ell in tuned.curve["ell"]]
+        every[3].plot(at, tuned.curve["loss"], "o-", color=INK)
+        every[3].axvline(length(tuned.ell, "ell")[0], color=GREY, ls=":")
+        every[3].set(
+            xlabel=f"length scale ({length(tuned.ell, 'ell')[1]})", title="sum of squared log ratios", ylim=(0, None)
+        )
 
     return drawn((12.5, 3.4), draw)
 
@@ -50,14 +54,13 @@ def masks_figure(
     reference: LesionReference,
     *,
     ages: tuple[float, ...] = (50.0, 70.0),
-    scales: tuple[float, ...] = (1.5, 3.0),
-    units: str = "voxels",
+    scales: tuple[float | str, ...] = ("1.5 voxels", "3 voxels"),
     height: float = 20.0,
     seed: int = 1,
 ) -> Figure:
     """One subject of each age (rows) at each length scale (columns), on the slice `height` mm up; noise is shared."""
     slices = {
-        ell: _slices(reference, pd.DataFrame({"age": ages}), ell, units, height, seed) for ell in scales
+        ell: _slices(reference, pd.DataFrame({"age": ages}), ell, height, seed) for ell in scales
     }  # one mask an age
 
     def draw(figure: Figure) -> None:
@@ -66,21 +69,19 @@ def masks_figure(
             for row, age in enumerate(ages):
                 shown = slices[ell][row]
                 _show(every[row, column], shown, "Greys_r", 0.0, 1.0)
-                every[row, column].set_title(f"{age:g} years, scale {ell:g} {units}")
+                every[row, column].set_title(f"{age:g} years, scale {written(ell)}")
 
     return drawn((2.4 * len(scales), 3.3 * len(ages)), draw)
 
 
-def _slices(
-    reference: LesionReference, table: pd.DataFrame, ell: float, units: str, height: float, seed: int
-) -> list[Array]:
+def _slices(reference: LesionReference, table: pd.DataFrame, ell: float | str, height: float, seed: int) -> list[Array]:
     """A slice of each subject: 1 a lesion, 0.3 where lesions may be, 0 elsewhere; the same noise for all."""
     found = []
     inside = level(reference, reference.voxels, np.ones(len(reference.voxels)), height) == 1
     for row in range(len(table)):
         one = table.iloc[[row]].reset_index(drop=True)
         images = simulate_lesions(
-            table=one, reference=reference, ell=ell, units=units, seed=seed, min_count=0, progress=False
+            table=one, reference=reference, ell=ell, seed=seed, min_count=0, progress=False
         ).images
         values = level(reference, images.voxels, images.block(0, len(images.voxels))[:, 0], height)
         found.append(np.where(values == 1, 1.0, np.where(inside, 0.3, 0.0)))

@@ -49,6 +49,11 @@ class LesionReference:
     def names(self) -> tuple[str, ...]:
         return self.design.names
 
+    def __repr__(self) -> str:
+        kind = "synthetic" if self.synthetic else "fitted"
+        where = f"{len(self.voxels):,} voxels of {self.grid.describe().partition(' voxels of ')[2]}"
+        return f"LesionReference({kind}, {self.design.formula} in {where})"
+
     def probability(self, table: pd.DataFrame) -> Array:
         """The probability of a lesion at every voxel for each row of a table, (V, n)."""
         X = self.design.apply(table).matrix
@@ -106,6 +111,10 @@ def lesion_reference(fit: MapFit | None = None, *, spacing: float = 2.0) -> Lesi
     (('(Intercept)', 'I(age - 63)'), 0.38)
     """
     if fit is not None:
+        if not hasattr(fit, "n_voxels"):
+            raise DataError(
+                f"a reference is made of a fit in every voxel, v = fn.fit('lesion ~ age', ...), got {fit!r}"
+            )
         return _of_fit(fit)
     if not 1 <= spacing <= 12:
         raise ValueError(f"spacing is the size of a voxel in mm, from 1 to 12; got {spacing!r}")

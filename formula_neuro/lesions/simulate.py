@@ -16,18 +16,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..data.lengths import length, written
 from ..errors import DataError
 from ..images.stack import Images, analysed
 from ..images.store import Indices, InMemory, Store
 from ..running.bar import bar
-from .field import Field, gaussian_field
 from ..running.fingerprint import fingerprint
+from .field import Field, gaussian_field
 from .reference import LesionReference, lesion_reference
 from .summaries import box
 
 ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)  # of a byte
 Bits = NDArray[np.uint8]
-UNITS = ("voxels", "mm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +36,7 @@ class SimulatedLesions:
 
     images: Images
     reference: LesionReference
-    ell: float
-    units: str
+    ell: str  # "1.5 voxels" or "8 mm"
     seed: int
 
     @property
@@ -51,7 +50,7 @@ class SimulatedLesions:
         at = np.searchsorted(self.reference.voxels, voxels)
         return pd.DataFrame(self.reference.coefficients[at], columns=list(self.reference.names))
 
-    def write(self, folder: str | os.PathLike[str]) -> str:
+    def to_nifti(self, folder: str | os.PathLike[str]) -> str:
         """Write a mask a subject (sub-001_label-lesion_mask.nii.gz) and participants.tsv; the path of that table."""
         import nibabel as nib
 
@@ -71,14 +70,16 @@ class SimulatedLesions:
         named.to_csv(place / "participants.tsv", sep="\t", index=False)
         return str(place / "participants.tsv")
 
+    def __repr__(self) -> str:
+        return f"{self.images.messages[0]}; .images are data for fn.fit, .table, .truth(), .to_nifti(folder)"
+
 
 def simulate_lesions(
     n: int = 250,
     *,
     reference: LesionReference | None = None,
     table: Any = None,
-    ell: float = 1.5,
-    units: str = "voxels",
+    ell: float | str = "1.5 voxels",
     seed: int = 1,
     min_count: int = 1,
     progress: bool | None = None,
@@ -88,26 +89,25 @@ def simulate_lesions(
     reference: of lesion_reference(), by default a synthetic one on a grid of 4 mm.
     table: the subjects' covariates (n is then its length); by default numbers are uniform over the reference's range
         and factors have its shares.
-    ell: the length scale of the field, exp(-h^2 / (2 ell^2)), in `units` of "voxels" or "mm": larger ones make fewer
-        and larger lesions.
+    ell: the length scale of the field, exp(-h^2 / (2 ell^2)), as "1.5 voxels" or "8 mm" (a bare number is mm): larger
+        ones make fewer and larger lesions.
     seed: every subject has a stream of its own, so that the first 100 of 250 are those of 100.
 
     >>> s = simulate_lesions(40, reference=lesion_reference(spacing=10), seed=1)
     >>> s.images.binary, len(s.table), list(s.truth().columns)
     (True, 40, ['(Intercept)', 'I(age - 63)'])
     """
-    if units not in UNITS:
-        raise ValueError(f"units={units!r} is not known; there are {', '.join(UNITS)}")
+    scale, unit = length(ell, "ell")
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n is a number of subjects, 1 or more; got {n!r}")
     known = lesion_reference(spacing=4) if reference is None else reference
     subjects = drawn(known, int(n), seed) if table is None else pd.DataFrame(table).reset_index(drop=True)
-    spacing = (1.0, 1.0, 1.0) if units == "voxels" else tuple(known.grid.voxel_size)
+    spacing = (1.0, 1.0, 1.0) if unit == "voxels" else tuple(known.grid.voxel_size)
     shape, places = box(known.voxels, known.grid.shape)
-    field = gaussian_field(shape, ell, spacing)
+    field = gaussian_field(shape, scale, spacing)
     bits = _bits(known, subjects, field, places, seed, progress)
-    images = _images(known, subjects, bits, min_count, (ell, units, seed))
-    return SimulatedLesions(images, known, ell, units, seed)
+    images = _images(known, subjects, bits, min_count, (written(ell), seed))
+    return SimulatedLesions(images, known, written(ell), seed)
 
 
 def drawn(reference: LesionReference, n: int, seed: int) -> pd.DataFrame:
@@ -144,7 +144,7 @@ def _bits(
 
 
 def _images(
-    reference: LesionReference, table: pd.DataFrame, bits: Bits, min_count: int, made: tuple[float, str, int]
+    reference: LesionReference, table: pd.DataFrame, bits: Bits, min_count: int, made: tuple[str, int]
 ) -> Images:
     """The bits as data for fit()."""
     n = len(table)
@@ -159,12 +159,13 @@ def _images(
     inside = mask.reshape(reference.grid.shape)
     rows = np.arange(n, dtype=np.int64)
     voxels, found = analysed(store, inside, rows, min_count)
-    ell, units, seed = made
+    ell, seed = made
     kind = "a synthetic reference" if reference.synthetic else "a fitted reference"
     lost = len(reference.voxels) - len(voxels)
+    fewer = f"fewer than {min_count} lesions" if min_count > 1 else "no lesion"
     message = (
-        f"simulated: {n} masks of {kind}, length scale {ell:g} {units}, seed {seed}; {lost:,} of "
-        f"{len(reference.voxels):,} voxels have fewer than {min_count} lesions and are left out"
+        f"simulated: {n} masks of {kind}, length scale {ell}, seed {seed}; {lost:,} of "
+        f"{len(reference.voxels):,} voxels have {fewer} and are left out"
     )
     named = table.assign(lesion=[f"simulated-{i + 1}" for i in range(n)])
     return Images(named, "lesion", inside, store, rows, min_count, voxels, found, (message,))

@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..data.lengths import written
 from ..errors import DataError
 from ..family import Array
 from ..fitting import fit
 from ..images.stack import Images
 from ..maps.fit import OVERLAP, MapFit
 from ..running.bar import bar
-from ..running.kept import Kept
 from ..running.fingerprint import fingerprint
+from ..running.kept import Kept
 from ..running.pieces import finished
 from .accuracy import EDGES, Accuracy, Target
 from .reference import LesionReference, lesion_reference
@@ -54,8 +55,7 @@ class Setting:
     reference: LesionReference
     methods: tuple[tuple[str, Method], ...]
     n: int
-    ell: float
-    units: str
+    ell: str
     seed: int
 
     def __call__(self, repetition: int) -> dict[str, NDArray[Any]]:
@@ -75,7 +75,6 @@ class Setting:
             self.n,
             reference=self.reference,
             ell=self.ell,
-            units=self.units,
             seed=int(np.random.SeedSequence([self.seed, self.n, repetition]).generate_state(1)[0]),
             min_count=0,
             progress=False,
@@ -164,8 +163,7 @@ def lesion_study(
     n: int = 250,
     replicates: int = 50,
     methods: Mapping[str, str | Method] = METHODS,
-    ell: float = 1.5,
-    units: str = "voxels",
+    ell: float | str = "1.5 voxels",
     edges: Sequence[float] = EDGES,
     largest: Sequence[int] = LARGEST,
     seed: int = 1,
@@ -177,6 +175,7 @@ def lesion_study(
 
     methods: a name with the word of an estimator, or with a function of images that returns a MapFit.
     edges: limits of the bins of incidence. largest: numbers of the strongest voxels whose overlap is asked for.
+    ell: the length scale of the lesions, as in simulate_lesions().
     replicates: simulated data sets. out: a folder; finished ones are kept there, and the same call goes on from them.
     workers: a number of processes, or a dask client, among which repetitions are shared.
 
@@ -190,7 +189,7 @@ def lesion_study(
     chosen = tuple(
         (name, VoxelProbit(f"lesion ~ {right}", how) if isinstance(how, str) else how) for name, how in methods.items()
     )
-    setting = Setting(known, chosen, n, ell, units, seed)
+    setting = Setting(known, chosen, n, written(ell), seed)
     target = Target(known.coefficients, known.z(), known.incidence, tuple(edges), tuple(largest))
     started = time.perf_counter()
     gathered = _gather(setting, target, replicates, out, workers, progress)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..data.lengths import written
 from ..errors import DataError
 from ..images.stack import Images
 from ..running.bar import bar
@@ -19,7 +20,7 @@ from .summaries import MEASURES, decile_edges, lesion_summaries, medians_by_age
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GRID = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+GRID = tuple(f"{number} voxels" for number in (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +33,12 @@ class Tuned:
 
     curve: pd.DataFrame
     target: pd.DataFrame
-    medians: dict[float, pd.DataFrame]
+    medians: dict[str, pd.DataFrame]
 
     @property
-    def ell(self) -> float:
-        """The scale of least loss."""
-        return float(self.curve["ell"].iloc[int(self.curve["loss"].to_numpy().argmin())])
+    def ell(self) -> str:
+        """The scale of least loss, for simulate_lesions()."""
+        return str(self.curve["ell"].iloc[int(self.curve["loss"].to_numpy().argmin())])
 
     def plot(self) -> Figure:
         """Volume, count and size by age for every scale, beside the target, and the loss."""
@@ -46,7 +47,7 @@ class Tuned:
         return tuning_figure(self)
 
     def __repr__(self) -> str:
-        return f"best length scale: {self.ell:g}\n{self.curve.to_string(index=False)}"
+        return f"best length scale: {self.ell}\n{self.curve.to_string(index=False)}"
 
 
 def tune_ell(
@@ -54,14 +55,14 @@ def tune_ell(
     reference: LesionReference,
     *,
     age: str = "age",
-    scales: Sequence[float] = GRID,
+    scales: Sequence[float | str] = GRID,
     n: int = 300,
-    units: str = "voxels",
     seed: int = 1,
     progress: bool | None = None,
 ) -> Tuned:
     """Try length scales on the same random numbers and compare with the target's lesions in ten groups of age.
 
+    scales: as "1.5 voxels" or "8 mm".
     target: masks whose table has the column `age`. Groups are the target's deciles. Medians of 0, of groups in which
     most have no lesion, are compared as half a voxel.
     """
@@ -72,14 +73,14 @@ def tune_ell(
     edges = decile_edges(target.table[age])
     wanted = medians_by_age(lesion_summaries(target), target.table[age], edges.tolist())
     rows: list[dict[str, Any]] = []
-    medians: dict[float, pd.DataFrame] = {}
+    medians: dict[str, pd.DataFrame] = {}
     with bar("length scales", len(scales), progress) as advance:
-        for ell in scales:
-            made = simulate_lesions(n, reference=reference, ell=ell, units=units, seed=seed)
+        for ell in map(written, scales):
+            made = simulate_lesions(n, reference=reference, ell=ell, seed=seed, progress=False)
             found = medians_by_age(lesion_summaries(made.images), made.table[age], edges.tolist())
-            medians[float(ell)] = found
+            medians[ell] = found
             losses = {name: _loss(found[name], wanted[name]) for name in MEASURES}
-            rows.append({"ell": float(ell), "loss": sum(losses.values()), **losses})
+            rows.append({"ell": ell, "loss": sum(losses.values()), **losses})
             advance(1)
     return Tuned(pd.DataFrame(rows), wanted, medians)
 

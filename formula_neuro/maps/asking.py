@@ -139,6 +139,9 @@ def _check_model(design: Design, family: Family, how: Estimator) -> None:
     if n <= p:
         said = "".join(f". {message}" for message in design.messages)
         raise DataError(f"{n} images cannot determine {p} coefficients; leave terms out, or add images{said}")
+    misread = [message for message in design.messages if "texts that look like" in message]
+    if misread:  # what a table's fit says in a second would take hours here
+        raise DataError(f"{misread[0]}. If it is a factor, write factor({misread[0].partition(':')[0]}) in the formula")
     if how.word in BIAS_REDUCED and family.name == "gaussian":
         raise DataError(f"estimator={how.word!r} is for binomial and poisson; least squares have no bias to reduce")
 

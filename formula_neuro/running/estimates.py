@@ -21,6 +21,15 @@ def planned(what: str, size: float | None = None, pieces: int = 1) -> str:
     return f"{what}, {told}" if told else what
 
 
+def foreseen(seconds: float, done: int, total: int) -> str:
+    """How long all will take, and by how much of it that is known.
+
+    >>> foreseen(742, 1490, 35747)
+    'about 12 min in all, going by the first 1,490 of 35,747'
+    """
+    return f"about {lasting(seconds)} in all, going by the first {done:,} of {total:,}"
+
+
 def sized(size: float) -> str:
     """Bytes as people say them, two digits.
 

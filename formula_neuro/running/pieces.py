@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -23,13 +25,37 @@ Answer = TypeVar("Answer")
 
 
 def finished(
-    work: Callable[[Piece], Answer], pieces: Sequence[Piece], workers: Any = None
+    work: Callable[[Piece], Answer],
+    pieces: Sequence[Piece],
+    workers: Any = None,
+    took: Callable[[float], None] | None = None,
 ) -> Iterator[tuple[int, Answer]]:
     """The number of each piece with its answer, as they come in.
 
     workers: None or 1 (this process), a number of processes, a dask client, or another executor of
     concurrent.futures. `work` is pickled for all but the first. Pieces whose worker was killed are run again.
+    took: is told the seconds of each piece where it ran, before its answer.
     """
+    for number, (answer, seconds) in _timed(Timed(work), pieces, workers):
+        if took is not None:
+            took(seconds)
+        yield number, answer
+
+
+@dataclass(frozen=True, eq=False)
+class Timed(Generic[Piece, Answer]):
+    """Work that answers with the seconds that it took, beside its answer."""
+
+    work: Callable[[Piece], Answer]
+
+    def __call__(self, piece: Piece) -> tuple[Answer, float]:
+        started = time.perf_counter()
+        return self.work(piece), time.perf_counter() - started
+
+
+def _timed(
+    work: Callable[[Piece], Answer], pieces: Sequence[Piece], workers: Any = None
+) -> Iterator[tuple[int, Answer]]:
     if workers is None or (_is_number(workers) and workers == 1):
         return ((number, work(piece)) for number, piece in enumerate(pieces))
     if _is_number(workers):
@@ -76,6 +102,15 @@ def at_once(workers: Any = None) -> int:
     return held if isinstance(held, int) else os.cpu_count() or 1
 
 
+def elsewhere(workers: Any = None) -> bool:
+    """Whether pieces run in processes that are not copies of this one, and load what they need first.
+
+    >>> elsewhere(), elsewhere(4)
+    (False, False)
+    """
+    return workers is not None and not (_is_number(workers) and (workers == 1 or START == "fork"))
+
+
 def named(workers: Any = None) -> str:
     """Who run the pieces, as the end of a sentence; nothing of this process.
 
@@ -118,7 +153,7 @@ def _in_processes(
                     "memory; use fewer workers, or fewer images or voxels"
                 ) from broken
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=not left, cancel_futures=True)  # idle ones end at once, and say nothing as Python ends
 
 
 def _drained(

@@ -62,7 +62,7 @@ def answered(model: Model, how: Spatial, request: MapRequest) -> Answer:
     """The posterior by the method that the estimator names."""
     seed = request.running.seed
     if how.method == "laplace":
-        return laplace(model, how.draws or 32, seed)
+        return laplace(model, how.draws or 32, seed, request.running.progress)
     from .gibbs.chains import Plan, folder, gibbs  # which needs torch
 
     given = {name: getattr(how, name) for name in ("draws", "chains", "burn_in", "thin", "maps")}

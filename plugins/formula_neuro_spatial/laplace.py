@@ -19,6 +19,7 @@ from formula_neuro.family import Array
 
 from .answer import Answer
 from .draws import Moments, Noise, batches
+from .foretold import counted
 from .model import Model
 from .newton import Mode, level, mode
 from .posterior import Normal
@@ -71,17 +72,18 @@ class Step:
         return coordinates(np.asarray(model.df * np.linalg.inv(S)))
 
 
-def laplace(model: Model, draws: int = 32, seed: int = 1) -> Answer:
+def laplace(model: Model, draws: int = 32, seed: int = 1, progress: bool | None = None) -> Answer:
     """The posterior of a model by a normal approximation; `draws` for the covariances by voxel."""
     P = model.shape[1]
     step = Step.of(model, seed)
-    rough = fixed_point(step, coordinates(START * np.eye(P)), ROUGH, MOST)
-    step.spread = True  # from there, as an expectation takes RULE times as long
-    search = fixed_point(step, rough.theta, TOLERANCE, MOST)
-    Q = matrix_of(search.theta, P)
-    found, covariance = _closing(step, Q, draws, seed)
-    furthest = _from_mode(model, found, covariance, Q)
-    sigma, known = sigma_draws(step, search.theta, model.df, seed)
+    with counted(step, model.shape, progress) as told:
+        rough = fixed_point(told, coordinates(START * np.eye(P)), ROUGH, MOST)
+        step.spread = True  # from there, as an expectation takes RULE times as long
+        search = fixed_point(told, rough.theta, TOLERANCE, MOST)
+        Q = matrix_of(search.theta, P)
+        found, covariance = _closing(step, Q, draws, seed)
+        furthest = _from_mode(model, found, covariance, Q)
+        sigma, known = sigma_draws(told, search.theta, model.df, seed)
     row = {"steps": search.steps, "last_change": search.change, "furthest_shift": furthest}
     return Answer(
         found.b,

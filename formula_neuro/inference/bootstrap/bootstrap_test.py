@@ -15,10 +15,11 @@ from ...errors import FitError, Unable
 from ...family import Array
 from ...foci.fit import FociFit
 from ...foci.inference.nested import simulated_ratios
+from ...maps.lacking import refuse_maps
 from ...result import Fit
 from .models import about, differ_in_variances, nested_by_ml
 from .ratio import clear_of, corrected, extreme, ratio
-from .refits import refitter
+from .refits import needed, refitter
 from .replicates import drawn, entropy_of
 from .running import Ready, Tile, run
 
@@ -143,6 +144,8 @@ def bootstrap_test(
     """
     began = time.perf_counter()
     _check(n, stop_alpha)
+    for fit in (small, large):
+        refuse_maps(fit, "bootstrap_test", "fn.permutation_test(v, 'age') tests a coefficient in every voxel")
     if isinstance(small, FociFit) or isinstance(large, FociFit):
         if not (isinstance(small, FociFit) and isinstance(large, FociFit)) or resume is not None or stop_alpha:
             raise Unable("fits of foci are compared with one another, and take n=, seed=, workers= and progress= alone")
@@ -225,7 +228,8 @@ class Ratios:
             T[[bool(reason) for reason in reasons]] = np.nan
             return Tile(T[:, None], tuple(reasons))
 
-        return Ready(min(way.width for way in ways), any(way.batched for way in ways), statistics)
+        width = min(way.width for way in ways)
+        return Ready(width, any(way.batched for way in ways), statistics, needed(self.small, width))
 
 
 def _continued(resume: BootstrapTest, small: Fit, large: Fit, statistic: float, n: int, seed: Any) -> Array:

@@ -16,7 +16,7 @@ from ...result import Fit
 from ..ability import ability
 from . import parameters
 from .interval_kinds import INTERVALS, limits
-from .refits import NOT_CONVERGED, Refits, collected, refitter
+from .refits import NOT_CONVERGED, Refits, collected, needed, refitter
 from .replicates import drawn, entropy_of, stream
 from .resampling import Clusters, clusters_to_draw, of_clusters, pool, redrawn
 from .running import Ready, Tile, run
@@ -169,7 +169,7 @@ class Estimates:
     def ready(self) -> Ready:
         if self.how.resample == "cases":
             clusters = clusters_to_draw(self.fit, self.how.cluster)
-            return Ready(10, False, lambda first, last: self._cases(clusters, first, last))
+            return Ready(10, False, lambda first, last: self._cases(clusters, first, last), needed(self.fit, 10))
         way = refitter(self.fit, self.fit, fast=self.fast)
         source = pool(self.fit) if self.how.resample == "residuals" else None
 
@@ -180,7 +180,7 @@ class Estimates:
             draws = drawn(self.fit, self.entropy, first, last, self.how.effects == "new")
             return _tile(self.fit, way.refit(draws.Y), draws.reasons)
 
-        return Ready(way.width, way.batched, rows)
+        return Ready(way.width, way.batched, rows, needed(self.fit, way.width))
 
     def _cases(self, clusters: Clusters, first: int, last: int) -> Tile:
         count = len(clusters.members)

@@ -40,11 +40,13 @@ class Ready:
     """`run(first, last)` gives the rows of replicates first..last-1, of which `width` are best taken together.
 
     Where `batched`, rounding may depend on who is in the batch: whole tiles are run, of which a part may be kept.
+    `size`: bytes of memory that a tile takes beside the fits themselves, an estimate.
     """
 
     width: int
     batched: bool
     run: Callable[[int, int], Tile]
+    size: float | None = None
 
     def cut(self, first: int, last: int) -> Tile:
         if not self.batched:
@@ -87,8 +89,11 @@ def run(
     ]
     done: list[Tile] = []
     halted = ""
-    tiles = _in_order(Cutting(task, ready), pieces, workers)
-    with bar(planned("bootstrap", pieces=len(pieces)), last - first, progress, workers) as advance, closing(tiles):
+    plan = planned("bootstrap", ready.size, len(pieces))
+    with (
+        bar(plan, last - first, progress, workers) as advance,
+        closing(_in_order(Cutting(task, ready), pieces, workers, advance.took)) as tiles,
+    ):
         try:
             for (_, end), tile in zip(pieces, tiles, strict=True):
                 done.append(tile)
@@ -121,11 +126,13 @@ class Cutting:
         return Cutting, (self.task,)
 
 
-def _in_order(work: Cutting, pieces: list[tuple[int, int]], workers: Any) -> Generator[Tile, None, None]:
+def _in_order(
+    work: Cutting, pieces: list[tuple[int, int]], workers: Any, took: Callable[[float], None]
+) -> Generator[Tile, None, None]:
     """The tiles in the order of the pieces, though they may come in by another."""
     early: dict[int, Tile] = {}
     following = 0
-    for number, tile in finished(work, pieces, workers):
+    for number, tile in finished(work, pieces, workers, took):
         early[number] = tile
         while following in early:
             yield early.pop(following)

@@ -18,6 +18,7 @@ from ...data.table import as_table
 from ...errors import DataError, Unable
 from ...family import Array
 from ...foci.given import refuse_foci
+from ...maps.lacking import refuse_maps
 from ...result import Fit
 from ..zero_inflation import refuse
 
@@ -52,6 +53,7 @@ def r2(fit: Fit) -> pd.DataFrame:
     [0.03, 0.1]
     """
     refuse_foci(fit, "r2", "c.dispersion() says how much totals vary beyond the model")
+    refuse_maps(fit, "r2", "v.at((x, y, z)) is the fit of one voxel")
     if fit.request.model == "lm":
         return fit.glance()[["r_squared", "adj_r_squared"]]
     parts = shares(fit)
@@ -124,6 +126,7 @@ def icc(fit: Any, response: str | None = None, groups: str | None = None, by: st
     >>> fn.icc(d, "y", "mouse")[["icc", "design_effect", "effective_n"]].round(3).iloc[0].tolist()
     [0.969, 1.969, 3.047]
     """
+    refuse_maps(fit, "icc", 'v.maps["icc_<group>"] is the map of each random term')
     if isinstance(fit, Fit):
         if response is not None or groups is not None or by is not None:
             raise TypeError("icc(fit) takes nothing else; icc(table, response, groups, by=...) is of a table")

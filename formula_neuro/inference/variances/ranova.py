@@ -12,6 +12,8 @@ from ...design import RandomTerm, TermColumns
 from ...errors import Unable
 from ...estimator import REML
 from ...foci.given import refuse_foci
+from ...maps.lacking import refuse_maps
+from ...nearest import not_known
 from ...request import Request
 from ...result import Fit
 from ..ability import ability
@@ -46,6 +48,7 @@ def ranova(
     ['(1 | mouseID)', '0.5 chi2_0 + 0.5 chi2_1']
     """
     refuse_foci(fit, "ranova", "c.dispersion() tests whether totals vary beyond Poisson's")
+    refuse_maps(fit, "ranova", 'v.maps["lrt_<group>"] and v.maps["p_<group>"] test one random effect a level')
     if not fit.random:
         raise Unable(
             f"ranova() tests random terms, and this {fit.request.model} has none; drop1() tests the fixed ones"
@@ -53,7 +56,7 @@ def ranova(
     if getattr(fit.engine, "by_formula", False):
         raise Unable(f"ranova() refits by changed designs, which {fit.backend} does not take; fit the model natively")
     if method not in ("lrt", "exact"):
-        raise ValueError(f"method={method!r} is not known; there are 'lrt' and 'exact'")
+        raise ValueError(not_known("method", method, ("lrt", "exact")))
     dropped = _reductions(fit.request, reduce)
     if fit.request.residuals and not all(one.request.design.random for one in dropped):
         raise Unable(

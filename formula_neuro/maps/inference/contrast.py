@@ -15,6 +15,7 @@ from scipy import special, stats
 from ...errors import DataError
 from ...family import Array
 from ...inference.hypothesis import as_rows
+from ...nearest import not_known
 from ..fit import MapFit
 from ..mapped import Mapped
 from ..maps import wald
@@ -71,7 +72,12 @@ class MapContrast:
         min_size: int = 1,
         connectivity: int = 26,
     ) -> Thresholded:
-        """Which voxels stand out; see maps.inference.threshold.threshold."""
+        """The voxels whose adjusted p value is at most alpha: .image, .to_frame() of clusters, .to_nifti(folder).
+
+        method: "fdr" (Benjamini and Hochberg), "by", "bonferroni", or "none", where alpha is each voxel's own level.
+        alternative: "two.sided", "greater" or "less"; by default the contrast's. min_size: voxels of the clusters that
+        are shown, by a connectivity of 6, 18 or 26 neighbours. fn.permutation_test(v, ...) has family-wise errors.
+        """
         from .threshold import threshold
 
         return threshold(self, method, alpha, alternative=alternative, min_size=min_size, connectivity=connectivity)
@@ -97,7 +103,7 @@ def contrast_maps(fit: MapFit, hypothesis: Any, test: str = "wald") -> MapContra
     squares have one test alone: there all three are t or F.
     """
     if test not in TESTS:
-        raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")
+        raise ValueError(not_known("test", test, TESTS, {"rao": "score", "lrt": "lr", "likelihood ratio": "lr"}))
     L, value, labels = as_rows(hypothesis, fit.names)
     return _contrast(fit, L, value, tuple(labels), test)
 

@@ -20,6 +20,7 @@ from ...errors import Unable
 from ...family import Array
 from ...inference.hypothesis import as_rows
 from ...running.bar import bar
+from ...running.estimates import planned
 from ..lacking import cannot
 from .contrast import MapContrast, contrast_maps
 from .sizes import cluster_beliefs
@@ -73,8 +74,8 @@ class Excursions:
 
         Columns: those of found.to_frame(); all_beyond, the probability that the coefficients of all its voxels are
         beyond the value; beyond and beyond_low, the share of its voxels that are: mean, and the bound that it is above
-        with probability conf_level; size, size_low and size_high, the voxels of the cluster in draws that are thresholded as
-        the map was (|z| from found.height): mean and interval of the largest cluster that shares a voxel with it, 0
+        with probability conf_level; size, size_low and size_high, the voxels of the cluster in draws that are
+        thresholded as the map was (|z| from found.height): mean and interval of the largest cluster that shares a voxel with it, 0
         where none does (as the cluster-size intervals of Menacher et al. 2024, without their bootstrap). It may well be
         larger than the cluster itself: voxels around it whose z is a little too low are above the height in many draws.
         """
@@ -151,7 +152,8 @@ def excursions(
     contrast = contrast_maps(fit, hypothesis)
     made = np.empty((fit.n_voxels, n), dtype=np.float32)
     scale, away = contrast.values["se"][:, None], float(contrast.value[0])
-    with bar("draws", n, fit.request.running.progress if progress is None else progress) as advance:
+    plan = planned("draws", made.nbytes)
+    with bar(plan, n, fit.request.running.progress if progress is None else progress) as advance:
         for first in range(0, n, AT_ONCE):
             numbers = range(first, min(first + AT_ONCE, n))
             made[:, first : numbers.stop] = (np.einsum("p,vpk->vk", L[0], source(numbers, seed)) - away) / scale

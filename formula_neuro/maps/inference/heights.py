@@ -12,8 +12,9 @@ from ...errors import Unable
 from ...estimator import BIAS_REDUCED, Jeffreys, MeanBR
 from ...family import Array
 from ...running.bar import bar
+from ...running.estimates import planned
 from ...running.pieces import finished
-from .nulls import NullModel, Nulls, blocks, every, fitted, null_model
+from .nulls import NullModel, Nulls, blocks, every, fitted, needed, null_model
 from .permuted import Scores, without
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class Nested:
         request = self.fit.request
         model = make(self.X[:, (*columns, *rest)], len(rest), request.weights, self.offset)
         pieces, answers = blocks(request.images), dict[int, Array]()
-        with bar("voxels", self.fit.n_voxels, request.running.progress, request.running.workers) as advance:
+        plan = planned("voxels", needed(request.images), len(pieces))
+        with bar(plan, self.fit.n_voxels, request.running.progress, request.running.workers) as advance:
             for number, answer in finished(Held(model, request.images), pieces, request.running.workers):
                 answers[number] = answer
                 advance(pieces[number][1] - pieces[number][0])

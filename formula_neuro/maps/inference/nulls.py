@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...errors import Unable
 from ...family import Array
 from ...running.bar import bar
+from ...running.estimates import planned
 from ...running.pieces import finished
 from ..lacking import cannot
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..fit import MapFit
 
 VALUES = 2_000_000  # of a block: voxels times images
+COPIES = 11  # of a block's values that are held at most, as measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +71,18 @@ def blocks(images: Images) -> list[tuple[int, int]]:
     return [(first, min(first + size, V)) for first in range(0, V, size)]
 
 
+def needed(images: Images) -> float:
+    """Bytes that a block takes at most; an estimate."""
+    return 8.0 * COPIES * min(VALUES, len(images) * len(images.voxels))
+
+
 def fitted(model: NullModel, images: Images, workers: Any = None, progress: bool | None = None) -> Nulls:
     """The model in every analysed voxel."""
     pieces = blocks(images)
     answers: dict[int, Nulls] = {}
-    with bar("voxels", len(images.voxels), progress, workers) as advance:
-        for number, answer in finished(Fitting(model, images), pieces, workers):
+    plan = planned("null models", needed(images), len(pieces))
+    with bar(plan, len(images.voxels), progress, workers) as advance:
+        for number, answer in finished(Fitting(model, images), pieces, workers, advance.took):
             answers[number] = answer
             advance(pieces[number][1] - pieces[number][0])
     return _joined([answers[k] for k in range(len(pieces))], [first for first, _ in pieces])

@@ -14,6 +14,7 @@ from scipy import stats
 from ...errors import DataError, Unable
 from ...family import Array
 from ...inference.hypothesis import as_rows
+from ...nearest import not_known
 from ..fit import MapFit
 from .clusters import STRUCTURES
 from .contrast import MapContrast
@@ -21,9 +22,7 @@ from .held import Split, split
 from .nulls import NullModel, Nulls, every, fitted, null_model
 from .permuted import FreedmanLane, Scores, without
 from .resampling import Extremes, OfImages, is_extreme, resampled, strata
-from .threshold import ALTERNATIVES, Thresholded
-
-STATISTICS = {"max": "max-T", "cluster": "cluster extent", "tfce": "TFCE"}
+from .threshold import ALTERNATIVES, SIDES, STATISTICS, Thresholded
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +151,9 @@ def check(n: int, statistic: str, alternative: str, connectivity: int, height: f
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n is a number of permutations, 1 or more; got {n!r}")
     if statistic not in STATISTICS:
-        raise ValueError(f"statistic={statistic!r} is not known; there are {', '.join(STATISTICS)}")
+        raise ValueError(not_known("statistic", statistic, STATISTICS))
     if alternative not in ALTERNATIVES:
-        raise ValueError(f"alternative={alternative!r} is not known; there are {', '.join(ALTERNATIVES)}")
+        raise ValueError(not_known("alternative", alternative, ALTERNATIVES, SIDES))
     if alternative != "two.sided" and rows > 1:
         raise ValueError(
             f"alternative={alternative!r}: a joint test of several rows has no direction; leave alternative= out"

@@ -15,9 +15,10 @@ from scipy import ndimage
 from ...errors import DataError
 from ...family import Array
 from ...running.bar import bar
+from ...running.estimates import planned
 from ...running.pieces import finished
 from .clusters import STRUCTURES
-from .nulls import NullModel, Nulls, blocks, rows
+from .nulls import NullModel, Nulls, blocks, needed, rows
 from .permuted import FreedmanLane, Scores
 from .tfce import Neighbours, enhanced
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 NUMBERS = 8_000_000  # statistics that are held at a time: voxels times permutations
 MOST = 128  # permutations at a time
+HELD = 3  # copies of the statistics of a chunk: by themselves, by their side, and compared
 TIE = 1e-9  # of a statistic: permutations of few distinct values tie with the data, but for rounding
 
 
@@ -57,6 +59,10 @@ class Resampling(ABC):
     @property
     def voxels(self) -> int:
         return len(self.brain.voxels)
+
+    def needed(self, many: int) -> float:
+        """Bytes that so many draws take together; an estimate."""
+        return 8.0 * HELD * self.voxels * many
 
     @cached_property
     def neighbours(self) -> Neighbours:
@@ -120,6 +126,9 @@ class OfImages(Resampling):
             found[part.first : part.last] = self.method.statistics(part, orders)
         return found
 
+    def needed(self, many: int) -> float:
+        return super().needed(many) + needed(self.images)
+
     @property
     def joint(self) -> bool:
         return self.method.x.shape[1] > 1
@@ -154,8 +163,9 @@ def resampled(how: Resampling, n: int, workers: Any = None, progress: bool | Non
     own = how.whole(observed)
     draws, reached = np.empty(n + 1), np.ones(how.voxels, dtype=np.int64)
     draws[0] = own.max(initial=0.0)
-    with bar("permutations", n, progress, workers) as advance:
-        for number, (largest, often) in finished(how, chunks, workers):
+    plan = planned("permutations", how.needed(min(size, n)), len(chunks))
+    with bar(plan, n, progress, workers) as advance:
+        for number, (largest, often) in finished(how, chunks, workers, advance.took):
             first, last = chunks[number]
             draws[first:last] = largest
             reached += often

@@ -13,12 +13,18 @@ from numpy.typing import NDArray
 from scipy import ndimage, special
 
 from ...family import Array
+from ...nearest import not_known
 from .clusters import STRUCTURES, cluster_table
 from .contrast import MapContrast
 from .multiplicity import METHODS, adjusted
 
+SIDES = {"two-sided": "two.sided", "positive": "greater", "negative": "less", "larger": "greater", "smaller": "less"}
+STATISTICS = {"max": "max-T", "cluster": "cluster extent", "tfce": "TFCE"}  # of a permutation test
 ALTERNATIVES = ("two.sided", "greater", "less")
+OTHERS = {"uncorrected": "none", "fpr": "none", "unc": "none", "fwe": "bonferroni", "fwer": "bonferroni"}  # elsewhere
 WORDS = {
+    "none": "uncorrected p",
+    "bonferroni": "family-wise error (Bonferroni)",
     "fdr": "false discovery rate",
     "bh": "false discovery rate",
     "by": "false discovery rate (BY)",
@@ -97,10 +103,10 @@ def threshold(
     joint probabilities.
     """
     if method not in METHODS:
-        raise ValueError(f"method={method!r} is not known; there are {', '.join(METHODS)}")
+        raise ValueError(not_known("method", method, METHODS, OTHERS) + _of_the_brain(method))
     alternative = contrast.alternative if alternative is None else alternative
     if alternative not in ALTERNATIVES:
-        raise ValueError(f"alternative={alternative!r} is not known; there are {', '.join(ALTERNATIVES)}")
+        raise ValueError(not_known("alternative", alternative, ALTERNATIVES, SIDES))
     if alternative != "two.sided" and not contrast.signed:
         raise ValueError(
             f"alternative={alternative!r}: a joint test of several rows has no direction; test one row, contrast.row(0)"
@@ -115,6 +121,12 @@ def threshold(
         kept = np.asarray(corrected <= alpha)
     kept = _large(contrast, kept, min_size, connectivity) if min_size > 1 else kept
     return Thresholded(contrast, method, alpha, alternative, kept, corrected, min_size, connectivity)
+
+
+def _of_the_brain(method: object) -> str:
+    """Where family-wise errors over the brain and clusters are to be had."""
+    asked = str(method).casefold()
+    return "; fn.permutation_test(v, ...) has those of the brain" if asked in ("fwe", "fwer", *STATISTICS) else ""
 
 
 def one_sided(contrast: MapContrast, alternative: str) -> Array:

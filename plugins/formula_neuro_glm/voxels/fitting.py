@@ -10,6 +10,8 @@ from formula_neuro.maps.request import MapRequest
 from .engine import Engine
 from .problem import Problem
 
+FEW = 4  # columns, beyond which a value takes longer as their number squared
+
 
 def fit(request: MapRequest) -> MapFit:
     """Fit a GLM by maximum likelihood or bias-reduced in every voxel of the request's images."""
@@ -26,4 +28,5 @@ def fit(request: MapRequest) -> MapFit:
     engine = Engine(request.family, request.estimator, request.running.device)
     lost = aliased(request.design.names, problem.rows.kept)
     backend = "voxel-lm" if dispersed else "voxel-glm"
-    return fit_blocks(request, problem, backend, df_resid=df, messages=lost, engine=engine)
+    effort = max(1.0, (problem.rows.rank / FEW) ** 2)
+    return fit_blocks(request, problem, backend, effort=effort, df_resid=df, messages=lost, engine=engine)

@@ -79,8 +79,8 @@ def _run(chains: Chains, held: dict[int, Chain], running: Running, kept: Folder)
     plan, started = chains.plan, time.monotonic()
     work = Work(chains, HERE if running.workers in (None, 1) else ELSEWHERE)
     latest = started
-    with bar("sweeps", plan.chains * plan.sweeps, running.progress, running.workers) as advance:
-        advance(sum(int(chain.done) for chain in held.values()))
+    total, resumed = plan.chains * plan.sweeps, sum(int(chain.done) for chain in held.values())
+    with bar("sweeps", total, running.progress, running.workers, done=resumed, compiles=True) as advance:
         try:
             while todo := [(number, chain) for number, chain in held.items() if int(chain.done) < plan.sweeps]:
                 for place, chain in finished(work, todo, running.workers):
