@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent / "example_plugin"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +22,17 @@ def site(tmp_path_factory) -> Path:
     (wheel,) = built.iterdir()
     subprocess.run([sys.executable, "-m", "zipfile", "-e", str(wheel), str(site)], check=True)
     return site
+
+
+def test_the_reference_names_everything_that_the_plugin_imports():
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PROJECT.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    ours = {(node.module, alias.name) for node in nodes for alias in node.names if "formula_neuro" in str(node.module)}
+    pages = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("api-plugins.md", "api-fits.md"))
+    assert ("formula_neuro.registry", "Backend") in ours
+    whole = ("formula_neuro.errors", "formula_neuro.request")  # all members
+    missing = [f"{module}.{name}" for module, name in ours if module not in whole and name not in pages]
+    assert not missing and not [module for module, _ in ours if module not in pages]
 
 
 def test_the_wheel_holds_the_package_and_its_entry_point(site):
