@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import formula_neuro as fn
+from formula_neuro.errors import Unable
 from formula_neuro.foci.files import nimare_label
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -165,3 +167,12 @@ def test_the_maps_of_a_cell_are_named_and_its_tests_too() -> None:
     assert repr(maps) == "(intensity | log_intensity | se | relative | relative_se | foci, depression | schizophrenia)"
     with pytest.raises(KeyError, match=r"cells are tested by fn\.homogeneity\(c\)"):
         maps["z", "depression"]
+
+
+def test_what_is_asked_of_no_fit_or_cell_is_refused_in_words() -> None:
+    with pytest.raises(Unable, match=r"homogeneity.. is of a fit, .*, not of Foci"):
+        fn.homogeneity(foci())
+    with pytest.raises(ValueError, match="'mania' is no cell of s"):
+        usual().influence("study-01", "mania")
+    with pytest.raises(ValueError, match="seed is a whole number of 0 or more"):
+        usual().simulate(1, seed="a")

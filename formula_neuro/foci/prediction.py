@@ -12,6 +12,7 @@ from scipy import special
 from ..errors import Unable
 from ..family import Array
 from ..images.brain import Brain
+from ..scalars import is_whole
 from .engine import KINDS
 from .variances import map_variance, resting_on_one
 
@@ -148,8 +149,10 @@ def _one(fit: FociFit, row: Array, z: Array, offset: float, covariance: str) -> 
 # ---- new foci ------------------------------------------------------------------------------------
 def simulate(fit: FociFit, n: int, seed: int | np.random.Generator | None) -> list[Foci]:
     """See FociFit.simulate."""
-    if not isinstance(n, (int, np.integer)) or n < 1:
+    if not is_whole(n, least=1):
         raise ValueError(f"n= is a number of data sets, 1 or more; got {n!r}")
+    if not (seed is None or isinstance(seed, np.random.Generator) or is_whole(seed)):
+        raise ValueError(f"seed is a whole number of 0 or more, or a numpy Generator; got {seed!r}")
     rng = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
     return [_drawn(fit.engine.simulate(rng)) for _ in range(n)]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...errors import Unable
 from ..engine import KINDS
 from .contrast import Contrasts, FociContrast
 from .hypotheses import Hypothesis, spatial_names
@@ -42,19 +43,20 @@ def homogeneity(
     >>> found.threshold("fdr", 0.05).to_frame().shape[0]
     1
     """
+    if not hasattr(fit, "cells"):
+        raise Unable(f"homogeneity() is of a fit, c = fn.fit('foci ~ s(group)', foci), not of {type(fit).__name__}")
     if test not in TESTS:
         raise ValueError(f"test={test!r} is not known; there are {', '.join(TESTS)}")
     if vcov not in KINDS:
         raise ValueError(f"vcov={vcov!r} is not known; maps have {', '.join(KINDS)}")
     asked = fit.cells if cells is None else (cells,) if isinstance(cells, str) else tuple(cells)
-    unknown = [name for name in asked if name not in fit.cells]
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is no cell of s(...); there are {', '.join(fit.cells)}")
     return Contrasts({name: of_cell(fit, name, test, vcov) for name in asked})
 
 
 def of_cell(fit: FociFit, cell: str, test: str = "shape", covariance: str = "robust") -> FociContrast:
-    """The test of one cell."""
+    """The test of one cell. Raises ValueError for what is none."""
+    if cell not in fit.cells:
+        raise ValueError(f"{cell!r} is no cell of s(...); there are {', '.join(fit.cells)}")
     names = spatial_names(fit)
     matrix = (np.asarray(names) == cell).astype(np.float64)[None]
     chance = -np.log(len(fit.brain.voxels)) if test == "shape" else _even(fit, cell)
