@@ -99,6 +99,16 @@ def test_the_code_of_the_page_makes_the_design_again():
     np.testing.assert_array_equal(again.design.to_numpy(), optimal().design.to_numpy())
 
 
+@pytest.mark.parametrize("make", [optimal, of_events])
+def test_the_code_of_the_page_runs_beside_the_pages_own_table(make: Any, tmp_path: Path, monkeypatch: Any):
+    monkeypatch.chdir(tmp_path)
+    (data,) = re.findall(r'download="data.csv" href="data:text/csv;charset=utf-8;base64,([^"]*)"', page(make))
+    Path("data.csv").write_bytes(base64.b64decode(data))
+    again: dict[str, Any] = {}
+    exec(code(make()), again)
+    np.testing.assert_allclose(again["d"].design, make().design, rtol=1e-9, atol=1e-12)  # digits of the file
+
+
 def test_an_answer_of_functions_can_be_kept_and_its_code_says_what_it_leaves_out():
     shapes = {"quick": lambda t: t * np.exp(-t / 2), "slow": lambda t: t**2 * np.exp(-t / 2)}
     d = fn.optimize_design("~ hrf(trial_type)", EVENTS, tr=2.0, volumes=60, contrast="go", columns=2, hrf=shapes)

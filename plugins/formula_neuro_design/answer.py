@@ -80,6 +80,7 @@ class OptimalDesign:
     evoked: Evoked | None
     labels: tuple[str, ...]
     firsts: tuple[pd.DataFrame, ...]  # `first` for each contrast
+    data: pd.DataFrame | None  # what the formula was of; None of several tables
 
     def of(self, label: str) -> OptimalDesign:
         """The answer for one of several contrasts, which has all that an answer for one contrast has.

@@ -57,16 +57,22 @@ class Data:
         own = [i for i, name in enumerate(types) if W[:, i].any() or name in named]
         return [found.designs([types[i] for i in own], hrf) for hrf in _families(self.hrf)], W[:, own], labels
 
+    @property
+    def table(self) -> pd.DataFrame | None:
+        """The data as one table; None where they are several."""
+        several = isinstance(self.data, (list, tuple)) and self.data and all(map(_is_table, self.data))
+        return None if several else as_table(self.data)
+
     def _of_scans(self, formula: str, contrast: Any) -> tuple[list[Candidates], Array, list[str]]:
         for name in ("tr", "volumes", "hrf", "confounds"):
             if getattr(self, name) is not None:
                 raise DataError(f"{name} belongs to events, as in '~ hrf(trial_type) + cosine(128)'; leave it out")
         if self.slice_time:
             raise DataError("slice_time belongs to events, as in '~ hrf(trial_type) + cosine(128)'; leave it out")
-        if isinstance(self.data, (list, tuple)) and self.data and all(map(_is_table, self.data)):
+        if self.table is None:
             found = listed(formula, [plain(as_table(one)) for one in self.data])
         else:
-            found = candidates(formula, plain(as_table(self.data)))
+            found = candidates(formula, plain(self.table))
         return [found], *contrasts(contrast, found.names)
 
 

@@ -115,7 +115,8 @@ def optimize_design(
     kept.check_apart(family.family.truth, labels)
     problem = _problem(family, kept, coloured)
     p, tried = _columns(columns, problem, search, kept)
-    return _answer(_Asked(formula, labels, kept, coloured, max_bias, call), family, chosen(problem, search, p), tried)
+    asked_for = _Asked(formula, labels, kept, coloured, max_bias, call, given.table)
+    return _answer(asked_for, family, chosen(problem, search, p), tried)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +127,7 @@ class _Asked:
     noise: Noise | None
     max_bias: float | None
     call: dict[str, str]
+    data: pd.DataFrame | None
 
 
 def _problem(family: Blocks, kept: Kept, noise: Noise | None) -> Problem:
@@ -198,6 +200,7 @@ def _answer(asked: _Asked, family: Blocks, found: Chosen, tried: tuple[str, ...]
         weights=kept.W,
         evoked=designs.evoked,
         labels=tuple(asked.labels),
+        data=asked.data,
     )
 
 

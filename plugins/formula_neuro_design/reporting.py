@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from formula_neuro import __version__
+from formula_neuro.data.table import SOURCE
 from formula_neuro.display.page import by_rows, check_writable, csv_address, figure_part, render
 from formula_neuro.display.plot import draw_one, png
 
@@ -76,7 +77,8 @@ def _facts(d: OptimalDesign) -> list[tuple[str, str]]:
     n, p = d.design.shape
     some = d.family.l != 0
     return [
-        ("scans", str(n)),
+        ("data", _data(d)),
+        ("scans", f"{n:,}"),
         ("columns", str(p)),
         ("true designs", str(len(d.bias))),
         ("largest bias", percent(np.abs(d.bias[some]).max())),
@@ -85,6 +87,13 @@ def _facts(d: OptimalDesign) -> list[tuple[str, str]]:
         ("backend", "native-design"),
         ("formula_neuro", __version__),
     ]
+
+
+def _data(d: OptimalDesign) -> str:
+    if d.data is None:
+        return "several tables"
+    path = d.data.attrs.get(SOURCE)
+    return os.path.basename(path) if path else f"a table of {len(d.data):,} × {len(d.data.columns)}"
 
 
 def _contrast(d: OptimalDesign) -> dict[str, Any]:
@@ -117,7 +126,9 @@ def _cell(value: Any) -> str:
 def _files(d: OptimalDesign) -> list[tuple[str, str]]:
     """Names and addresses: the design, the contrast, the true designs, and everything as json."""
     contrast = pd.DataFrame([d.contrast], columns=list(d.design.columns))
-    found = [("design.csv", csv_address(d.design)), ("contrast.csv", csv_address(contrast))]
+    own = d.data is not None and SOURCE not in d.data.attrs and len(d.data) <= MOST_ROWS
+    found = [("data.csv", csv_address(d.data))] if own and d.data is not None else []
+    found += [("design.csv", csv_address(d.design)), ("contrast.csv", csv_address(contrast))]
     if len(d.bias) <= MOST_ROWS:
         found.append(("designs.csv", csv_address(d.to_frame())))
     return [*found, ("design.json", _json_address(d))]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from formula_neuro.data.table import SOURCE
 from formula_neuro.hrf import DoubleGamma, HalfCosine
 
 if TYPE_CHECKING:
@@ -53,10 +54,11 @@ def percent(share: float) -> str:
 
 
 def code(d: OptimalDesign, data: str = "data.csv") -> str:
-    """The call that makes the design again; `data` is read as the formula's table was given."""
-    arguments = [json.dumps(d.formula, ensure_ascii=False), json.dumps(data)]
+    """The call that makes the design again; `data` is the file of a table that had none of its own."""
+    path = "" if d.data is None else json.dumps(d.data.attrs.get(SOURCE, data), ensure_ascii=False)
+    arguments = [json.dumps(d.formula, ensure_ascii=False), path or "..."]
     arguments += [f"{name}={value}" for name, value in d.call.items()]
-    unsaid = "  # ... stands for what was given" if any("..." in value for value in d.call.values()) else ""
+    unsaid = "  # ... stands for what was given" if "..." in ", ".join(arguments) else ""
     return f"import formula_neuro as fn\nd = fn.optimize_design({', '.join(arguments)}){unsaid}\nd.design, d.contrast"
 
 
