@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Unable
 from ..foci.fit import FociFit
 from ..foci.inference.permutation import permuted_foci
 from ..maps.fit import MapFit
-from ..maps.inference.permutation import PermutationTest, permuted_maps
+from ..maps.inference.permutation import AskedOfDraws, PermutationTest, permuted_maps
 from ..scalars import is_whole
 
 
@@ -59,15 +58,7 @@ def permutation_test(
     """
     if not is_whole(seed):
         raise ValueError(f"seed is a whole number of 0 or more; got {seed!r}")
-    if isinstance(fit, FociFit):
-        return permuted_foci(
-            fit, hypothesis, n, seed, statistic=statistic, alternative=alternative, cluster_threshold=cluster_threshold,
-            connectivity=connectivity, within=within, what=what, workers=workers, progress=progress,
-        )  # fmt: skip
-    if what is not None:
-        raise Unable("what= is of foci; a hypothesis about images is about their coefficients")
-    return permuted_maps(
-        fit, hypothesis, n, seed, statistic=statistic, alternative=alternative or "two.sided",
-        cluster_threshold=cluster_threshold, connectivity=connectivity, within=within, workers=workers,
-        progress=progress,
-    )  # fmt: skip
+    asked = AskedOfDraws(
+        n, seed, statistic, alternative, cluster_threshold, connectivity, within, what, workers, progress
+    )
+    return permuted_foci(fit, hypothesis, asked) if isinstance(fit, FociFit) else permuted_maps(fit, hypothesis, asked)

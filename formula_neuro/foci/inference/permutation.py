@@ -17,7 +17,7 @@ from scipy import stats
 
 from ...errors import DataError, Unable
 from ...family import Array
-from ...maps.inference.permutation import PermutationTest, check, corrected
+from ...maps.inference.permutation import AskedOfDraws, PermutationTest, check, corrected
 from ...maps.inference.resampling import Resampling, permutations, resampled
 from .contrast import FociContrast, tested
 from .homogeneity import of_cell
@@ -91,53 +91,39 @@ class OfDraws(Resampling):
         return False
 
 
-def permuted_foci(
-    fit: FociFit,
-    hypothesis: Any,
-    n: int = 1000,
-    seed: int = 1,
-    *,
-    statistic: str = "max",
-    alternative: str | None = None,
-    cluster_threshold: float = 3.1,
-    connectivity: int = 26,
-    within: Any = None,
-    what: str | None = None,
-    workers: Any = None,
-    progress: bool | None = None,
-) -> PermutationTest:
+def permuted_foci(fit: FociFit, given: Any, asked: AskedOfDraws) -> PermutationTest:
     """Test a hypothesis about foci in all voxels at once; see permutation_test()."""
     began = time.perf_counter()
-    asked, shown, alone = _asked(fit, hypothesis, what)
-    side = alternative or ("greater" if alone else "two.sided")
-    check(n, statistic, side, connectivity, cluster_threshold, len(asked.matrix))
-    height = _height(cluster_threshold, int(np.linalg.matrix_rank(asked.matrix)))
-    compared = (fit.brain, seed, statistic, side, height, connectivity)
+    hypothesis, shown, alone = _hypothesis(fit, given, asked.what)
+    side = asked.alternative or ("greater" if alone else "two.sided")
+    check(asked, side, len(hypothesis.matrix))
+    height = _height(asked.cluster_threshold, int(np.linalg.matrix_rank(hypothesis.matrix)))
+    compared = (fit.brain, asked.seed, asked.statistic, side, height, asked.connectivity)
     how: Resampling
     if alone:
-        if within is not None:
+        if asked.within is not None:
             raise ValueError("within= is of permutations; homogeneity is tested by drawing studies with replacement")
-        contrast, words = of_cell(fit, asked.label, shown), _about_draws(fit)
+        contrast, words = of_cell(fit, hypothesis.label, shown), _about_draws(fit)
         how = OfDraws(*compared, influences(contrast), contrast.values["z"])
     else:
-        found = null_scores(fit, asked, shown)
-        groups, words = _exchangeable(fit, found, within)
+        found = null_scores(fit, hypothesis, shown)
+        groups, words = _exchangeable(fit, found, asked.within)
         how = OfStudies(*compared, found.maps(), found.by, found.cell, found.x, groups)
-        contrast = tested(fit, asked, shown, "robust", "wald")
-    extremes = resampled(how, n, workers, progress)
+        contrast = tested(fit, hypothesis, shown, "robust", "wald")
+    extremes = resampled(how, asked.n, asked.workers, asked.progress)
     if not alone:
         own = values_of(extremes.observed, len(found.by.W))
         wald = {k: v for k, v in contrast.values.items() if k in ("estimate", "se")}
-        contrast = FociContrast(
-            fit, asked.label, asked.matrix, asked.value, wald | own, asked.labels, "score", (), asked.names, shown
-        )
+        h = hypothesis
+        contrast = FociContrast(fit, h.label, h.matrix, h.value, wald | own, h.labels, "score", (), h.names, shown)
     return PermutationTest(
-        contrast, statistic, side, n, seed, corrected(extremes, contrast.values["z"]), extremes.exceeded,
-        extremes.enhanced, extremes.draws, cluster_threshold, connectivity, words, time.perf_counter() - began,
+        contrast, asked.statistic, side, asked.n, asked.seed, corrected(extremes, contrast.values["z"]),
+        extremes.exceeded, extremes.enhanced, extremes.draws, asked.cluster_threshold, asked.connectivity, words,
+        time.perf_counter() - began,
     )  # fmt: skip
 
 
-def _asked(fit: FociFit, given: Any, what: str | None) -> tuple[Hypothesis, str, bool]:
+def _hypothesis(fit: FociFit, given: Any, what: str | None) -> tuple[Hypothesis, str, bool]:
     """The hypothesis, what of intensities it is about, and whether it is one of homogeneity."""
     if isinstance(given, FociContrast):
         asked, shown, alone = given.hypothesis, what or given.what, given.alternative == "greater"

@@ -109,45 +109,52 @@ class PermutationTest:
         return "\n".join([*lines, *self.messages])
 
 
-def permuted_maps(
-    fit: MapFit,
-    hypothesis: Any,
-    n: int = 1000,
-    seed: int = 1,
-    *,
-    statistic: str = "max",
-    alternative: str = "two.sided",
-    cluster_threshold: float = 3.1,
-    connectivity: int = 26,
-    within: Any = None,
-    workers: Any = None,
-    progress: bool | None = None,
-) -> PermutationTest:
+@dataclass(frozen=True, eq=False)
+class AskedOfDraws:
+    """What permutation_test() was asked beside a fit and a hypothesis; it says what each is."""
+
+    n: int
+    seed: int
+    statistic: str
+    alternative: str | None
+    cluster_threshold: float
+    connectivity: int
+    within: Any
+    what: str | None
+    workers: Any
+    progress: bool | None
+
+
+def permuted_maps(fit: MapFit, hypothesis: Any, asked: AskedOfDraws) -> PermutationTest:
     """Test a hypothesis about images in all voxels at once; see permutation_test()."""
     began = time.perf_counter()
+    if asked.what is not None:
+        raise Unable("what= is of foci; a hypothesis about images is about their coefficients")
+    statistic, connectivity, side = asked.statistic, asked.connectivity, asked.alternative or "two.sided"
     L, value, labels = as_rows(hypothesis, fit.names)
     check(n, statistic, alternative, connectivity, cluster_threshold, len(L))
     parts = split(fit, L, value)
     model = null_model(fit, parts.Z, parts.offset, "a permutation test")
     images = fit.request.images
-    nulls = fitted(model, images, workers, progress)
+    nulls = fitted(model, images, asked.workers, asked.progress)
     method, exact = _method(fit, parts, model, nulls)
-    height = _height(fit, cluster_threshold, parts.x.shape[1])
-    groups, words = strata(fit, within)
-    how = OfImages(fit.brain, seed, statistic, alternative, height, connectivity, images, model, nulls, method, groups)
-    found = resampled(how, n, workers, progress)
+    height = _height(fit, asked.cluster_threshold, parts.x.shape[1])
+    groups, words = strata(fit, asked.within)
+    how = OfImages(fit.brain, asked.seed, statistic, side, height, connectivity, images, model, nulls, method, groups)
+    found = resampled(how, asked.n, asked.workers, asked.progress)
     values = _values(fit, found.observed, parts.x.shape[1])
     contrast = MapContrast(fit, " & ".join(labels), L, value, values, tuple(labels), "score")
     p = corrected(found, values["z"])
     messages = (*_words(fit, exact, nulls, found.observed), *words)
     return PermutationTest(
-        contrast, statistic, alternative, n, seed, p, found.exceeded, found.enhanced, found.draws, cluster_threshold,
-        connectivity, messages, time.perf_counter() - began,
+        contrast, statistic, side, asked.n, asked.seed, p, found.exceeded, found.enhanced, found.draws,
+        asked.cluster_threshold, connectivity, messages, time.perf_counter() - began,
     )  # fmt: skip
 
 
-def check(n: int, statistic: str, alternative: str, connectivity: int, height: float, rows: int) -> None:
+def check(asked: AskedOfDraws, alternative: str, rows: int) -> None:
     """Raise ValueError for what a permutation test cannot be asked."""
+    n, statistic, connectivity, height = asked.n, asked.statistic, asked.connectivity, asked.cluster_threshold
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n is a number of permutations, 1 or more; got {n!r}")
     if statistic not in STATISTICS:
