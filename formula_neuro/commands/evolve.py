@@ -72,7 +72,10 @@ def evolve(
     report: Report = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evolve parameters within bounds towards the best fitness, of any function or of a simulated model."""
+    """Evolve parameters within bounds towards the best fitness.
+
+    The fitness is that of any function, or of a simulated model.
+    """
     from .answering import answering, say
 
     with answering(context):

@@ -76,7 +76,10 @@ def explore(
     report: Report = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a neural mass model over parameters: mean, maximum, minimum and sd of its first output, a row a run."""
+    """Run a neural mass model over parameters, a row a run.
+
+    The table holds the mean, maximum, minimum and sd of the model's first output, or what --measure gives.
+    """
     from .answering import answering, say
 
     with answering(context):

@@ -58,7 +58,7 @@ def simulate(
     report: Report = None,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate a neural mass model, of one node or a brain, and print what came of it."""
+    """Simulate a neural mass model, of one node or a brain."""
     from .answering import FAILED, answering, say
 
     with answering(context):
