@@ -1,9 +1,10 @@
-"""How often tests of a meta-regression reject at .05 where there is nothing to find; two tables.
+"""How often tests of a meta-regression reject at .05 where there is nothing to find; three tables.
 
-Run with OMP_NUM_THREADS=1. Arguments: simulations of moderators and of maps, by default 1000 and 100. Moderators are
+Run with OMP_NUM_THREADS=1. Arguments: simulations of moderators, of maps and of effects, by default 1000, 100 and 250.
+Moderators are
 those of the analyses' totals, whose regression is that of the whole model when s(...) holds factors: a number of each
 study / a number of each analysis / a yes or no of each study (30 % yes). Maps are fitted in an ellipsoid of voxels of
-4 mm, splines 40 mm apart.
+4 mm, splines 40 mm apart. Effects are those of a number of each study in s(x), over the whole brain.
 """
 
 from __future__ import annotations
@@ -137,10 +138,39 @@ def maps(n: int) -> None:
             print(f"| {kind} | {studies} | {cells} |", flush=True)
 
 
+# ---- effects -------------------------------------------------------------------------------------
+def least(seed: int, studies: int, slope: float, brain: Brain) -> dict[str, float]:
+    """The smallest corrected p values of an effect x that no map follows; a study's number of foci has its slope."""
+    x = np.random.default_rng([seed, studies]).normal(size=studies)
+    foci = fn.simulate_foci(
+        table=pd.DataFrame({"x": x}), peaks=6, noise=MEAN - 6, counts="poisson", effects={"x": slope}, mask=brain,
+        seed=seed,
+    )  # fmt: skip
+    fit = fn.fit("foci ~ s(x)", foci, mask=brain.image(np.ones(len(brain.voxels)), 0.0), estimator=KNOTS)
+    asked = ("shape",) if slope else ("intensity", "shape")
+    return {w: float(np.nanmin(fn.permutation_test(fit, "x", n=99, seed=seed, what=w).p)) for w in asked}
+
+
+def effects(n: int) -> None:
+    print("| studies | numbers of foci | tested | found something at .05 |\n|---:|---|---|---|")
+    brain = ellipsoid()
+    for studies in (16, 40):
+        for slope, name in ((0.0, "Poisson"), (0.8, "go with x, .8 of a logarithm for a standard deviation")):
+            found = pd.DataFrame([least(seed, studies, slope, brain) for seed in range(1, n + 1)])
+            for what, p in found.items():
+                share = stats.binomtest(int((p <= 0.05).sum()), n)
+                interval = share.proportion_ci()
+                shown = f"{share.statistic:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+                print(f"| {studies} | {name} | {what} | {shown} |", flush=True)
+
+
 if __name__ == "__main__":
-    simulations = [int(given) for given in sys.argv[1:]] or [1000, 100]
+    simulations = [int(given) for given in sys.argv[1:]] or [1000, 100, 250]
     if simulations[0]:
         moderators(simulations[0])
     if len(simulations) > 1 and simulations[1] > 1:
         print()
         maps(simulations[1])
+    if len(simulations) > 2 and simulations[2]:
+        print()
+        effects(simulations[2])

@@ -22,8 +22,8 @@ from .joint_covariance import joint
 from .limits import Wish
 
 GIVEN = (
-    "standard errors and limits are of the fixed and the random effects together, the variances taken as known; limits "
-    "use the normal distribution"
+    "standard errors and limits are of the fixed and the random effects together, the variances taken as known, which "
+    "makes those of means in few or small groups too narrow; limits use the normal distribution"
 )
 UNSEEN = "rows of levels that the fit has not seen hold the variance of a new level"
 
