@@ -1,4 +1,4 @@
-"""What to do about texts where numbers are wanted."""
+"""What to say of texts where numbers are wanted, and of levels that look the same."""
 
 from __future__ import annotations
 
@@ -29,3 +29,22 @@ def remedy(column: str, values: Sequence[str]) -> str:
         return f"all are numbers: {convert} makes them so"
     shown = ", ".join(map(repr, strange[:4])) + (", ..." if len(strange) > 4 else "")
     return f"all are numbers but {shown}: {convert} makes {'that' if len(strange) == 1 else 'these'} missing"
+
+
+def about_alike(column: str, levels: Sequence[str]) -> list[str]:
+    """A note on levels that differ in blanks or capitals only.
+
+    >>> about_alike("sex", ["F", " F", "M"])
+    ["sex: the levels ' F' and 'F' differ in blanks or capitals only; are they one?"]
+    >>> about_alike("sex", ["F", "M"])
+    []
+    """
+    if len({level.strip().casefold() for level in levels}) == len(levels):
+        return []
+    seen: dict[str, str] = {}
+    for level in levels:
+        other = seen.setdefault(level.strip().casefold(), level)
+        if other != level:
+            pair = " and ".join(map(repr, sorted((other, level))))
+            return [f"{column}: the levels {pair} differ in blanks or capitals only; are they one?"]
+    return []

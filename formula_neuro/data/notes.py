@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..formula import Formula
 from ..syntax.expression import Name, label, names
+from .misread import about_alike
 from .values import Categorical, Value
 
 Codes = tuple[NDArray[np.intp], tuple[str, ...]]  # of the rows, with the levels
@@ -49,12 +50,17 @@ def about_levels(before: Mapping[str, Value], after: Mapping[str, Value]) -> lis
 
 
 def about_texts(formula: Formula, values: Mapping[str, Value]) -> list[str]:
-    """Columns of texts that look like misread numbers or dates, where they do not group."""
+    """Columns of texts that look like misread numbers or dates, where they do not group; levels that look the same."""
     found = []
     parts = [formula.fixed, *(bar.part for bar in formula.bars)]
-    for node in dict.fromkeys(node for part in parts for node in part.variables if isinstance(node, Name)):
+    columns = dict.fromkeys(node for part in parts for node in part.variables if isinstance(node, Name))
+    groups = dict.fromkeys(node for bar in formula.bars for node in bar.group if isinstance(node, Name))
+    for node in {**columns, **groups}:
         value = values[label(node)]
-        if not isinstance(value, Categorical) or value.ordered or value.logical or len(value.levels) < 3:
+        if not isinstance(value, Categorical):
+            continue
+        found += about_alike(label(node), value.levels)
+        if node not in columns or value.ordered or value.logical or len(value.levels) < 3:
             continue
         shown = ", ".join(value.levels[:3])
         for pattern, what, remedy in MISREAD:

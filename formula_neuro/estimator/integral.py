@@ -15,6 +15,9 @@ class Normal:
 
     sd: of every coefficient but the intercept, on the scale of the link; intercept: of the intercept. The defaults are
     those of blme (Chung et al. 2013), made for covariates whose standard deviation is about 1.
+
+    >>> Laplace(prior=Normal(sd=5)).prior
+    Normal(sd=5, intercept=10.0)
     """
 
     sd: float = 2.5
