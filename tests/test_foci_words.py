@@ -139,6 +139,15 @@ def test_one_map_and_the_foci_can_be_drawn() -> None:
     assert "● depression" in [text.get_text() for text in c.plot("glass", "depression").texts]
 
 
+def test_a_contrast_is_drawn() -> None:
+    pytest.importorskip("nilearn")
+    found = fn.contrast(usual(), "depression - schizophrenia")
+    assert "depression - schizophrenia: z" in [text.get_text() for text in found.plot().texts]
+    assert "depression - schizophrenia: estimates" in [text.get_text() for text in found.plot("estimate").texts]
+    with pytest.raises(KeyError, match="there is no map 'beta' of depression - schizophrenia; there are "):
+        found.plot("beta")
+
+
 def test_what_is_no_map_is_not_drawn() -> None:
     pytest.importorskip("nilearn")
     with pytest.raises(KeyError, match="there is no map"):

@@ -98,7 +98,10 @@ class FociContrast(MapContrast):
         z = self.values["z"][np.isfinite(self.values["z"])]
         peak = f", z from {z.min():.2f} to {z.max():.2f}" if len(z) else ""
         how = f"{self.what} ({SAID[self.what]}), {self.test} test, {self.covariance} covariance"
-        lines = [f"{self.label}: {len(z):,} voxels{peak}; .maps, .threshold(...), .studies(), .to_nifti(folder)", how]
+        lines = [
+            f"{self.label}: {len(z):,} voxels{peak}; .maps, .plot(), .threshold(...), .studies(), .to_nifti(folder)",
+            how,
+        ]
         return "\n".join([*lines, *self.messages])
 
 

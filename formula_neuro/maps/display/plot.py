@@ -9,13 +9,14 @@ import numpy as np
 
 from ...errors import Unable
 from ...family import Array
-from .pictures import Canvas, Colours, canvas, histograms, slices, spread
+from .pictures import Canvas, Colours, canvas, histograms, over, slices, spread
 from .tables import BEYOND
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..fit import MapFit
+    from ..inference.contrast import MapContrast
 
 MOST = 8  # coefficients with slices of their own on a page
 USUAL = 98.0  # percent of the estimates that decide the colours: the most extreme ones would leave the others pale
@@ -71,6 +72,16 @@ def coefficient_map(fit: MapFit, on: Canvas, statistic: str, name: str) -> Shown
     values = fit.maps.at_voxels((statistic, name))
     title, caption, colours = _of_coefficient(statistic, name, values)
     return Shown(title, caption, slices(on, values, colours))
+
+
+def contrast_map(contrast: MapContrast, statistic: str) -> Shown:
+    """Slices of a map of a contrast; see MapContrast.plot."""
+    if statistic not in contrast.values:
+        raise KeyError(f"there is no map {statistic!r} of {contrast.label}; there are {', '.join(contrast.values)}")
+    values = contrast.values[statistic]
+    title, caption, colours = _of_coefficient({"estimate": "coef"}.get(statistic, statistic), contrast.label, values)
+    on = over(contrast.fit.brain, np.ones(len(contrast.fit.brain.voxels)), "the mask")
+    return Shown(title, caption, slices(on, values, colours, title))
 
 
 def _of_coefficient(statistic: str, name: str, values: Array) -> tuple[str, str, Colours]:

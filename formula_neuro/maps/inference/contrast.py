@@ -22,6 +22,8 @@ from ..maps import wald
 from .retested import TESTS, retested
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .threshold import Thresholded
 
 
@@ -82,6 +84,12 @@ class MapContrast:
 
         return threshold(self, method, alpha, alternative=alternative, min_size=min_size, connectivity=connectivity)
 
+    def plot(self, statistic: str = "z") -> Figure:
+        """Axial slices of one of its maps over a brain, by the names of `values`. Needs the extra "plot"."""
+        from ..display.plot import contrast_map
+
+        return contrast_map(self, statistic).figure
+
     def to_nifti(self, folder: str | os.PathLike[str]) -> list[str]:
         """Write its maps with their sidecars, as MapFit.to_nifti; the paths written."""
         from ..files.output import named_contrast, write
@@ -92,7 +100,7 @@ class MapContrast:
         z = self.values["z"][np.isfinite(self.values["z"])]
         peak = f", z from {z.min():.2f} to {z.max():.2f}" if len(z) else ""
         name = "" if self.test == "wald" else f" ({self.test})"
-        shown = f"{self.label}{name}: {len(z):,} voxels{peak}; .maps, .threshold(...), .to_nifti(folder)"
+        shown = f"{self.label}{name}: {len(z):,} voxels{peak}; .maps, .plot(), .threshold(...), .to_nifti(folder)"
         return "\n".join([shown, *self.messages])
 
 
