@@ -132,7 +132,7 @@ def permuted_maps(fit: MapFit, hypothesis: Any, asked: AskedOfDraws) -> Permutat
         raise Unable("what= is of foci; a hypothesis about images is about their coefficients")
     statistic, connectivity, side = asked.statistic, asked.connectivity, asked.alternative or "two.sided"
     L, value, labels = as_rows(hypothesis, fit.names)
-    check(n, statistic, alternative, connectivity, cluster_threshold, len(L))
+    check(asked, side, len(L))
     parts = split(fit, L, value)
     model = null_model(fit, parts.Z, parts.offset, "a permutation test")
     images = fit.request.images
