@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .columns.blocks import Block, fill, offsets, plan
 from .columns.contrast_matrices import asked_for
-from .columns.matrices import Bar, Design, Given, RandomTerm, Recipe, TermColumns
+from .columns.matrices import Bar, Design, Given, RandomTerm, Recipe, TermColumns, term_columns
 from .columns.structured_terms import about_structures, check_structure
 from .data import grouping, notes
 from .data import rows as row_rules
@@ -71,7 +71,7 @@ def model_matrix(
         y_levels=y_levels,
         matrix=fill(blocks, used.values, len(used.rows)),
         names=tuple(name for block in blocks for name in block.columns),
-        terms=_term_columns(blocks),
+        terms=term_columns(blocks),
         random=random,
         offset=total if used.offset is None else total + used.offset,
         extra_offset=used.offset,
@@ -167,7 +167,7 @@ def _random(
         basis = np.ascontiguousarray(fill(blocks, values, n))
         levels = tuple(":".join(key) for key in keys)
         bars.append(Bar(blocks, variables, keys))
-        parts = _term_columns(blocks)
+        parts = term_columns(blocks)
         terms.append(RandomTerm(bar.name, columns, levels, codes, basis, bar.structure, bar.hom, parts))
     order = grouping.order_of([len(term.levels) for term in terms])
     return tuple(bars[i] for i in order), tuple(terms[i] for i in order)
@@ -181,15 +181,6 @@ def _response(formula: Formula, values: Mapping[str, Value]) -> tuple[Array | No
     if isinstance(value, Categorical):
         return value.codes.astype(float), value.levels
     return (value.values if isinstance(value, Matrix) else value), None
-
-
-def _term_columns(blocks: tuple[Block, ...]) -> tuple[TermColumns, ...]:
-    found, start = [], 0
-    for block in blocks:
-        stop = start + len(block.columns)
-        found.append(TermColumns(block.name, tuple(p.variable for p in block.pieces), start, stop))
-        start = stop
-    return tuple(found)
 
 
 def _recipe(

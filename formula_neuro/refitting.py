@@ -68,8 +68,8 @@ def refit(
         from .foci.refitting import refit_foci
         from .maps.refitting import Changes, refit_maps
 
-        asked = (formula, data, family, estimator, backend, weights, offset, subset, contrasts, na_action)
-        return refit_foci(fit, Changes(*asked)) if isinstance(fit, FociFit) else refit_maps(fit, Changes(*asked))
+        changes = Changes(formula, data, family, estimator, backend, weights, offset, subset, contrasts, na_action)
+        return refit_foci(fit, changes) if isinstance(fit, FociFit) else refit_maps(fit, changes)
     old, given = fit.request, fit.request.design.given
     if given is None:
         raise Unable("this fit does not keep the data that it was made from, so it cannot be made again: call fit()")

@@ -11,7 +11,7 @@ from scipy import stats
 
 import formula_neuro as fn
 from formula_neuro.errors import DataError
-from formula_neuro_design.t_statistic import expected_t, quick_tail, scale_law, tail
+from formula_neuro_design.t_statistic import expected_t, scale_law, tail
 
 SCANS = np.arange(80)
 FRAME = {"x": np.clip((SCANS - 10) / 15, 0, 1), "t": SCANS / 80}
@@ -54,11 +54,6 @@ def test_a_very_large_misfit_is_no_trouble():
     assert tail(np.array([0.1]), np.array([20.0]), np.array([1e6]), 50)[0, 0] == pytest.approx(
         stats.norm.sf(0.1 * np.sqrt(1 + 1e6 / 50) - 20), abs=0.01  # s hardly spreads
     )  # fmt: skip
-
-
-def test_the_quick_tail_is_near_to_the_exact_one():
-    eta, D, t = np.array([1.0, 2.0, 3.0]), np.full(3, 15.0), np.array([1.5, 2.5])
-    assert np.abs(quick_tail(t, eta, D, 20) - tail(t, eta, D, 20)).max() < 0.02
 
 
 def test_the_expected_t_is_scipys_without_misfit_and_above_the_bound_with_it():

@@ -130,3 +130,13 @@ class Recipe:
     bars: tuple[Bar, ...]
     offset: Node | None  # offset= as an expression
     free_offset: bool  # offset= was an array, so it cannot be made again
+
+
+def term_columns(blocks: tuple[Block, ...]) -> tuple[TermColumns, ...]:
+    """Which columns each block has, side by side."""
+    found, start = [], 0
+    for block in blocks:
+        stop = start + len(block.columns)
+        found.append(TermColumns(block.name, tuple(p.variable for p in block.pieces), start, stop))
+        start = stop
+    return tuple(found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..maps.files.output import DTYPES, INTENTS, Written, alphanumerics, write
+from ..maps.files.output import INTENTS, Written, alphanumerics, begun, write
 from .maps import OF_CELLS, OF_EFFECTS, effects, statistics_of
 
 if TYPE_CHECKING:
@@ -23,12 +23,7 @@ IN_NIMARE = {"intensity": "spatialIntensity", "log_intensity": "logSpatialIntens
 
 def to_nifti(fit: FociFit, folder: str | os.PathLike[str], layout: str = "bids", dtype: str = "float64") -> list[str]:
     """Write all maps of a fit and its tables; the paths written. See FociFit.to_nifti."""
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout={layout!r} is not known; there are {', '.join(LAYOUTS)}")
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype={dtype!r} is not known; there are {', '.join(DTYPES)}")
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    place = begun(folder, layout, LAYOUTS, dtype)
     maps = bids(fit) if layout == "bids" else nimare(fit)
     return [*write(fit, place, maps, dtype), *_beside(fit, place, layout)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..maps.files.output import versions
+from ..maps.files.output import model_of
 
 if TYPE_CHECKING:
     from .fit import FociFit
@@ -13,13 +13,7 @@ if TYPE_CHECKING:
 def provenance(fit: FociFit) -> dict[str, Any]:
     """Formula, family, estimator, versions, counts."""
     request = fit.request
-    return {
-        "Formula": str(request.design.formula),
-        "Model": request.model,
-        "Family": str(request.family),
-        "Estimator": repr(request.estimator),
-        "Backend": fit.backend,
-        "Software": versions(),
+    return model_of(fit) | {
         "Analyses": fit.nobs,
         "Studies": fit.n_studies,
         "Foci": int(request.totals.sum()),

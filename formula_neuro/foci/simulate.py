@@ -20,7 +20,6 @@ from .masking import brain_of
 from .table import Foci
 from .truth import ALL, FWHM_TO_SD, Truth, blurred, centres, ellipsoid, scatter
 
-COUNTS = ("fixed", "poisson", "negative_binomial")
 PEAKS, TABLE, STUDY = 1, 2, 0  # streams of random numbers
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ..columns.blocks import Block, fill, plan
 from ..columns.contrast_matrices import asked_for
-from ..columns.matrices import Recipe
+from ..columns.matrices import Recipe, term_columns
 from ..data import rows as row_rules
 from ..data.values import Categorical, Contrast, Value
-from ..design import Design, TermColumns
+from ..design import Design
 from ..errors import DataError
 from ..family import Array
 from ..formula import Formula, Part
@@ -183,7 +183,7 @@ def _design(
         y_levels=None,
         matrix=L,
         names=named,
-        terms=_terms(blocks),
+        terms=term_columns(blocks),
         random=(),
         offset=np.zeros(len(used)),
         extra_offset=None,
@@ -196,15 +196,6 @@ def _design(
         contrasts=(),
         recipe=Recipe(nodes, levels, tuple(states.items()), blocks, (), None, False),
     )
-
-
-def _terms(blocks: tuple[Block, ...]) -> tuple[TermColumns, ...]:
-    found, start = [], 0
-    for block in blocks:
-        stop = start + len(block.columns)
-        found.append(TermColumns(block.name, tuple(p.variable for p in block.pieces), start, stop))
-        start = stop
-    return tuple(found)
 
 
 # ---- notes ---------------------------------------------------------------------------------------

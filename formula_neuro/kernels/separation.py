@@ -111,21 +111,6 @@ def _of_constant(names: Sequence[str], X: Array, sides: Array) -> dict[str, floa
     return {name: float(np.sign(value)) if mine else 0.0 for name, value, mine in zip(names, b, own, strict=True)}
 
 
-def separating_direction(X: Array, y: Array, w: Array, family: Family) -> Array | None:
-    """Coefficients (p,) along which the likelihood rises for ever, or None when the maximum is finite.
-
-    X (n, p), of full rank where w > 0; every row that separation concerns is moved.
-
-    >>> from formula_neuro.family import as_family
-    >>> X, y = np.array([[1.0, -2], [1, -1], [1, 1], [1, 2]]), np.array([0.0, 0, 1, 1])
-    >>> bool(separating_direction(X, y, np.ones(4), as_family("binomial"))[1] > 0)
-    True
-    """
-    sides, used = _sides(y, family), w > 0
-    cone = recession_cone(X[used], sides[used]) if sides is not None and used.any() else None
-    return None if cone is None else cone.direction
-
-
 def _sides(y: Array, family: Family) -> Array | None:
     """1, -1 or 0 for rows at the upper limit, the lower limit, in between; None where no limit is at infinity."""
     link = family.link.name

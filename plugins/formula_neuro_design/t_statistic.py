@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from formula_neuro.family import Array
 
@@ -39,12 +39,6 @@ def tail(t: Array, eta: Array, D: Array, nu: int) -> Array:
         for i in rows:
             found[i] = weights @ special.ndtr(eta[i] - np.multiply.outer(s, t))
     return found
-
-
-def quick_tail(t: Array, eta: Array, D: Array, nu: int) -> Array:
-    """P(T > t) approximately, (m, k): the non-central t's tail at t sqrt(1 + D / nu), as if s had no spread by D."""
-    stretch = np.sqrt(1 + np.asarray(D)[:, None] / nu)
-    return np.asarray(stats.nct.sf(np.atleast_1d(t) * stretch, nu, np.asarray(eta)[:, None]))
 
 
 def expected_t(eta: Array, D: Array, nu: int) -> Array:

@@ -43,15 +43,21 @@ def to_nifti(fit: MapFit, folder: str | os.PathLike[str], layout: str = "bids", 
     """Write all maps of a fit; the paths written. See MapFit.to_nifti."""
     from . import layouts
 
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout={layout!r} is not known; there are {', '.join(LAYOUTS)}")
+    place = begun(folder, layout, LAYOUTS, dtype)
+    maps = {"bids": layouts.bids, "fsl": layouts.fsl, "spm": layouts.spm}[layout](fit)
+    beside = {"bids": layouts.beside_bids, "fsl": layouts.beside_fsl, "spm": layouts.beside_spm}[layout]
+    return [*write(fit, place, maps, dtype), *beside(fit, place)]
+
+
+def begun(folder: str | os.PathLike[str], layout: str, layouts: Sequence[str], dtype: str) -> Path:
+    """The folder, made; raises ValueError first for a layout or a type of numbers that is not known."""
+    if layout not in layouts:
+        raise ValueError(f"layout={layout!r} is not known; there are {', '.join(layouts)}")
     if dtype not in DTYPES:
         raise ValueError(f"dtype={dtype!r} is not known; there are {', '.join(DTYPES)}")
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    maps = {"bids": layouts.bids, "fsl": layouts.fsl, "spm": layouts.spm}[layout](fit)
-    beside = {"bids": layouts.beside_bids, "fsl": layouts.beside_fsl, "spm": layouts.beside_spm}[layout]
-    return [*write(fit, place, maps, dtype), *beside(fit, place)]
+    return place
 
 
 def write(fit: Mapped, folder: str | os.PathLike[str], maps: Iterable[Written], dtype: str = "float64") -> list[str]:
@@ -75,6 +81,17 @@ def write(fit: Mapped, folder: str | os.PathLike[str], maps: Iterable[Written], 
 
 def provenance(fit: MapFit) -> dict[str, Any]:
     """What made the maps: formula, family, estimator, versions, counts."""
+    return model_of(fit) | {
+        "Images": fit.nobs,
+        "Voxels": fit.n_voxels,
+        "Counts": {k: v for k, v in _counts(fit).items() if v},
+        "ImagesKey": fit.request.images.key,
+        "Messages": list(fit.messages),
+    }
+
+
+def model_of(fit: Any) -> dict[str, Any]:
+    """What fitted the maps of any model: formula, family, estimator, backend, versions."""
     request = fit.request
     return {
         "Formula": str(request.design.formula),
@@ -83,11 +100,6 @@ def provenance(fit: MapFit) -> dict[str, Any]:
         "Estimator": repr(request.estimator),
         "Backend": fit.backend,
         "Software": versions(),
-        "Images": fit.nobs,
-        "Voxels": fit.n_voxels,
-        "Counts": {k: v for k, v in _counts(fit).items() if v},
-        "ImagesKey": request.images.key,
-        "Messages": list(fit.messages),
     }
 
 
