@@ -88,7 +88,12 @@ def figure_part(title: str, caption: str, image: bytes) -> dict[str, str]:
 def csv_address(table: pd.DataFrame, index: str = "") -> str:
     """A table as the address of a csv file within the page; `index` names the column of the row labels."""
     text = table.to_csv(index=bool(index), index_label=index or None)
-    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
+    return address("text/csv;charset=utf-8", text.encode())
+
+
+def address(kind: str, content: bytes) -> str:
+    """A file as an address within the page; kind is its media type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def by_rows(heads: list[str], columns: list[list[str]]) -> dict[str, Any]:

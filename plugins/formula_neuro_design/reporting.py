@@ -12,7 +12,7 @@ import pandas as pd
 
 from formula_neuro import __version__
 from formula_neuro.data.table import SOURCE
-from formula_neuro.display.page import by_rows, check_writable, csv_address, figure_part, render
+from formula_neuro.display.page import address, by_rows, check_writable, csv_address, figure_part, render
 from formula_neuro.display.plot import draw_one, png
 
 from .pictures import pictures
@@ -131,11 +131,4 @@ def _files(d: OptimalDesign) -> list[tuple[str, str]]:
     found += [("design.csv", csv_address(d.design)), ("contrast.csv", csv_address(contrast))]
     if len(d.bias) <= MOST_ROWS:
         found.append(("designs.csv", csv_address(d.to_frame())))
-    return [*found, ("design.json", _json_address(d))]
-
-
-def _json_address(d: OptimalDesign) -> str:
-    import base64
-
-    text = json.dumps(d.to_dict())
-    return f"data:application/json;base64,{base64.b64encode(text.encode()).decode()}"
+    return [*found, ("design.json", address("application/json", json.dumps(d.to_dict()).encode()))]

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+
 from ...estimator import Splines
+from ..default_mask import analysed_brain
 
 if TYPE_CHECKING:
     from ..fit import FociFit
 
 
-def python_code(fit: FociFit, data: str = "studyset.json") -> str:
-    """The call of this package that makes the fit again, and what one asks of it."""
+MOST_ROWS = 20_000  # of a table to keep within a page: about a megabyte
+MASK = "mask.nii.gz"
+
+
+def kept_tables(fit: FociFit) -> dict[str, pd.DataFrame]:
+    """The foci and analyses that fit() was given, which the code reads; none where a page cannot hold them."""
+    given = fit.request.layout.source if fit.request.layout is not None else None
+    if given is None or max(len(given.foci), len(given.studies)) > MOST_ROWS:
+        return {}
+    return {"foci.csv": given.foci, "studies.csv": given.studies}
+
+
+def own_mask(fit: FociFit) -> bytes | None:
+    """The mask as a file's bytes, where it is not the usual one."""
+    brain, usual = fit.brain, analysed_brain(None)[0]
+    if brain.grid.same(usual.grid) and np.array_equal(brain.voxels, usual.voxels):
+        return None
+    import nibabel as nib
+
+    inside = np.zeros(brain.grid.size, np.uint8)
+    inside[brain.voxels] = 1
+    return gzip.compress(nib.Nifti1Image(inside.reshape(brain.grid.shape), brain.grid.affine).to_bytes(), mtime=0)
+
+
+def python_code(fit: FociFit, data: str = "studyset.json", mask: bool = False) -> str:
+    """The call of this package that makes the fit again, and what one asks of it; mask: whether it has its own."""
     request = fit.request
+    read = '"foci.csv", studies="studies.csv"' if kept_tables(fit) else json.dumps(data)
     arguments = [json.dumps(str(request.design.formula), ensure_ascii=False), "foci"]
     arguments += [f'family="{fit.family.name}"'] if fit.family.name != "poisson" else []
     arguments += [f"estimator=fn.{request.estimator!r}"] if request.estimator != Splines() else []
+    arguments += [f'mask="{MASK}"'] if mask else []
     first, *others = fit.cells
     lines = [
         "import formula_neuro as fn",
-        f'foci = fn.read_foci("{data}")',
+        f"foci = fn.read_foci({read})",
         f"c = fn.fit({', '.join(arguments)})",
         f'c.maps["intensity", "{first}"]',
         'fn.homogeneity(c).threshold("fdr", 0.05)',

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from ... import __version__
-from ...display.page import UNCHECKED, by_rows, check_writable, csv_address, figure_part, minus, render, took
+from ...display.page import UNCHECKED, address, by_rows, check_writable, csv_address, figure_part, minus, render, took
 from ...display.plot import png
 from ...display.report import check_part
 from ...maps.display.report import cluster_rows
 from ..inference.homogeneity import homogeneity
 from .plot import canvas, shown
-from .recipes import python_code, r_code
+from .recipes import MASK, kept_tables, own_mask, python_code, r_code
 from .words import (
     FAMILIES,
     convergence,
@@ -31,7 +31,7 @@ from .words import (
 )
 
 if TYPE_CHECKING:
-    from ...agreement import Agreement
+    from ...comparing.agreement import Agreement
     from ...maps.inference.threshold import Thresholded
     from ..fit import FociFit
 
@@ -53,7 +53,7 @@ def page(fit: FociFit, crosscheck: Agreement | None) -> dict[str, Any]:
     tests = homogeneity(fit)
     found = {cell: tests[cell].threshold("fdr", ALPHA) for cell in fit.cells}
     heads, columns, names = where_columns(fit)
-    on = canvas(fit)
+    on, mask = canvas(fit), own_mask(fit)
     return {
         "formula": str(fit.request.design.formula),
         "model": f"{FAMILIES[fit.family.name]} meta-regression of foci",
@@ -72,10 +72,10 @@ def page(fit: FociFit, crosscheck: Agreement | None) -> dict[str, Any]:
         "clusters": [_clusters(cell, one) for cell, one in found.items()],
         "check": check_part(crosscheck),
         "unchecked": UNCHECKED.format(verb="crosscheck(c)", elsewhere="in R, as far as R can,", page="c.report"),
-        "python": python_code(fit),
+        "python": python_code(fit, mask=mask is not None),
         "r": r_code(fit),
         "summary": summary(fit),
-        "files": _files(fit, found),
+        "files": [*_files(fit, found), *([(MASK, address("application/gzip", mask))] if mask else [])],
     }
 
 
@@ -126,7 +126,7 @@ def _clusters(name: str, found: Thresholded) -> dict[str, Any]:
 
 def _files(fit: FociFit, found: dict[str, Thresholded]) -> list[tuple[str, str]]:
     """Names and data: addresses of the tables, as csv."""
-    tables = {"moderators.csv": fit.tidy()} if fit.names else {}
+    tables = kept_tables(fit) | ({"moderators.csv": fit.tidy()} if fit.names else {})
     tables |= {"cells.csv": fit.cell_table, "fit.csv": fit.glance()}
     clusters = [table.assign(cell=cell) for cell, one in found.items() if len(table := one.to_frame())]
     if clusters:
