@@ -136,7 +136,9 @@ def test_html_escapes_what_comes_from_the_data():
 
 
 def test_latex_comes_from_pandas(mixed):
-    assert r"\toprule" in fn.compare(*mixed).to_latex()
+    shown = fn.compare(*mixed).to_latex()
+    assert r"\toprule" in shown and "% in brackets: standard errors" in shown
+    assert shown.count(r"\midrule") == 3 and r"sd (Intercept) $\mid$ " in shown  # below the head, and between parts
 
 
 def test_brackets_stand_below_one_another(mixed):

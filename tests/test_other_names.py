@@ -169,6 +169,13 @@ def test_contrasts_of_what_is_no_factor_name_one(contrasts, told):
         fn.fit("y ~ x + mouse + factor(group)", TABLE, contrasts=contrasts)
 
 
+def test_a_list_of_fits_is_told_how_to_be_compared(m):
+    with pytest.raises(TypeError, match=r"compare\(\*fits\)"):
+        fn.compare([m, m])
+    with pytest.raises(TypeError, match=r"names=list\(fits\)"):
+        fn.compare({"a": m, "b": m})
+
+
 # ---- formulas and columns ------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("formula", "told"),
@@ -201,3 +208,9 @@ def test_texts_among_the_numbers_of_a_response_are_named(texts, told):
     y = TABLE["y"].round(3).astype(str).tolist()
     with pytest.raises(DataError, match=told):
         fn.fit("y ~ x", TABLE.assign(y=[*texts, *y[len(texts) :]]))
+
+
+def test_levels_that_look_the_same_are_said():
+    sex = ["F", "M", " F", "M"] * 15
+    assert "the levels ' F' and 'F' differ in blanks" in fn.fit("y ~ sex", TABLE.assign(sex=sex)).messages[0]
+    assert any("differ in" in text for text in fn.fit("y ~ x + (1 | sex)", TABLE.assign(sex=sex)).messages)

@@ -71,6 +71,19 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join([*lines, "", *(f"{line}  " for line in _foot(comparison))]).rstrip()
 
 
+def latex(comparison: Comparison) -> str:
+    """pandas' table, its parts set apart, and the notes as comments; a bare | prints as a dash in LaTeX's old fonts."""
+    shown = table(comparison)
+    lines = str(shown.to_latex(escape=True, column_format="l" + "r" * len(shown.columns))).rstrip().splitlines()
+    parts = [part for part, _ in _rows(comparison)]
+    first = lines.index(r"\midrule") + 1
+    for i in reversed(range(1, len(parts))):
+        if parts[i] != parts[i - 1]:
+            lines.insert(first + i, r"\midrule")
+    body = "\n".join(lines).replace(" | ", r" $\mid$ ")
+    return "\n".join([body, *(f"% {line}" for line in [*_legend(comparison), *_foot(comparison)])])
+
+
 def html(comparison: Comparison) -> str:
     """A plain table that takes the look of the page it stands on."""
     shown, before = table(comparison), "coefficients"

@@ -53,7 +53,10 @@ class Comparison:
 
     @property
     def texts(self) -> pd.DataFrame:
-        """The table as texts: a row a coefficient, then random effects and the fits as a whole; a column a fit."""
+        """The table as texts: a row a coefficient, then random effects and the fits as a whole; a column a fit.
+
+        A DataFrame: texts.to_html("table.html") opens in Word, texts.to_excel("table.xlsx") in a spreadsheet.
+        """
         from ..display.compared_words import table
 
         return table(self)
@@ -65,8 +68,10 @@ class Comparison:
         return markdown(self)
 
     def to_latex(self) -> str:
-        """The table in LaTeX, by pandas (which needs jinja2)."""
-        return str(self.texts.to_latex(escape=True, column_format="l" + "r" * len(self.fits)))
+        """The table in LaTeX, by pandas (which needs jinja2), notes as comments below."""
+        from ..display.compared_words import latex
+
+        return latex(self)
 
     def plot(self) -> Figure:
         """The coefficients of all fits beside one another with their intervals; infinite ones are arrows."""
@@ -161,7 +166,9 @@ def _check(fits: tuple[Any, ...], names: Sequence[str] | None, statistic: str | 
         raise TypeError("compare takes one or more fits, got none")
     strange = next((fit for fit in fits if not isinstance(fit, (Fit, FociFit))), None)
     if strange is not None:
-        raise TypeError(f"compare takes fits, one after the other; got {type(strange).__name__}")
+        how = {dict: "; write compare(*fits.values(), names=list(fits))"}.get(type(strange), "; write compare(*fits)")
+        hint = how if isinstance(strange, (list, tuple, dict)) else ""
+        raise TypeError(f"compare takes fits, one after the other; got {type(strange).__name__}{hint}")
     if statistic is not None and statistic not in SHOWN:
         raise ValueError(not_known("statistic", statistic, SHOWN))
     if isinstance(names, str) or (names is not None and len(names) != len(fits)):
