@@ -67,7 +67,7 @@ def _interaction(fit: Fit, row: pd.Series, of: str, where: str) -> str:
     verb, shown = "differs by", (estimate, low, high)
     if low > 0 or high < 0:
         verb = "is higher by" if low > 0 else "is lower by"
-        shown = (abs(estimate), *sorted((abs(low), abs(high))))
+        shown = (abs(estimate), min(abs(low), abs(high)), max(abs(low), abs(high)))
     by, least, most = (minus(f"{value:.3g}") for value in shown)
     response = fit.request.design.formula.response
     on = f" on {label(response)}" if response is not None else ""

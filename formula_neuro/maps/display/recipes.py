@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from ...display.recipes import python_arguments, r_call
+from ...display.kept_data import source
+from ...display.recipes import python_arguments, r_call, r_reader
 from ...estimator import BIAS_REDUCED
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ def python_code(fit: MapFit, data: str = "participants.tsv", mask: str = "mask.n
     formula, *others = python_arguments(fit.request)
     seed = fit.request.running.seed
     others += [f"seed={seed}"] if seed != 1 else []
-    arguments = ", ".join([formula, f'"{data}"', f'mask="{mask}"', *others])
+    path = json.dumps(source(fit.request) or data, ensure_ascii=False)
+    arguments = ", ".join([formula, path, f'mask="{mask}"', *others])
     last = [name for name in fit.names if name != "(Intercept)"][-1:] or [fit.names[0]]
     return "\n".join(
         [
@@ -39,7 +42,7 @@ def r_code(fit: MapFit, data: str = "participants.tsv", mask: str = "mask.nii.gz
     return "\n".join(
         [
             *prior,
-            f'{library}d <- read.delim("{data}")',
+            f"{library}d <- {r_reader(source(request) or data)}",
             f'inside <- which(RNifti::readNifti("{mask}") > 0)',
             f"images <- sapply(d${name}, function(file) RNifti::readNifti(file)[inside])  # voxels x images",
             "one <- function(values) {",

@@ -170,7 +170,7 @@ def cluster_rows(table: pd.DataFrame) -> dict[str, Any] | None:
         "voxels": [f"{n:,}" for n in table["voxels"]],
         "mm³": [f"{v:,.0f}" for v in table["mm3"]],
         "peak z": [f"{v:.2f}" for v in table["peak_z"]],
-        "p (adjusted)": [f"{v:.2g}" for v in table["p_adjusted"]],
+        "p (adjusted)": [f"{v:.2g}" if v else "< 1e-300" for v in table["p_adjusted"]],
         **{f"{axis} (mm)": [f"{v:.0f}" for v in table[axis]] for axis in ("x", "y", "z")},
     }
     return by_rows(list(columns), list(columns.values()))
