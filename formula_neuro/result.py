@@ -24,7 +24,7 @@ from .request import Request
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .agreement import Agreement
+    from .comparing.agreement import Agreement
     from .display.shown import Summary
 
 

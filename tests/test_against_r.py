@@ -17,7 +17,7 @@ import pytest
 from scipy import sparse
 
 import formula_neuro as fn
-from formula_neuro.agreement import Agreement
+from formula_neuro.comparing.agreement import Agreement
 from formula_neuro.result import Fit
 from formula_neuro_r import data as from_r
 from formula_neuro_r.asked import arguments

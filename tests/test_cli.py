@@ -168,7 +168,7 @@ def test_the_demo_without_r_is_fine_and_says_what_is_missing(trials, without_r, 
 
 
 def test_a_disagreement_is_status_3(trials, monkeypatch):
-    from formula_neuro.agreement import Agreement, Compared
+    from formula_neuro.comparing.agreement import Agreement, Compared
     from formula_neuro.comparing.tolerances import LM
 
     off = Compared("sigma", "", 1.0, 2.0, 0.5, LM["sigma"])
@@ -178,7 +178,7 @@ def test_a_disagreement_is_status_3(trials, monkeypatch):
 
 
 def test_a_reference_that_did_not_finish_is_status_0_and_null(trials, monkeypatch):
-    from formula_neuro.agreement import Agreement
+    from formula_neuro.comparing.agreement import Agreement
 
     check = Agreement("a", "b", (), (0.1, 0.2), ("b did not finish: it did not converge.",), "it did not converge")
     monkeypatch.setattr("formula_neuro.agreement.crosscheck", lambda fit: check)

@@ -11,7 +11,7 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro import registry
-from formula_neuro.agreement import Agreement
+from formula_neuro.comparing.agreement import Agreement
 from formula_neuro.comparing.numbers import compare
 from formula_neuro.comparing.tolerances import TOLERANCES
 from formula_neuro.errors import DataError, NoBackend, RFailed, RMissing, Unable

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.agreement import Agreement
+from formula_neuro.comparing.agreement import Agreement
 from formula_neuro.display.kept_data import data_words, kept_table
 from formula_neuro.display.recipes import python_code, r_code
 from formula_neuro.display.report import coefficient_table, html, report

@@ -14,7 +14,7 @@ from ..errors import RMissing, Unable
 from .answering import DISAGREES, FAILED, R_MISSING, check_folder, say, words
 
 if TYPE_CHECKING:
-    from ..agreement import Agreement
+    from ..comparing.agreement import Agreement
     from ..foci.fit import FociFit
     from ..foci.table import Foci
     from ..maps.agreement import MapAgreement

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .fit_tables import ratio_name, ratios
 
 if TYPE_CHECKING:
-    from ..agreement import Agreement
+    from ..comparing.agreement import Agreement
     from ..foci.fit import FociFit
     from ..maps.agreement import MapAgreement
     from ..maps.fit import MapFit

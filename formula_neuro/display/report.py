@@ -25,7 +25,7 @@ from .separation_words import separation_words
 from .summary import model_words, summary
 
 if TYPE_CHECKING:
-    from ..agreement import Agreement
+    from ..comparing.agreement import Agreement
     from ..result import Fit
 
 MOST_ROWS_TO_SAVE = 20_000  # about a megabyte in the page

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from .. import registry
-from ..agreement import Agreement
 from ..asking import as_request
+from ..comparing.agreement import Agreement
 from ..comparing.numbers import Compared
 from ..comparing.tolerances import ERROR, RELATIVE, STOPPED, Tolerance
 from ..design import model_matrix

@@ -21,7 +21,7 @@ from .request import FociRequest
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..agreement import Agreement
+    from ..comparing.agreement import Agreement
     from .prediction import PredictedMaps
     from .table import Foci
 

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .. import registry
-from ..agreement import Agreement, Verdict, crosscheck
+from ..agreement import crosscheck
+from ..comparing.agreement import Agreement, Verdict
 from ..errors import DataError, Unable
 from ..family import Array
 from ..result import Fit, RandomEffect
