@@ -63,6 +63,12 @@ def test_scales_in_mm_are_scales_in_voxels_by_their_size(reference) -> None:
     assert in_mm.images.store.key == in_voxels.images.store.key
 
 
+def test_what_was_simulated_says_itself_in_a_line(reference) -> None:
+    made = fn.simulate_lesions(3, reference=reference, ell=15)
+    assert "length scale 15 mm" in repr(made) and ".images are data for fn.fit" in repr(made)
+    assert "synthetic, ~ I(age - 63)" in repr(reference)
+
+
 def test_the_scale_of_randomfields_is_ell_times_the_root_of_2() -> None:
     root = gaussian_field((4, 1, 1), 1.5 / np.sqrt(2)).roots[0]
     covariance = root @ root

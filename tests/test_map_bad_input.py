@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import formula_neuro as fn
-from formula_neuro.errors import DataError, ImageError, NoBackend
+from formula_neuro.errors import DataError, ImageError, NoBackend, Unable
 
 sys.path.insert(0, str(Path(__file__).parent))
 from image_files import AFFINE, SHAPE, lesions, written
@@ -65,6 +65,42 @@ def test_an_age_in_texts_is_told_where_it_leaves_too_few_images(table, unread) -
         DataError, match=r"12 images cannot determine 12 coefficients.*age: texts that look like numbers"
     ):
         fn.fit("lesion ~ age", table.assign(age=table["age"].astype(str)), **PROBIT)
+
+
+def test_an_age_in_texts_is_refused_before_hours_are_spent_on_its_levels(table, unread) -> None:
+    texts = table["age"].astype(str).where(table.index < 3, table["age"].astype(str)[0])
+    with pytest.raises(DataError, match=r"age: texts that look like numbers.*write factor\(age\)"):
+        fn.fit("lesion ~ age", table.assign(age=texts), **PROBIT)
+
+
+def test_paths_without_an_ending_are_told_what_images_end_in(table, unread) -> None:
+    with pytest.raises(DataError, match=r"paths end in \.nii or \.nii\.gz"):
+        fn.fit("lesion ~ age", table.assign(lesion=table["lesion"].astype(str).str.removesuffix(".nii.gz")), **PROBIT)
+
+
+@pytest.mark.parametrize(
+    ("verb", "instead"),
+    [
+        ("r2", r"v\.at"),
+        ("icc", "icc_"),
+        ("ranova", "lrt_"),
+        ("compare", r"v\.glance"),
+        ("bootstrap_test", "permutation"),
+    ],
+)
+def test_verbs_of_tables_say_what_maps_have_instead(table, verb, instead) -> None:
+    v = fn.fit("lesion ~ age", table, **PROBIT)
+    fits = (v, v) if verb in ("compare", "bootstrap_test") else (v,)
+    with pytest.raises(Unable, match=rf"{verb}\(\) is of fits on tables, not of maps; .*{instead}"):
+        getattr(fn, verb)(*fits)
+
+
+def test_methods_of_other_packages_are_known_by_name(table) -> None:
+    c = fn.contrast(fn.fit("lesion ~ age", table, **PROBIT), "age")
+    with pytest.raises(ValueError, match=r"method='uncorrected'.*did you mean 'none'"):
+        c.threshold("uncorrected")
+    with pytest.raises(ValueError, match=r"method='fwe'.*permutation_test"):
+        c.threshold("fwe")
 
 
 def test_images_of_other_numbers_are_no_counts(table) -> None:

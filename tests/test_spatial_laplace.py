@@ -10,6 +10,7 @@ import pytest
 from scipy import special
 
 from formula_neuro_spatial.draws import Moments, Noise
+from formula_neuro_spatial.foretold import Counted, counted
 from formula_neuro_spatial.graph import MaskGraph
 from formula_neuro_spatial.laplace import covariances, laplace
 from formula_neuro_spatial.likelihood import Likelihood
@@ -224,3 +225,18 @@ def test_standard_deviations_that_are_too_small_are_announced() -> None:
     assert not any("skewed" in note for note in laplace(model, draws=8).notes)
     Y[:20] = 1
     assert any("skewed" in note for note in laplace(model, draws=8).notes)
+
+
+@pytest.mark.parametrize("steps", [3, 200])
+def test_a_search_is_told_in_shares_that_never_exceed_the_whole(steps: int) -> None:
+    told: list[int] = []
+    search = Counted(lambda theta: theta, told.append, left=57)
+    for _ in range(steps):
+        search(np.zeros(3))
+    assert told[:3] == [1, 2, 2] and sum(told) + search.left == 57 and search.left >= 1
+
+
+def test_the_plan_of_a_search_has_its_memory(capsys) -> None:
+    with counted(lambda theta: theta, (10_000, 2), True) as search:
+        search(np.zeros(3))
+    assert capsys.readouterr().err.splitlines()[0] == "spatial model, about 32 MB"

@@ -17,6 +17,10 @@ from ..errors import DataError
 MISSING_WORDS = ["", "NA", "N/A", "#N/A", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null"]
 TOLD = "formula_neuro.messages"  # in a table's attrs: what a model of it must know
 SOURCE = "formula_neuro.source"  # the same: the path that it was read from
+OTHER_READERS = {  # of pandas, which may need another package
+    ".xlsx": "read_excel", ".xls": "read_excel", ".ods": "read_excel", ".sav": "read_spss", ".dta": "read_stata",
+    ".sas7bdat": "read_sas", ".json": "read_json", ".feather": "read_feather", ".pkl": "read_pickle",
+}  # fmt: skip
 READERS = {".csv": ",", ".tsv": "\t", ".txt": None}
 
 
@@ -32,6 +36,8 @@ def as_table(data: Any) -> pd.DataFrame:
         return table
     if isinstance(data, pd.DataFrame):
         return _checked(data)
+    if hasattr(data, "collect") and type(data).__name__ == "LazyFrame":
+        raise DataError("data is a LazyFrame, which holds no values yet; give data.collect()")
     if hasattr(data, "to_pandas"):
         return _checked(data.to_pandas())
     if hasattr(data, "to_frame") and not isinstance(data, (pd.Series, pd.Index)):
@@ -45,7 +51,8 @@ def as_table(data: Any) -> pd.DataFrame:
     except (ValueError, TypeError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"data of type {type(data).__name__} is no table ({error}); {EXPECTED}") from None
+        held = "; its .images are what fn.fit takes" if hasattr(data, "images") else ""
+        raise DataError(f"data of type {type(data).__name__} is no table ({error}); {EXPECTED}{held}") from None
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:
@@ -70,7 +77,7 @@ EXPECTED = "a DataFrame, a dict of columns, a record array, or the path of a csv
 def _check_lengths(columns: Mapping[Any, Any]) -> None:
     lengths = {name: len(v) if isinstance(v, Sized) and not isinstance(v, str) else 0 for name, v in columns.items()}
     if columns and not any(lengths.values()):
-        raise DataError(f"data is a dict without columns of values; {EXPECTED}")
+        raise DataError(f"data is a dict without columns of values, as {{'x': [1.0]}}; {EXPECTED}")
     if len(set(lengths.values()) - {0}) > 1:
         shown = ", ".join(f"{name}: {n}" for name, n in lengths.items() if n)
         raise DataError(f"the columns of data have different lengths ({shown})")
@@ -93,7 +100,8 @@ def read(given: str | os.PathLike[str]) -> pd.DataFrame:
     if ending == ".txt" and path.read_bytes()[:2] == b"//":
         raise DataError(f"{path}: looks like Sleuth's foci, whose formula has a map: foci ~ s(group), or foci ~ s(1)")
     if ending not in READERS:
-        raise DataError(f"{path}: files may end in {', '.join(READERS)} or .parquet, not {ending or 'nothing'!r}")
+        how = f"; pass pandas.{OTHER_READERS[ending]}(path)" if ending in OTHER_READERS else ""
+        raise DataError(f"{path}: files may end in {', '.join(READERS)} or .parquet, not {ending or 'nothing'!r}{how}")
     separator = READERS[ending]
     try:
         separator = separator or _separator(path)

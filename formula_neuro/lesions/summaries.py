@@ -27,6 +27,10 @@ def lesion_summaries(images: Images) -> pd.DataFrame:
     >>> lesion_summaries(s.images).columns.tolist()
     ['volume', 'count', 'size']
     """
+    if not isinstance(images, Images):
+        raise DataError(
+            f"lesions are counted in what fn.read_images gave, or in .images of simulated ones; got {images!r}"
+        )
     if not images.binary:
         raise DataError("lesions are counted in masks of 0 and 1; make masks with fn.read_images(..., threshold=)")
     rows = []

@@ -174,7 +174,7 @@ def _gathered(runs: Runs, folder: Folder, pool: Any, progress: bool | None) -> l
     size = max((batch.bytes for _, _, batch in parts), default=0.0)
     with bar(planned(_what(runs), size, len(parts)), len(left), progress, pool, compiles=True) as advance:
         try:
-            for numbers, rows in runs.done(parts, _Whole(advance), pool):
+            for numbers, rows in runs.done(parts, _Whole(advance), pool, advance.took):
                 pieces.append(folder.keep(numbers, _piece(runs, rows)))
         except KeyboardInterrupt as stopped:
             stopped.add_note(_kept(folder, pieces, len(runs)))

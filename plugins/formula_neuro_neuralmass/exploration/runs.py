@@ -78,14 +78,23 @@ class Runs:
     def _sets(self, numbers: Sequence[int]) -> list[Set]:
         return [self.sets.sets[self.case(run).set] for run in numbers]
 
-    def done(self, parts: Sequence[Part], told: Callable[[float], None], pool: Any = None) -> Iterator[Measured]:
-        """The numbers of the runs of each batch, and their rows; pool: a dask client or an executor that runs them."""
+    def done(
+        self,
+        parts: Sequence[Part],
+        told: Callable[[float], None],
+        pool: Any = None,
+        took: Callable[[float], None] | None = None,
+    ) -> Iterator[Measured]:
+        """The numbers of the runs of each batch, and their rows; pool: a dask client or an executor that runs them.
+
+        told: of how many runs are done; took: of the seconds of each batch, where a pool runs it.
+        """
         if pool is None:
             yield from (self.measured(part, told) for part in parts)
             return
         own = [(owner, [mine[place] for place in batch.places], batch) for owner, mine, batch in parts]
         pieces = [(owner, mine, replace(batch, places=tuple(range(len(mine))))) for owner, mine, batch in own]
-        for _, (numbers, rows) in finished(self.measured, pieces, pool):
+        for _, (numbers, rows) in finished(self.measured, pieces, pool, took):
             told(len(numbers))
             yield numbers, rows
 
