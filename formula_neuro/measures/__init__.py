@@ -20,3 +20,7 @@ __all__ = [
     "ts_kolmogorov",
     "weighted_correlation",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
