@@ -214,3 +214,21 @@ def test_levels_that_look_the_same_are_said():
     sex = ["F", "M", " F", "M"] * 15
     assert "the levels ' F' and 'F' differ in blanks" in fn.fit("y ~ sex", TABLE.assign(sex=sex)).messages[0]
     assert any("differ in" in text for text in fn.fit("y ~ x + (1 | sex)", TABLE.assign(sex=sex)).messages)
+
+
+# ---- files ---------------------------------------------------------------------------------------
+def test_a_report_under_the_name_of_another_kind_of_file_is_refused_before_it_is_made(m, tmp_path):
+    with pytest.raises(ValueError, match=r"HTML page; name it fit\.html"):
+        m.report(tmp_path / "fit.pdf")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_spreadsheet_is_told_its_reader(tmp_path):
+    (tmp_path / "data.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"pass pandas\.read_excel\(path\)"):
+        fn.fit("y ~ x", tmp_path / "data.xlsx")
+
+
+def test_numbers_without_brackets_are_told_how_columns_are_given(m):
+    with pytest.raises(DataError, match=r"as \{'x': \[1\.0\]\}"):
+        m.predict({"x": 1})

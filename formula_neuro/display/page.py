@@ -22,6 +22,7 @@ UNCHECKED = (
     "{page}(path, crosscheck=...) shows its verdict here."
 )
 NEEDED = 'reports need jinja2 and matplotlib: pip install "formula_neuro[plot]"'
+OTHER_PAGES = {".pdf", ".doc", ".docx", ".odt", ".md", ".tex", ".txt", ".png", ".ipynb"}
 NO_NUMBER = ("NA", "NaN", "nan", "Inf", "inf")
 
 
@@ -65,6 +66,14 @@ def check_page(target: Path) -> None:
     """Raise before the work starts where no page could be made of it: ImportError or the fitting OSError."""
     if not (find_spec("jinja2") and find_spec("matplotlib")):
         raise ImportError(NEEDED)
+    check_html(target)
+
+
+def check_html(target: Path) -> None:
+    """Raise ValueError for the name of another kind of page, or the fitting OSError where it cannot be written."""
+    if target.suffix.lower() in OTHER_PAGES:
+        html = target.with_suffix(".html").name
+        raise ValueError(f"{target}: a report is an HTML page; name it {html} (a browser prints it to PDF)")
     check_writable(target)
 
 

@@ -17,7 +17,7 @@ from . import digits
 from .fit_tables import coefficient_columns, plural, random_columns, ratio_name, ratios
 from .grouping_words import grouping_notes
 from .kept_data import data_words, kept_table
-from .page import UNCHECKED, by_rows, check_writable, csv_address, figure_part, minus, render, took
+from .page import UNCHECKED, by_rows, check_html, csv_address, figure_part, minus, render, took
 from .plot import draw_one, pictures, png
 from .recipes import python_code, r_code
 from .sentences import sentences
@@ -44,7 +44,7 @@ def report(fit: Fit, path: str | os.PathLike[str], *, crosscheck: Agreement | No
     True
     """
     target = Path(path)
-    check_writable(target)
+    check_html(target)
     target.write_text(html(fit, crosscheck), encoding="utf-8")
     return str(target)
 

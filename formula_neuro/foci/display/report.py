@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ... import __version__
-from ...display.page import UNCHECKED, address, by_rows, check_writable, csv_address, figure_part, minus, render, took
+from ...display.page import UNCHECKED, address, by_rows, check_html, csv_address, figure_part, minus, render, took
 from ...display.plot import png
 from ...display.report import check_part
 from ...maps.display.report import cluster_rows
@@ -43,7 +43,7 @@ DPI = 110
 def report(fit: FociFit, path: str | os.PathLike[str], *, crosscheck: Agreement | None = None) -> str:
     """Write one self-contained HTML page on a meta-regression; returns the path written. See FociFit.report."""
     target = Path(path)
-    check_writable(target)
+    check_html(target)
     target.write_text(render("foci_report.html.j2", page(fit, crosscheck)), encoding="utf-8")
     return str(target)
 

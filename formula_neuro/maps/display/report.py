@@ -11,7 +11,7 @@ import pandas as pd
 
 from ... import __version__
 from ...display.kept_data import data_words
-from ...display.page import UNCHECKED, by_rows, check_writable, csv_address, figure_part, minus, render, took
+from ...display.page import UNCHECKED, by_rows, check_html, csv_address, figure_part, minus, render, took
 from ...display.plot import png
 from ..inference.contrast import contrast_maps
 from .own import OwnTable, own_tables
@@ -37,7 +37,7 @@ NO_PEER = (
 def report(fit: MapFit, path: str | os.PathLike[str], *, crosscheck: MapAgreement | None = None) -> str:
     """Write one self-contained HTML page on a fit in every voxel; returns the path written. See MapFit.report."""
     target = Path(path)
-    check_writable(target)
+    check_html(target)
     target.write_text(render("map_report.html.j2", page(fit, crosscheck)), encoding="utf-8")
     return str(target)
 
