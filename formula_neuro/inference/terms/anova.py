@@ -68,9 +68,9 @@ def anova(
     with the table, says all this.
 
     A fit in every voxel: a MapAnova, whose .maps, .to_frame() and .term(name) hold each term's statistic, types as
-    those of a table. test: "F" of linear models; "Chisq" (penalised where the estimator is), "Rao" or "Wald" (type III alone) of
-    generalized ones, where bias-reduced estimators without a penalised likelihood have "Rao" by default; mixed ones
-    have "Wald". Smaller models are fitted once a voxel.
+    those of a table. test: "F" of linear models; "Chisq" (penalised where the estimator is), "Rao" or "Wald" (type
+    III alone) of generalized ones, where bias-reduced estimators without a penalised likelihood have "Rao" by
+    default; mixed ones have "Wald". Smaller models are fitted once a voxel.
 
     Fits of the same foci: likelihood-ratio tests, degrees of freedom by effective coefficients where maps are
     penalised; a dispersion more is tested by a mixture of chi-squareds, as it cannot be negative. One fit of foci:

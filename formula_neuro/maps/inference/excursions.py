@@ -73,11 +73,12 @@ class Excursions:
         """What the posterior says of each cluster of a thresholded map (default: self.threshold()), a row a cluster.
 
         Columns: those of found.to_frame(); all_beyond, the probability that the coefficients of all its voxels are
-        beyond the value; beyond and beyond_low, the share of its voxels that are: mean, and the bound that it is above
-        with probability conf_level; size, size_low and size_high, the voxels of the cluster in draws that are
-        thresholded as the map was (|z| from found.height): mean and interval of the largest cluster that shares a voxel with it, 0
-        where none does (as the cluster-size intervals of Menacher et al. 2024, without their bootstrap). It may well be
-        larger than the cluster itself: voxels around it whose z is a little too low are above the height in many draws.
+        beyond the value; beyond and beyond_low, the share of its voxels that are: mean, and the bound that it is
+        above with probability conf_level; size, size_low and size_high, the voxels of the cluster in draws that are
+        thresholded as the map was (|z| from found.height): mean and interval of the largest cluster that shares a
+        voxel with it, 0 where none does (as the cluster-size intervals of Menacher et al. 2024, without their
+        bootstrap). It may well be larger than the cluster itself: voxels around it whose z is a little too low are
+        above the height in many draws.
         """
         if not 0 < conf_level < 1:
             raise ValueError(f"conf_level lies between 0 and 1, as 0.95; got {conf_level!r}")
