@@ -105,7 +105,7 @@ def crosscheck_maps(
         raise DataError("no voxel has a finite estimate, so that there is nothing to compare with R")
     chosen = np.sort(np.random.default_rng(seed).choice(able, min(wanted, len(able)), replace=False))
     checks = []
-    with bar("cross-check", len(chosen), progress) as advance:
+    with bar("cross-check", len(chosen), progress, compiles=True) as advance:  # R starts with the first
         for number in chosen:
             checks.append(crosscheck(as_fit(fit, int(number)), reference=reference))
             advance(1)

@@ -36,7 +36,7 @@ def bar(
 
     shown: True, False, or None. On a terminal both True and None are a bar. Elsewhere, as in a notebook or the log of a
     job, True writes lines, and None one line before a run that will last long, by what its first piece took.
-    done: what an earlier run had finished. compiles: the first piece tells no speed, as it may compile.
+    done: what an earlier run had finished. compiles: the first piece tells no speed, as it may compile or start R.
     """
     if shown is False:
         yield _Plain(lambda count: None)
