@@ -22,7 +22,7 @@ from ..newton import Minimum
 from .search import ENOUGH, POLE, Searched
 from .start import simpler
 
-FEW = 20  # degrees of freedom: tests by z at .05 reject .12 of true nulls at 4, .09 at 8, .08 at 18 (benchmarks)
+FEW = 20  # degrees of freedom: tests by z at .05 reject .11 of true nulls at 4 and at 8, .09 at 18 (benchmarks)
 INSTEAD = (
     "a weak prior gives finite estimates: estimator=fn.Laplace(prior=fn.Normal(sd=2.5)); "
     "or take the term out, or join levels"
