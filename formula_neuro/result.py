@@ -139,7 +139,13 @@ class Fit(OtherNames):
 
     @property
     def aic(self) -> float:
-        """-2 log-likelihood + 2 parameters, variances and dispersions counted; of the REML likelihood for REML fits."""
+        """-2 log-likelihood + 2 parameters, variances and dispersions counted; of the REML likelihood for REML fits.
+
+        >>> import formula_neuro as fn
+        >>> m = fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]})
+        >>> round(m.aic, 2), round(m.bic, 2), m.nobs
+        (15.78, 13.94, 4)
+        """
         return -2 * self.loglik + 2 * self.n_parameters
 
     @property
@@ -149,7 +155,12 @@ class Fit(OtherNames):
 
     @property
     def fitted(self) -> pd.Series:
-        """Fitted means of the rows used, indexed by the data's own row labels; with zero inflation (1 - p) mu."""
+        """Fitted means of the rows used, indexed by the data's own row labels; with zero inflation (1 - p) mu.
+
+        >>> import formula_neuro as fn
+        >>> fn.fit("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]}).fitted.round(1).tolist()
+        [1.1, 2.2, 3.3, 4.4]
+        """
         mu = self.request.family.link.inverse(self.eta) * (1 - self.zero_probability)
         return pd.Series(mu, index=self.request.design.index, name="fitted")
 
@@ -167,7 +178,12 @@ class Fit(OtherNames):
 
     @property
     def aliased(self) -> tuple[str, ...]:
-        """Columns that are linear combinations of earlier ones; their coefficients are NaN."""
+        """Columns that are linear combinations of earlier ones; their coefficients are NaN.
+
+        >>> import formula_neuro as fn
+        >>> fn.fit("y ~ x + z", {"x": [1.0, 2, 3, 4], "z": [2.0, 4, 6, 8], "y": [1.0, 3, 2, 5]}).aliased
+        ('z',)
+        """
         return tuple(name for name, b in zip(self.names, self.beta, strict=True) if np.isnan(b))
 
     @property
