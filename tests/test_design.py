@@ -372,6 +372,7 @@ def test_z_has_a_column_for_each_level_and_effect(table):
         ("y ~ x + log(y + 9)", "y stands on both sides of the '~'"),
         ("log(y + 9) ~ x + offset(y)", "y stands on both sides of the '~'"),
         ("y ~ (1|h)", "h has 2 levels: a variance between fewer than 5 is poorly known"),
+        ("y ~ y + x", "y is the response, so it was left out right of the '~', as in R"),
     ],
 )
 def test_what_is_odd_about_a_formula_is_told(table, formula, says):
@@ -380,7 +381,7 @@ def test_what_is_odd_about_a_formula_is_told(table, formula, says):
 
 @pytest.mark.parametrize(
     "formula",
-    ["y ~ x*f", "y ~ y + x", "y - x ~ x", "y ~ (x|g)", "y ~ (1|g) + (0 + x|g)", "y ~ (0 + f|g)", "y ~ (1|g/h)"],
+    ["y ~ x*f", "y - x ~ x", "y ~ (x|g)", "y ~ (1|g) + (0 + x|g)", "y ~ (0 + f|g)", "y ~ (1|g/h)"],
 )
 def test_what_is_common_is_not_remarked_on(table, formula):
     assert [
