@@ -50,8 +50,8 @@ def permutation_test(
     itself, "a" or fn.homogeneity(c)["a"], against chance, "greater". what: "intensity" (the default; of a
     cell by itself "shape") or "shape" (where, not how many). Comparisons permute the labels of studies: Welch's
     statistic of what each study adds to the map of a null model, fitted once (exact where there are no moderators,
-    studies have one analysis each and numbers of foci have nothing to do with what is compared; a "shape" of few
-    studies whose numbers go with it is approximate). A cell by itself: studies drawn with replacement (approximate).
+    studies have one analysis each and numbers of foci have nothing to do with what is compared; where numbers went with
+    x, its "shape" was found in .05 to .12 at .05). A cell by itself: studies drawn with replacement (approximate).
 
     >>> import formula_neuro as fn
     >>> s = fn.simulate_lesions(60, reference=fn.lesion_reference(spacing=12), seed=1)
