@@ -135,9 +135,9 @@ def test_a_sentence_speaks_of_odds_and_of_the_group(licks):
     assert sentence.endswith("for each unit of dff, for a given mouseID.")
 
 
-def test_an_interaction_leaves_its_predictors_without_a_sentence():
-    trials = fn.datasets.waterlick()
-    assert sentences(fn.fit("dff ~ lick * mouseID", trials)) == []
+def test_an_interaction_leaves_its_predictors_without_a_sentence_of_their_own():
+    (sentence,) = sentences(fn.fit("dff ~ lick * mouseID", fn.datasets.waterlick()))
+    assert sentence.startswith("The effect of each unit of lick on dff differs by ")
 
 
 def test_a_factor_is_told_beside_its_base():
