@@ -70,6 +70,7 @@ def test_min_count_leaves_rare_voxels_out(study):
         (("lesion ~ ago",), "did you mean age?"),
         (("lesion ~ age", "--mask", "nowhere.nii.gz"), "nowhere.nii.gz"),
         (("lesion ~ age", "--layout", "afni"), "bids, fsl, spm"),
+        (("lesion ~ age", "--layout", "fsl"), "add --out FOLDER"),
         (("age ~ lesion", "--mask", "nowhere.nii.gz"), "a column of image paths"),
         (("lesion ~ age", "--report", "no/where.html"), "make it first"),
         (("lesion ~ age", "--crosscheck", "--voxels", "0"), "1 or more; got 0"),

@@ -142,6 +142,8 @@ def _check_outputs(options: FitOptions) -> None:
     layouts = OF_FOCI if names_foci(options.formula) else OF_IMAGES
     if options.images.layout not in layouts:
         raise ValueError(f"--layout {options.images.layout} is not known; there are {', '.join(layouts)}")
+    if options.images.layout != "bids" and options.out is None:
+        raise ValueError(f"--layout {options.images.layout} says how maps are written, but not where; add --out FOLDER")
     if options.images.voxels < 1:
         raise ValueError(f"--voxels is how many voxels are refitted, 1 or more; got {options.images.voxels}")
     if options.report is not None:
