@@ -167,6 +167,25 @@ def test_foci_written_and_read_again_are_the_same_and_not_brought_to_mni_twice(t
     pd.testing.assert_frame_equal(again.studies, foci.studies)
 
 
+def test_foci_in_mni_stay_there_beside_the_spaces_that_they_were_read_with(tmp_path):
+    studies = {"study": ["a", "b"], "space": ["TAL", "MNI"]}
+    foci = fn.read_foci(FOCI, studies)
+    written, _ = foci.to_csv(tmp_path / "f.csv")
+    again = fn.read_foci(written, studies)
+    np.testing.assert_array_equal(again.points, foci.points)
+    assert not any("Talairach" in message for message in again.messages)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_row_names_of_r_are_no_studies(tmp_path, zipped):
+    path = saved(tmp_path, '"study","x","y","z"\n"1","01",-38,34,20\n"2","02",10,8,6\n', "r.csv")
+    if zipped:
+        (tmp_path / "r.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path = tmp_path / "r.csv.gz"
+    foci = fn.read_foci(path)
+    assert foci.studies["study"].tolist() == ["01", "02"] and foci.points.tolist() == [[-38, 34, 20], [10, 8, 6]]
+
+
 @pytest.mark.parametrize("minus", ["\u2212", "\u2013"])
 def test_the_minus_of_typeset_tables_is_one(tmp_path, minus):
     path = saved(tmp_path, f"study,x,y,z\na,{minus}38,34,{minus}2.5\n", "foci.csv")

@@ -29,7 +29,7 @@ def checked(found: Found, space: str | None) -> Foci:
     stated = _numbers(found)
     said = [*found.messages, *_about_size(stated, found, space)]
     words = found.foci["space"] if "space" in found.foci.columns else [None] * len(stated)
-    if space is None and "space" not in found.foci.columns:
+    if space is None and not {"space", "stated_space"} & set(found.foci.columns):
         _check_names_of_spaces(found)
     points, moved = to_mni(stated, list(words), space)
     said += [

@@ -51,7 +51,7 @@ def with_spaces(found: Found) -> Found:
     The column becomes stated_space, so that foci which are written and read again are not brought to MNI twice.
     """
     name = next((name for name in found.studies.columns if str(name).strip().lower() == "space"), None)
-    if name is None:
+    if name is None or "stated_space" in found.foci.columns:
         return found
     by_study = pd.Series(found.studies[name].to_numpy(), index=pairs(found.studies))
     theirs = by_study.reindex(pairs(found.foci)).to_list()

@@ -43,11 +43,12 @@ def load(data: Any) -> pd.DataFrame:
     ending = Path(path.stem).suffix.lower() if zipped else path.suffix.lower()
     if zipped and ending not in SEPARATORS:
         raise DataError(f"{path}: compressed tables end in .csv.gz or .tsv.gz")
-    table = _unzipped(path, SEPARATORS[ending]) if zipped else plain(as_table(path))
+    table = plain(_unzipped(path, SEPARATORS[ending]) if zipped else as_table(path))
     if ending not in SEPARATORS:
         return table
     names = [name for name in table.columns if str(name).strip().lower() in (*STUDY, *ANALYSIS)]
-    texts = pd.read_csv(path, sep=SEPARATORS[ending], usecols=names, dtype=str, encoding="utf-8-sig", na_filter=False)
+    texts = pd.read_csv(path, sep=SEPARATORS[ending], dtype=str, encoding="utf-8-sig", na_filter=False)
+    texts = plain(texts)[list(map(str, names))]  # not by usecols=, which takes R's row names for the first column
     texts = texts.where(~texts.isin(MISSING_WORDS), "")
     return table.assign(**{str(name): texts[name] for name in names})
 
