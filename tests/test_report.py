@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import pytest
 
 import formula_neuro as fn
 from formula_neuro.comparing.agreement import Agreement
+from formula_neuro.data.table import source
 from formula_neuro.display.kept_data import data_words, kept_table
 from formula_neuro.display.recipes import python_code, r_code
 from formula_neuro.display.report import coefficient_table, html, report
@@ -281,6 +283,24 @@ def test_data_of_a_file_are_named_and_not_copied(tmp_path):
     m = fn.fit("dff ~ lick", path)
     assert data_words(m.request) == "trials.tsv" and kept_table(m.request, "") is None
     assert str(path) in python_code(m) and "read.delim(" in r_code(m)
+
+
+def test_what_is_made_of_a_files_table_is_not_told_as_the_file(tmp_path):
+    path = tmp_path / "trials.csv"
+    fn.datasets.waterlick().to_csv(path, index=False)
+    whole = fn.fit("dff ~ lick", path).augment()
+    m = fn.fit("dff ~ lick", whole[whole["std_residual"].abs() < 2])
+    changed = fn.fit("dff ~ lick", path).request.design.given.table.assign(dff=1.0)
+    assert data_words(m.request) == f"a table of {m.nobs} × {len(whole.columns)}" and str(path) not in python_code(m)
+    assert source(changed) == "" and source(changed.assign(dff=fn.datasets.waterlick()["dff"])) == str(path)
+
+
+def test_a_page_holds_only_columns_that_the_fit_reads_and_says_so(tmp_path):
+    table = fn.datasets.waterlick().assign(family="Smith", data=1)
+    m = fn.fit("lick ~ dff", table, family="binomial", weights="data")
+    text = Path(m.report(tmp_path / "page.html")).read_text(encoding="utf-8")
+    assert "data.csv holds all 512 rows of the columns that the fit reads (dff, lick, data)" in text
+    assert list(kept_table(m.request, python_code(m))) == ["dff", "lick", "data"]
 
 
 def test_an_interaction_is_told_before_the_effects_beside_it():

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sized
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ from ..errors import DataError
 # R's "NA", and what other programs write; not "None", which is a level of many factors (drug: None, 5 mg, 10 mg).
 MISSING_WORDS = ["", "NA", "N/A", "#N/A", "n/a", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null"]
 TOLD = "formula_neuro.messages"  # in a table's attrs: what a model of it must know
-SOURCE = "formula_neuro.source"  # the same: the path that it was read from
+SOURCE = "formula_neuro.source"  # the same: the path that it was read from, and what it held then
 OTHER_READERS = {  # of pandas, which may need another package
     ".xlsx": "read_excel", ".xls": "read_excel", ".ods": "read_excel", ".sav": "read_spss", ".dta": "read_stata",
     ".sas7bdat": "read_sas", ".json": "read_json", ".feather": "read_feather", ".pkl": "read_pickle",
@@ -32,8 +33,7 @@ def as_table(data: Any) -> pd.DataFrame:
     """
     if isinstance(data, (str, os.PathLike)):
         table = _checked(read(data), f"{os.fspath(data)}: ")
-        table.attrs[SOURCE] = os.fspath(data)
-        return table
+        return read_from(table, data)
     if isinstance(data, pd.DataFrame):
         return _checked(data)
     if hasattr(data, "collect") and type(data).__name__ == "LazyFrame":
@@ -53,6 +53,31 @@ def as_table(data: Any) -> pd.DataFrame:
             raise
         held = "; its .images are what fn.fit takes" if hasattr(data, "images") else ""
         raise DataError(f"data of type {type(data).__name__} is no table ({error}); {EXPECTED}{held}") from None
+
+
+def read_from(table: pd.DataFrame, path: str | os.PathLike[str]) -> pd.DataFrame:
+    """The table, which source() says to be read from this path as long as it stays as it is."""
+    table.attrs[SOURCE] = (os.fspath(path), _held(table))
+    return table
+
+
+def source(table: pd.DataFrame) -> str:
+    """The path that the table was read from; "" of one made otherwise, or with rows, columns or values of its own.
+
+    pandas hands attrs on to what is made of a table, so that they alone do not tell.
+    """
+    path, held = table.attrs.get(SOURCE, ("", ""))
+    return path if path and held == _held(table) else ""
+
+
+def _held(table: pd.DataFrame) -> str:
+    """A fingerprint of the columns and their values."""
+    names = "\n".join(map(str, table.columns))
+    try:
+        values = crc32(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    except (TypeError, ValueError):  # cells of lists, as parquet files have them
+        values = len(table)
+    return f"{crc32(names.encode()):x}-{values:x}"
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:

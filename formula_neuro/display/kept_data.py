@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..data.table import MISSING_WORDS, SOURCE
+from ..data.table import MISSING_WORDS
+from ..data.table import source as path_of
 from ..syntax.expression import names
 from .curves import is_number
 
@@ -24,7 +25,7 @@ NAME = "data.csv"
 def source(request: Request | MapRequest) -> str:
     """The path that the data were read from, "" for a table in memory."""
     given = request.design.given
-    return "" if given is None else str(given.table.attrs.get(SOURCE, ""))
+    return "" if given is None else path_of(given.table)
 
 
 def data_words(request: Request | MapRequest) -> str:
@@ -53,17 +54,21 @@ def arrays(request: Request | MapRequest) -> dict[str, Any]:
 
 
 def kept_table(request: Request, code: str) -> pd.DataFrame | None:
-    """The columns that the fit reads, all rows; None where the data have a file of their own. `code` names columns."""
+    """The columns that the fit reads, all rows; None where the data have a file of their own.
+
+    `code` is the call; it names columns within quotation marks.
+    """
     design = request.design
     if design.given is None or source(request):
         return None
     table = design.given.table
+    told = " ".join(text for _, text in re.findall(r"""(["'])(.*?)\1""", code))  # family="poisson" is no column
     kept = [
         name
         for name in table.columns
         if name in design.data.columns
         or name in design.beside
-        or re.search(rf"(?<!\w){re.escape(str(name))}(?!\w)", code)
+        or re.search(rf"(?<!\w){re.escape(str(name))}(?!\w)", told)
     ]
     return table[kept].assign(**arrays(request))
 

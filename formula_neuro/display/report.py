@@ -19,7 +19,7 @@ from .grouping_words import grouping_notes
 from .kept_data import data_words, kept_table
 from .page import UNCHECKED, by_rows, check_html, csv_address, figure_part, minus, render, took
 from .plot import draw_one, pictures, png
-from .recipes import python_code, r_code
+from .recipes import python_arguments, python_code, r_code
 from .sentences import sentences
 from .separation_words import separation_words
 from .summary import model_words, summary
@@ -80,6 +80,7 @@ def _page(fit: Fit, crosscheck: Agreement | None) -> dict[str, Any]:
         "r": r_code(fit),
         "summary": summary(fit),
         "files": _files(fit),
+        "held": _held(fit),
     }
 
 
@@ -220,10 +221,25 @@ def check_part(crosscheck: Agreement | None) -> dict[str, Any] | None:
     }
 
 
+def _kept(fit: Fit) -> pd.DataFrame | None:
+    """The data that the page holds, which its code reads; None where they have a file, or are too long for a page."""
+    data = kept_table(fit.request, " ".join(python_arguments(fit.request)))
+    return data if data is not None and len(data) <= MOST_ROWS_TO_SAVE else None
+
+
+def _held(fit: Fit) -> str:
+    """What the page holds of the data: who is handed the page is handed it."""
+    data = _kept(fit)
+    if data is not None:
+        names = ", ".join(map(str, data.columns))
+        return f"Within this page data.csv holds all {len(data):,} rows of the columns that the fit reads ({names})."
+    return "Within this page rows.csv holds the response of all rows used." if fit.nobs <= MOST_ROWS_TO_SAVE else ""
+
+
 def _files(fit: Fit) -> list[tuple[str, str]]:
     """Names and data: addresses of the tables, as csv."""
-    data = kept_table(fit.request, python_code(fit))
-    tables = {} if data is None or len(data) > MOST_ROWS_TO_SAVE else {"data.csv": data}
+    data = _kept(fit)
+    tables = {} if data is None else {"data.csv": data}
     tables["coefficients.csv"] = fit.tidy()
     if fit.random:
         tables |= {"variances.csv": fit.varcorr(), "random_effects.csv": fit.ranef()}

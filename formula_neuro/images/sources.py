@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..data.table import as_table, plain
+from ..data.table import as_table, plain, read_from
 from ..errors import DataError, ImageError
 from ..nearest import nearest
 
@@ -76,7 +76,7 @@ def _with_texts(data: Any, table: pd.DataFrame) -> pd.DataFrame:
         return table
     texts = pd.read_csv(data, sep="," if ending == ".csv" else "\t", dtype=str, encoding="utf-8-sig")
     padded = [name for name in whole if texts[name].str.match(r"\s*0\d").any()]
-    return table.assign(**{name: texts[name] for name in padded})
+    return read_from(table.assign(**{name: texts[name] for name in padded}), data) if padded else table
 
 
 def is_image(value: Any) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from formula_neuro import __version__
-from formula_neuro.data.table import SOURCE
+from formula_neuro.data.table import source
 from formula_neuro.display.page import address, by_rows, check_writable, csv_address, figure_part, render
 from formula_neuro.display.plot import draw_one, png
 
@@ -38,6 +38,7 @@ def html(d: OptimalDesign) -> str:
     """The page as text."""
     compared = compared_with_usual(d, d, None)
     shown = pictures(d, "all")
+    own = _own(d)
     return render(
         "task_report.html.j2",
         {
@@ -61,6 +62,7 @@ def html(d: OptimalDesign) -> str:
             "python": code(d),
             "summary": str(d.summary()),
             "files": _files(d),
+            "held": f"Within this page data.csv holds the {len(own):,} rows of the data." if own is not None else "",
         },
     )
 
@@ -92,7 +94,7 @@ def _facts(d: OptimalDesign) -> list[tuple[str, str]]:
 def _data(d: OptimalDesign) -> str:
     if d.data is None:
         return "several tables"
-    path = d.data.attrs.get(SOURCE)
+    path = source(d.data)
     return os.path.basename(path) if path else f"a table of {len(d.data):,} × {len(d.data.columns)}"
 
 
@@ -123,11 +125,16 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def _own(d: OptimalDesign) -> pd.DataFrame | None:
+    """The data that the page holds, which its code reads; None where they have a file, or are too long for a page."""
+    return d.data if d.data is not None and len(d.data) <= MOST_ROWS and not source(d.data) else None
+
+
 def _files(d: OptimalDesign) -> list[tuple[str, str]]:
     """Names and addresses: the design, the contrast, the true designs, and everything as json."""
     contrast = pd.DataFrame([d.contrast], columns=list(d.design.columns))
-    own = d.data is not None and SOURCE not in d.data.attrs and len(d.data) <= MOST_ROWS
-    found = [("data.csv", csv_address(d.data))] if own and d.data is not None else []
+    own = _own(d)
+    found = [] if own is None else [("data.csv", csv_address(own))]
     found += [("design.csv", csv_address(d.design)), ("contrast.csv", csv_address(contrast))]
     if len(d.bias) <= MOST_ROWS:
         found.append(("designs.csv", csv_address(d.to_frame())))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from formula_neuro.data.table import SOURCE
+from formula_neuro.data.table import source
 from formula_neuro.hrf import DoubleGamma, HalfCosine
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def percent(share: float) -> str:
 
 def code(d: OptimalDesign, data: str = "data.csv") -> str:
     """The call that makes the design again; `data` is the file of a table that had none of its own."""
-    path = "" if d.data is None else json.dumps(d.data.attrs.get(SOURCE, data), ensure_ascii=False)
+    path = "" if d.data is None else json.dumps(source(d.data) or data, ensure_ascii=False)
     arguments = [json.dumps(d.formula, ensure_ascii=False), path or "..."]
     arguments += [f"{name}={value}" for name, value in d.call.items()]
     unsaid = "  # ... stands for what was given" if "..." in ", ".join(arguments) else ""

@@ -75,8 +75,15 @@ def page(fit: FociFit, crosscheck: Agreement | None) -> dict[str, Any]:
         "python": python_code(fit, mask=mask is not None),
         "r": r_code(fit),
         "summary": summary(fit),
+        "held": _held(fit),
         "files": [*_files(fit, found), *([(MASK, address("application/gzip", mask))] if mask else [])],
     }
+
+
+def _held(fit: FociFit) -> str:
+    """What the page holds of the data: who is handed the page is handed it."""
+    tables = [f"{name} ({len(table):,} rows)" for name, table in kept_tables(fit).items()]
+    return f"Within this page {' and '.join(tables)} hold the data." if tables else ""
 
 
 def _facts(fit: FociFit) -> list[tuple[str, str]]:
