@@ -81,6 +81,30 @@ def test_the_same_argument_has_the_same_default(name):
         assert argument not in own or own[argument].default in defaults, argument
 
 
+@pytest.fixture(scope="module")
+def maps():
+    s = fn.simulate_lesions(40, reference=fn.lesion_reference(spacing=12), seed=1)
+    return fn.fit("lesion ~ age", s.images, family="binomial(probit)", estimator="spatial")
+
+
+def alone(maps):
+    return fn.refit(maps, estimator="mean_br")
+
+
+@pytest.mark.parametrize("verb", ["threshold", "permutation_test", "excursions", "contrast"])
+def test_a_side_has_the_same_words_everywhere(maps, verb):
+    ask = {
+        "threshold": lambda side: fn.contrast(maps, "age").threshold("none", alternative=side),
+        "permutation_test": lambda side: fn.permutation_test(alone(maps), "age", n=1, alternative=side),
+        "excursions": lambda side: fn.excursions(maps, "age", n=2, alternative=side),
+        "contrast": lambda side: fn.contrast(fn.fit("y ~ x", {"x": [1, 2, 3], "y": [1, 3, 2]}), "x", alternative=side),
+    }[verb]
+    for word, side in {"two-sided": "two.sided", ">": "greater", "left": "less"}.items():
+        assert getattr(ask(word), "alternative", side) == side
+    with pytest.raises(ValueError, match=r"alternative='positive' is not known.*did you mean 'greater'"):
+        ask("positive")
+
+
 def test_what_a_plot_shows_is_called_which():
     answers = [Fit, OptimalDesign, Evolution, Simulation]
     assert {list(inspect.signature(answer.plot).parameters)[1] for answer in answers} == {"which"}

@@ -20,7 +20,7 @@ from .infinite import about_infinite
 from .intervals.likelihood_tests import check_test, jointly, retested
 from .precision import precision, with_df
 from .rows.robust import Robust, chosen
-from .sides import TWO, as_side
+from .sides import TWO, as_alternative, as_side
 from .tested import Contrast
 
 UNASKED = (None, 0.95, None, "two.sided", "intensity", None)  # of contrast(): what maps have no use for
@@ -87,11 +87,11 @@ def contrast(
     [2.2]
     """
     if isinstance(fit, MapFit):
-        if (df, conf_level, vcov, alternative, what, reference) != UNASKED:
+        if (df, conf_level, vcov, as_alternative(alternative), what, reference) != UNASKED:
             raise Unable("contrasts of maps take test= alone; sides are those of .threshold(alternative=...)")
         return contrast_maps(fit, hypothesis, test or "wald")
     if isinstance(fit, FociFit):
-        if (df, alternative) != (None, "two.sided"):
+        if (df, as_alternative(alternative)) != (None, "two.sided"):
             raise Unable("contrasts of foci take vcov= and test=; sides are those of .threshold(alternative=...)")
         return contrast_foci(
             fit, hypothesis, what=what, covariance=vcov, test=test, reference=reference, conf_level=conf_level

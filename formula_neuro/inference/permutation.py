@@ -9,6 +9,7 @@ from ..foci.inference.permutation import permuted_foci
 from ..maps.fit import MapFit
 from ..maps.inference.permutation import AskedOfDraws, PermutationTest, permuted_maps
 from ..scalars import is_whole
+from .sides import as_alternative
 
 
 def permutation_test(
@@ -62,7 +63,6 @@ def permutation_test(
     """
     if not is_whole(seed):
         raise ValueError(f"seed is a whole number of 0 or more; got {seed!r}")
-    asked = AskedOfDraws(
-        n, seed, statistic, alternative, cluster_threshold, connectivity, within, what, workers, progress
-    )
+    side = None if alternative is None else as_alternative(alternative)
+    asked = AskedOfDraws(n, seed, statistic, side, cluster_threshold, connectivity, within, what, workers, progress)
     return permuted_foci(fit, hypothesis, asked) if isinstance(fit, FociFit) else permuted_maps(fit, hypothesis, asked)

@@ -17,6 +17,8 @@ _SIDES = {
     GREATER: ("greater", "right", ">", 1),
     LESS: ("less", "left", "<", -1),
 }
+_NAMES = {TWO: "two.sided", GREATER: "greater", LESS: "less"}
+_MEANT = {"larger": "greater", "smaller": "less", "positive": "greater", "negative": "less"}
 WORDS = {GREATER: "P values are right-tailed", LESS: "P values are left-tailed"}  # emmeans's
 
 
@@ -29,7 +31,16 @@ def as_side(given: Any) -> int:
     for side, words in _SIDES.items():
         if isinstance(given, Hashable) and given in words:
             return side
-    raise ValueError(not_known("alternative", given, ("two.sided", "greater", "less"), {"larger": "greater"}))
+    raise ValueError(not_known("alternative", given, _NAMES.values(), _MEANT))
+
+
+def as_alternative(given: Any) -> str:
+    """R's word for the side, from whatever as_side() reads.
+
+    >>> as_alternative("two-sided"), as_alternative(">"), as_alternative("less")
+    ('two.sided', 'greater', 'less')
+    """
+    return _NAMES[as_side(given)]
 
 
 def beyond(t: Array, df: Array, side: int) -> Array:

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from ...errors import Unable
 from ...family import Array
 from ...inference.hypothesis import as_rows
+from ...inference.sides import as_alternative
 from ...running.bar import bar
 from ...running.estimates import planned
 from ..lacking import cannot
 from .contrast import MapContrast, contrast_maps
 from .sizes import cluster_beliefs
-from .threshold import ALTERNATIVES, Thresholded
+from .threshold import Thresholded
 
 if TYPE_CHECKING:
     from ..fit import MapFit
@@ -140,8 +141,7 @@ def excursions(
     """
     began = time.perf_counter()
     L, _, labels = as_rows(hypothesis, fit.names)
-    if alternative not in ALTERNATIVES:
-        raise ValueError(f"alternative={alternative!r} is not known; there are {', '.join(ALTERNATIVES)}")
+    alternative = as_alternative(alternative)
     if len(L) > 1:
         raise ValueError(f"excursions are of one combination at a time, not of {len(L)}: {', '.join(labels)}")
     source = getattr(fit.engine, "draws", None)

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from scipy import ndimage, special
 
 from ...family import Array
+from ...inference.sides import as_alternative
 from ...nearest import not_known
 from .clusters import STRUCTURES, cluster_table
 from .contrast import MapContrast
 from .multiplicity import METHODS, adjusted
 
-SIDES = {"two-sided": "two.sided", "positive": "greater", "negative": "less", "larger": "greater", "smaller": "less"}
 STATISTICS = {"max": "max-T", "cluster": "cluster extent", "tfce": "TFCE"}  # of a permutation test
-ALTERNATIVES = ("two.sided", "greater", "less")
 OTHERS = {"uncorrected": "none", "fpr": "none", "unc": "none", "fwe": "bonferroni", "fwer": "bonferroni"}  # elsewhere
 WORDS = {
     "none": "uncorrected p",
@@ -104,9 +103,7 @@ def threshold(
     """
     if method not in METHODS:
         raise ValueError(not_known("method", method, METHODS, OTHERS) + _of_the_brain(method))
-    alternative = contrast.alternative if alternative is None else alternative
-    if alternative not in ALTERNATIVES:
-        raise ValueError(not_known("alternative", alternative, ALTERNATIVES, SIDES))
+    alternative = contrast.alternative if alternative is None else as_alternative(alternative)
     if alternative != "two.sided" and not contrast.signed:
         raise ValueError(
             f"alternative={alternative!r}: a joint test of several rows has no direction; test one row, contrast.row(0)"
