@@ -102,6 +102,15 @@ def test_tables_that_share_some_nodes_only_are_refused():
         fn.measures.matrix_correlation(a, a.rename(index={"c": "d"}, columns={"c": "d"}))
 
 
+@pytest.mark.parametrize(
+    "names", [{"index": list("abc")}, {"columns": list("abc")}, {"index": [1, 2, 3], "columns": [1, 2, 3]}]
+)
+def test_tables_without_names_in_common_are_paired_as_they_stand(names):
+    values = np.array([[1.0, 0.2, 0.3], [0.2, 1, 0.7], [0.3, 0.7, 1]])
+    named = pd.DataFrame(values, **names)
+    assert fn.measures.matrix_correlation(pd.DataFrame(values), named) == pytest.approx(1, abs=1e-12)
+
+
 # ---- models of one's own -------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("parts", "told"),

@@ -128,20 +128,26 @@ def _in_order_of(a: Any, b: Any) -> Any:
     """b with its rows and columns in the order of a's, where both are tables that name the same nodes."""
     if not (isinstance(a, pd.DataFrame) and isinstance(b, pd.DataFrame)):
         return b
-    for table in (a, b):
-        if not (isinstance(table.index, pd.RangeIndex) or list(table.index) == list(table.columns)):
-            raise DataError("the rows of a matrix are named otherwise than its columns, or in another order")
-    names, others = [str(name) for name in a.columns], [str(name) for name in b.columns]
+    names, others = _node_names(a), _node_names(b)
     shared = set(names) & set(others)
-    if shared and set(names) != set(others):
+    numbered = any(found == [str(i) for i in range(len(found))] for found in (names, others))  # not named
+    if shared and set(names) != set(others) and not numbered:
         odd = next(iter([name for name in (*names, *others) if name not in shared]))
         raise DataError(
             f"the matrices share {len(shared)} nodes by name, but not {odd!r}; select the same nodes in both"
         )
-    if not shared or names == others or len(set(others)) < len(others):
+    if set(names) != set(others) or names == others or len(set(others)) < len(others):
         return b
     at = [others.index(name) for name in names]
     return b.iloc[at, at]
+
+
+def _node_names(table: pd.DataFrame) -> list[str]:
+    """The names of a matrix's nodes, in its columns, its rows or both."""
+    named = [list(map(str, axis)) for axis in table.axes if not axis.equals(pd.RangeIndex(len(axis)))]
+    if len(named) == 2 and named[0] != named[1]:
+        raise DataError("the rows of a matrix are named otherwise than its columns, or in another order")
+    return named[0] if named else list(map(str, table.columns))
 
 
 def _pair(a: Any, b: Any) -> tuple[Array, Array]:
