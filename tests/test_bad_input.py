@@ -126,6 +126,11 @@ def test_values_between_tabs_may_hold_blanks(file):
     assert table["study"].tolist() == ["Smith 2010", "Lee 2010"]
 
 
+@pytest.mark.parametrize("text", ["y\tx\n1 2\n3 4\n", "y \t x\n1 \t 2\n3 \t 4\n"])
+def test_tabs_among_blanks_part_values_as_blanks_do(file, text):
+    assert as_table(file(text, "a.txt")).to_dict("list") == {"y": [1, 3], "x": [2, 4]}
+
+
 def test_repeated_names_in_a_header(file):
     """pandas would read the second as x.1 in silence."""
     refused(DataError, "y ~ x", "the column name x occurs more than once", data=file("y,x,x\n1,2,3\n"))

@@ -379,6 +379,11 @@ def test_what_is_odd_about_a_formula_is_told(table, formula, says):
     assert any(re.search(says, message) for message in fn.model_matrix(formula, table).messages)
 
 
+def test_a_response_in_an_interaction_is_not_said_to_be_left_out(table):
+    messages = fn.model_matrix("y ~ x + x:y", table).messages
+    assert messages == ("y stands on both sides of the '~', so it explains itself",)
+
+
 @pytest.mark.parametrize(
     "formula",
     ["y ~ x*f", "y - x ~ x", "y ~ (x|g)", "y ~ (1|g) + (0 + x|g)", "y ~ (0 + f|g)", "y ~ (1|g/h)"],

@@ -92,7 +92,7 @@ def about_response(formula: Formula) -> list[str]:
     found = (
         [f"{name} stands on both sides of the '~', so it explains itself" for name in both] if len(left) == 1 else []
     )
-    if formula.response in formula.fixed.variables and (0,) not in formula.fixed.terms:
+    if formula.response in formula.fixed.variables and not any(0 in term for term in formula.fixed.terms):
         found.append(f"{label(formula.response)} is the response, so it was left out right of the '~', as in R")
     return found
 

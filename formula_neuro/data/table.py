@@ -134,6 +134,7 @@ def read(given: str | os.PathLike[str]) -> pd.DataFrame:
         table = pd.read_csv(
             path, sep=separator or r"\s+", encoding="utf-8-sig", keep_default_na=False, na_values=MISSING_WORDS
         )
+        _check_row_names(table, path, separator)
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: the file is empty") from None
     except UnicodeDecodeError:
@@ -144,14 +145,16 @@ def read(given: str | os.PathLike[str]) -> pd.DataFrame:
     except (pd.errors.ParserError, csv.Error) as error:
         told = str(error).strip().removeprefix("Error tokenizing data. C error: ")
         raise DataError(f"{path}: cannot be read as a table ({told})") from None
-    _check_row_names(table, path, separator)
     return table
 
 
 def _separator(path: Path) -> str | None:
-    """A tab where the header has one, so that values may hold blanks; None for blanks."""
+    """A tab where it alone parts the header and the first row, so that values may hold blanks; None for blanks."""
     with path.open(encoding="utf-8-sig") as file:
-        return "\t" if "\t" in next((line for line in file if line.strip()), "").strip() else None
+        lines = (line.strip() for line in file if line.strip())
+        head, row = next(lines, ""), next(lines, "\t")
+    padded = " \t" in head or "\t " in head
+    return "\t" if "\t" in head and "\t" in row and not padded else None
 
 
 def _check_row_names(table: pd.DataFrame, path: Path, separator: str | None) -> None:
