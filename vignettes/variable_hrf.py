@@ -102,7 +102,7 @@ worst.round(2)
 # %% [markdown]
 # What a design promises holds for its prior. Here it is worse than a basis of three components, whose columns are not
 # tied to an amplitude, though still better than the canonical ones, which are off by more than the amplitude itself. A
-# design made for these responses has a quarter of that bias. If in doubt make the prior wider, or let `hrf=` have
+# design made for these responses has a fifth of that bias. If in doubt make the prior wider, or let `hrf=` have
 # several families, one for each block; the price is variance.
 
 # %% [markdown]

@@ -48,7 +48,7 @@ def read_images(
     binary: True refuses images that are no masks, False takes masks as numbers; by default the values decide.
     store: the folder that keeps the packed images for the next time; by default one in the cache (FORMULA_NEURO_CACHE,
         else formula_neuro in the user's cache; FORMULA_NEURO_CACHE="" keeps nothing).
-    workers: threads that read. progress: a bar; by default where standard error is a terminal.
+    workers: threads that read. progress: a bar; None for one on a terminal, elsewhere a line if it is long.
 
     Raises ImageError, DataError and FileNotFoundError, which name the image and what was seen.
 

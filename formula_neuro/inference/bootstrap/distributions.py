@@ -39,7 +39,7 @@ class Bootstrap:
     interval: "percentile"; "basic", reflected at the estimate; "normal", with the bootstrap's bias and standard error;
     "bca", percentiles corrected for bias and skewness (Efron 1987), which refits without each cluster as well.
     seed: the same seed gives the same numbers whatever the workers, a number of processes or an executor (anything
-    with submit()). progress: a bar on standard error; None shows one where that is a terminal.
+    with submit()). progress: a bar; None for one on a terminal, elsewhere a line if it is long.
 
     >>> Bootstrap(n=200, interval="bca").resample
     'parametric'

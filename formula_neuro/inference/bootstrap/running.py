@@ -79,7 +79,7 @@ def run(
 
     workers: None or 1 (this process), a number of processes, or an executor: anything with submit(function, ...) that
     returns futures, such as one of concurrent.futures or a dask client.
-    progress: True, False, or None for a bar only where standard error is a terminal.
+    progress: True, False, or None, as in bar().
     enough: of all rows so far, why they are enough, or ""; asked at every CHECKPOINT of the stream.
     """
     ready = task.ready()
