@@ -46,6 +46,7 @@ def test_tables_and_whole_runs_are_written(tmp_path):
         (["--param", "x_exd=1"], "did you mean 'x_ext'"),
         (["--param", "x_ext"], "NAME=VALUE is expected"),
         (["--out", "run.xls"], "not '.xls'"),
+        (["--report", "run.pdf"], "name it run.html"),
         (["--areas", "4", "--weights", "w.csv"], "give one of them"),
         (["--lengths", "l.csv"], "give its --weights too"),
         (["--weights", "w.csv"], "--param signalV=0 for no delays"),

@@ -32,6 +32,13 @@ def table(text: str, name: str) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(base64.b64decode(found[1])))
 
 
+def test_a_run_writes_no_page_under_the_name_of_a_pdf(tmp_path: Path) -> None:
+    n = fn.simulate("fhn", duration="20 ms", seed=1)
+    with pytest.raises(ValueError, match=r"name it page\.html"):
+        n.report(tmp_path / "page.pdf")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_code_of_a_runs_page_makes_the_run_again(tmp_path: Path) -> None:
     n = fn.simulate("fhn", params={"x_ext": 1.0, "sigma_ou": 0.1}, duration="20 ms", outputs=["x"], ou="exact", seed=4)
     told = code(page(n, tmp_path))

@@ -115,9 +115,9 @@ def check_files(out: Path | None, endings: Collection[str], report: Path | None)
     if out is not None and out.suffix not in endings:
         raise ValueError(f"--out {out}: files may end in {', '.join(endings)}, not {out.suffix or 'nothing'!r}")
     if report is not None:
-        from ..display.page import check_writable
+        from ..display.page import check_page
 
-        check_writable(report)
+        check_page(report)
 
 
 def write_files(answer: Any, tables: dict[Path, Any], out: Path | None, report: Path | None) -> list[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from formula_neuro import __version__
 from formula_neuro.data.table import source
-from formula_neuro.display.page import address, by_rows, check_writable, csv_address, figure_part, render
+from formula_neuro.display.page import address, by_rows, check_html, csv_address, figure_part, render
 from formula_neuro.display.plot import draw_one, png
 
 from .pictures import pictures
@@ -29,7 +29,7 @@ MOST_ROWS = 5000  # of a table to keep within the page: about half a megabyte
 def write_report(d: OptimalDesign, path: str | os.PathLike[str]) -> str:
     """Write the page; returns the path written."""
     target = Path(path)
-    check_writable(target)
+    check_html(target)
     target.write_text(html(d), encoding="utf-8")
     return str(target)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from formula_neuro import __version__
-from formula_neuro.display.page import by_rows, check_writable, csv_address, figure_part, render, took
+from formula_neuro.display.page import by_rows, check_html, csv_address, figure_part, render, took
 from formula_neuro.display.plot import png
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ DPI = 110
 def write_report(path: str | os.PathLike[str], page: Callable[[], Mapping[str, Any]]) -> str:
     """Write the page; returns the path written. Raises an OSError before any work is done."""
     target = Path(path)
-    check_writable(target)
+    check_html(target)
     target.write_text(render("task_report.html.j2", dict(page())), encoding="utf-8")
     return str(target)
 
