@@ -153,6 +153,13 @@ def test_a_missing_diagonal_is_dropped_as_any_other_is(tmp_path):
     assert "3 values on the diagonal are dropped" in c.messages[0]
 
 
+@pytest.mark.parametrize("name", ["Area 1; left", "Area 1, left"])
+def test_marks_within_names_part_no_numbers(tmp_path, name):
+    pd.DataFrame(W, index=[name, "b", "c"], columns=[name, "b", "c"]).to_csv(tmp_path / "w.csv")
+    c = fn.Connectome.read(tmp_path / "w.csv")
+    assert c.names == (name, "b", "c") and c.weights.tolist() == np.asarray(W).tolist()
+
+
 def test_semicolons_and_decimal_commas_are_read(tmp_path):
     pd.DataFrame(W, index=list("abc"), columns=list("abc")).to_csv(tmp_path / "w.csv", sep=";", decimal=",")
     c = fn.Connectome.read(tmp_path / "w.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -135,10 +136,12 @@ def _parted(held: Mapping[str, Array], path: Path) -> str:
 
 
 def _separator(path: Path) -> str:
-    """The mark between numbers: what the first line has."""
+    """The mark between numbers: what the first line has, and the last as often, unlike a mark within names."""
     with path.open(encoding="utf-8-sig") as file:
-        first = next((line for line in file if line.strip()), "")
-    return next((mark for mark in "\t;," if mark in first), r"\s+")
+        lines = [re.sub('"[^"]*"', "", line) for line in file if line.strip()] or [""]
+    there = [mark for mark in "\t;," if mark in lines[0]]
+    even = [mark for mark in there if lines[-1].count(mark) - lines[0].count(mark) in (0, 1)]  # R names no first column
+    return next(iter(even or there), r"\s+")
 
 
 def _text(path: Path) -> tuple[Array, tuple[str, ...]]:
