@@ -79,6 +79,9 @@ class Registry:
             if _refusal(b, request) is None:
                 return b
         near = [b for b in able if getattr(request, "model", None) in b.models] or able  # others fit another model
+        asked = request.estimator.word
+        if not any(asked in b.estimators for b in near):  # the estimator's own backends say why not they
+            near += [b for b in able if asked in b.estimators]
         lines = [f"  {b.name}: {_refusal(b, request)}" for b in near]
         lines += [f"  {p.name}: could not be loaded: {p.failure}" for p in self.failures]
         raise NoBackend("\n".join([f"no backend can fit {request.describe()}", *(lines or ["  none is installed"])]))

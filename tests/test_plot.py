@@ -70,7 +70,7 @@ def test_a_notebook_gets_a_png(logistic):
 
 def test_without_matplotlib_the_error_names_the_extra(logistic, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r'pip install "formula-neuro\[plot\]"'):
+    with pytest.raises(ImportError, match=r'pip install "formula_neuro\[plot\]"'):
         logistic.plot()
 
 

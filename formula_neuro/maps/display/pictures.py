@@ -6,6 +6,7 @@ nothing is downloaded.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -121,22 +122,24 @@ def row_of_slices(
     limit = colours.limit
     shown = np.clip(np.nan_to_num(values, nan=0.0, posinf=limit, neginf=-limit), -limit, limit)
     colour_map, lowest = _colour_map(colours)
-    plotting.plot_stat_map(
-        _image(on.brain, shown),
-        bg_img=on.behind,
-        figure=figure,
-        axes=place,
-        display_mode="z",
-        cut_coords=list(cuts),
-        threshold=max(colours.above, 1e-9 * limit),
-        vmin=lowest,
-        vmax=limit,
-        cmap=colour_map,
-        symmetric_cbar=colours.signed,
-        colorbar=False,
-        black_bg=False,
-        resampling_interpolation="nearest",
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "empty mask")  # of a map that nowhere reaches its least value shown
+        plotting.plot_stat_map(
+            _image(on.brain, shown),
+            bg_img=on.behind,
+            figure=figure,
+            axes=place,
+            display_mode="z",
+            cut_coords=list(cuts),
+            threshold=max(colours.above, 1e-9 * limit),
+            vmin=lowest,
+            vmax=limit,
+            cmap=colour_map,
+            symmetric_cbar=colours.signed,
+            colorbar=False,
+            black_bg=False,
+            resampling_interpolation="nearest",
+        )
 
 
 def _colour_map(colours: Colours) -> tuple[Any, float]:
