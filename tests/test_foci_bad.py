@@ -45,7 +45,9 @@ def test_a_space_under_another_name_is_asked_about(name):
     spaces = {name: ["MNI152", "MNI", "Talairach & Tournoux"]}
     refused({**FOCI, **spaces}, f"the column {name} seems to say which space", "rename it space")
     refused(FOCI, f"the column {name} seems", studies={"study": ["a", "b"], name: ["MNI", "TAL"]})
-    assert fn.read_foci({**FOCI, **spaces}, space="MNI").points.tolist() == [[-38, 34, 20], [40, 20, 4], [0, 8, 50]]
+    decided = fn.read_foci({**FOCI, **spaces}, space="MNI")
+    assert decided.points.tolist() == [[-38, 34, 20], [40, 20, 4], [0, 8, 50]]
+    assert np.array_equal(fn.read_foci(decided.foci, decided.studies).points, decided.points)  # asked once
 
 
 def test_names_of_towns_are_no_spaces():

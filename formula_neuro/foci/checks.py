@@ -14,7 +14,7 @@ from ..family import Array
 from .found import AXES, MINUS, Found
 from .ids import KEY, pairs, some
 from .sides import contradicted
-from .space import is_column_of_spaces, to_mni
+from .space import is_column_of_spaces, space_of, to_mni
 from .table import Foci
 
 REACH = 130.0  # mm: no brain in MNI space reaches further from its origin along an axis
@@ -40,6 +40,8 @@ def checked(found: Found, space: str | None) -> Foci:
         *_about_cases(found),
     ]
     foci = found.foci.assign(**dict(zip(AXES, points.T, strict=True))).rename(columns={"space": "stated_space"})
+    if space is not None and "stated_space" not in foci.columns:
+        foci["stated_space"] = space_of(space)
     studies = found.studies.reset_index(drop=True)
     out = Foci(foci.reset_index(drop=True), studies, tuple(said))
     none = int((out.counts == 0).sum())
