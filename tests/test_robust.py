@@ -281,7 +281,9 @@ def test_few_clusters_are_named_where_their_covariance_is_too_small(lm):
     twelve = np.arange(60) % 12
     said = lm.tidy(vcov={"cluster": twelve}).attrs["messages"]
     assert any("12 clusters are few: HC1 is too small" in m for m in said)
-    assert not any("few" in m for m in lm.tidy(vcov={"cluster": twelve, "type": "HC3"}).attrs.get("messages", ()))
+    jackknife = {"cluster": twelve, "type": "HC3"}
+    assert any("df='clusters' beside HC3" in m for m in lm.tidy(vcov=jackknife).attrs["messages"])
+    assert not any("few" in m for m in lm.tidy("clusters", vcov=jackknife).attrs.get("messages", ()))
     assert not any("few" in m for m in lm.tidy(vcov={"cluster": np.arange(60) % 45}).attrs.get("messages", ()))
 
 

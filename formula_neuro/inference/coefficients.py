@@ -56,7 +56,7 @@ def tidy(
             se, freedom = np.sqrt(np.diag(robust.matrix)), robust.freedom(fit, len(every), df)
     table = wald(list(fit.names), estimate, se, freedom, conf_level)
     if robust is not None:
-        table.attrs.update(robust.attrs)
+        table.attrs.update(robust.attrs(df))
     if test != "wald":
         table = retested(fit, table, np.eye(len(estimate)), np.zeros(len(estimate)), conf_level, test)
     if exponentiate:

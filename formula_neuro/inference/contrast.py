@@ -144,6 +144,6 @@ def _robustly(
     freedom = robust.freedom(fit, len(L), df)
     with np.errstate(invalid="ignore"):  # with several ways of clustering a variance can come out negative
         table = wald(labels, estimate, np.sqrt(np.diag(V)), freedom, conf_level, value, side)
-    table.attrs.update(robust.attrs)
+    table.attrs.update(robust.attrs(df))
     rank = int(np.linalg.matrix_rank(L))
     return Contrast(L, value, table, with_df(V, estimate - value, float(freedom[0]), rank).to_frame())

@@ -205,7 +205,7 @@ def _table(fit: Fit, design: Design, eta: Array, type: str, wish: Wish, given: C
     table = pd.DataFrame({"fitted": fitted, "std_error": error}, index=design.index)
     if wish.interval is not None:
         table = table.assign(conf_low=low, conf_high=high)
-    table.attrs.update(robust.attrs if robust is not None else {})
+    table.attrs.update(robust.attrs(wish.df) if robust is not None else {})
     _note(table, notes)
     return table
 

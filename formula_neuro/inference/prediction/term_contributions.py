@@ -46,7 +46,7 @@ def contributions_with_errors(fit: Fit, design: Design, wish: Wish) -> pd.DataFr
     words = list(parts) if wish.interval is not None else ["fitted", "std_error"]
     table = pd.concat({word: pd.DataFrame(parts[word], index=design.index) for word in words}, axis=1)
     table.attrs["constant"] = plain.attrs["constant"]
-    table.attrs.update(robust.attrs if robust is not None else {})
+    table.attrs.update(robust.attrs(wish.df) if robust is not None else {})
     return table
 
 

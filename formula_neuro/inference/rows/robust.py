@@ -34,10 +34,12 @@ class Robust:
     clusters: int | None = None
     messages: tuple[str, ...] = ()
 
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """What a table made with it carries: "vcov", its name, and "messages" where there are any."""
-        return {"vcov": self.label, **({"messages": self.messages} if self.messages else {})}
+    def attrs(self, df: str | None = None) -> dict[str, Any]:
+        """What a table made with it carries: "vcov", its name, and "messages" where there are any, also of df=."""
+        told = self.messages
+        if self.clusters is not None and self.clusters < FEW and df != "clusters" and "HC3" in self.label:
+            told = (*told, f"{self.clusters} clusters are few: tests keep their level with df='clusters' beside HC3")
+        return {"vcov": self.label, **({"messages": told} if told else {})}
 
     def freedom(self, fit: Fit, q: int, word: str | None = None) -> Array:
         """Degrees of freedom (q,) of tests, by default those of lmtest::coeftest.
