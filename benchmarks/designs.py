@@ -92,7 +92,8 @@ def main() -> None:
         said = subprocess.run([sys.executable, __file__, name], capture_output=True, text=True, check=True)
         ms, mb = map(float, said.stdout.split())
         r_ms, r_mb = theirs(*case)
-        print(f"| {name} | {r_ms:.1f} | {ms:.1f} | {r_ms / ms:.1f} | {r_mb:.0f} | {mb:.0f} |", flush=True)
+        shown = name.replace("|", r"\|")  # inside a table
+        print(f"| {shown} | {r_ms:.1f} | {ms:.1f} | {r_ms / ms:.1f} | {r_mb:.0f} | {mb:.0f} |", flush=True)
 
 
 if __name__ == "__main__":
