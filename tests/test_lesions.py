@@ -240,7 +240,7 @@ def test_tuning_finds_the_length_scale_of_the_target() -> None:
     tuned = fn.tune_ell(target, reference, scales=("1 voxel", "2 voxels", "3.5 voxels"), n=300, seed=1)
     assert tuned.ell == "2 voxels"
     assert len(tuned.plot().axes) == 4
-    lesions = [float(tuned.medians[ell]["count"].mean()) for ell in ("1 voxels", "2 voxels", "3.5 voxels")]
+    lesions = [float(tuned.medians[ell]["count"].mean()) for ell in ("1 voxel", "2 voxels", "3.5 voxels")]
     assert lesions == sorted(lesions, reverse=True)
 
 

@@ -25,8 +25,8 @@ def length(given: Any, what: str) -> tuple[float, str]:
 def written(given: Any) -> str:
     """A length as messages have it.
 
-    >>> written(8.0), written("1.5voxels")
-    ('8 mm', '1.5 voxels')
+    >>> written(8.0), written("1.5voxels"), written("1 voxel")
+    ('8 mm', '1.5 voxels', '1 voxel')
     """
     number, unit = length(given, "length")
-    return f"{number:g} {unit}"
+    return "1 voxel" if (number, unit) == (1, "voxels") else f"{number:g} {unit}"
